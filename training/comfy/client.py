@@ -1,0 +1,154 @@
+"""A small client of ComfyUI's HTTP and websocket interface."""
+
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import websocket
+from PIL import Image
+
+OnProgress = Callable[[str, float, float], None]
+"""Called with a node's id, its progress and what that counts to."""
+
+PATIENCE = 5.0
+"""Seconds of silence on the websocket after which the server is asked whether it still lives."""
+
+
+class ComfyError(RuntimeError):
+    """ComfyUI refused or failed a workflow.
+
+    Attributes:
+        node_errors: by node id, `{"class_type": ..., "errors": [{"type", "message", "details"}, ...]}`.
+    """
+
+    def __init__(self, message: str, node_errors: dict[str, dict[str, Any]] | None = None):
+        super().__init__(message)
+        self.node_errors = node_errors or {}
+
+
+class ComfyClient:
+    """Talks to the ComfyUI server at `url`, for instance `http://127.0.0.1:8188`."""
+
+    def __init__(self, url: str):
+        self.url = url.rstrip("/")
+        self._id = uuid.uuid4().hex
+
+    def object_info(self) -> dict[str, Any]:
+        """Every node class of the server by its id, with inputs and outputs."""
+        return self._get("/object_info")
+
+    def run(self, prompt: dict[str, Any], on_progress: OnProgress | None = None) -> dict[str, Any]:
+        """Runs a workflow in API form and returns `{node id: outputs}` of its output nodes.
+
+        Raises:
+            ComfyError: the workflow is not valid, a node failed, or the run was interrupted.
+        """
+        address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self._id}"
+        socket = websocket.create_connection(address, timeout=PATIENCE)
+        try:
+            prompt_id = self._queue(prompt)
+            for kind, data in self._messages(socket, prompt_id):
+                if kind in ("execution_error", "execution_interrupted"):
+                    raise _failure(kind, data)
+                if kind == "execution_success":
+                    break
+                if on_progress and kind == "progress":
+                    on_progress(str(data["node"]), data["value"], data["max"])
+        finally:
+            socket.close()
+        return self._get(f"/history/{prompt_id}")[prompt_id]["outputs"]
+
+    def upload_image(self, path: str | Path) -> str:
+        """Puts a picture into the server's input folder; returns the name that Load Image knows it by."""
+        path, boundary = Path(path), uuid.uuid4().hex
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        kept = json.loads(self._send("/upload/image", body, f"multipart/form-data; boundary={boundary}"))
+        return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else kept["name"]
+
+    def fetch_image(self, filename: str, subfolder: str = "", type: str = "output") -> Image.Image:
+        """A picture that a workflow left behind, by the three names that the outputs give it."""
+        query = urlencode({"filename": filename, "subfolder": subfolder, "type": type})
+        image = Image.open(io.BytesIO(self._send(f"/view?{query}")))
+        image.load()
+        return image
+
+    def interrupt(self) -> None:
+        """Stops the workflow that runs now."""
+        self._send("/interrupt", b"{}", "application/json")
+
+    def log_tail(self) -> str:
+        """What is known of the server's last words; a client of a foreign server knows none."""
+        return ""
+
+    def _queue(self, prompt: dict[str, Any]) -> str:
+        body = json.dumps({"prompt": prompt, "client_id": self._id}).encode()
+        return json.loads(self._send("/prompt", body, "application/json"))["prompt_id"]
+
+    def _messages(self, socket: websocket.WebSocket, prompt_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        while True:
+            try:
+                message = socket.recv()
+            except websocket.WebSocketTimeoutException:
+                self._get("/queue")  # raises when the server is gone
+                continue
+            except (websocket.WebSocketException, OSError) as error:
+                raise ComfyError(f"ComfyUI broke the connection ({error}). {self.log_tail()}") from error
+            if not isinstance(message, str) or not message:
+                continue  # a preview picture
+            message = json.loads(message)
+            if message["data"].get("prompt_id") == prompt_id:
+                yield message["type"], message["data"]
+
+    def _get(self, path: str) -> Any:
+        return json.loads(self._send(path))
+
+    def _send(self, path: str, body: bytes | None = None, content_type: str | None = None) -> bytes:
+        headers = {"Content-Type": content_type} if content_type else {}
+        try:
+            with urlopen(Request(self.url + path, data=body, headers=headers), timeout=120) as answer:
+                return answer.read()
+        except HTTPError as error:
+            raise _refusal(path, error.code, error.read()) from error
+        except (URLError, OSError) as error:
+            raise ComfyError(f"ComfyUI at {self.url} does not answer ({error}). {self.log_tail()}") from error
+
+
+def _refusal(path: str, code: int, body: bytes) -> ComfyError:
+    """The error for an answer other than 200; a refused prompt says what is wrong with each node."""
+    try:
+        answer = json.loads(body)
+        node_errors, error = answer.get("node_errors") or {}, answer["error"]
+        message = error["message"] if isinstance(error, dict) else str(error)
+    except (ValueError, KeyError, AttributeError):
+        return ComfyError(f"ComfyUI answered {path.split('?')[0]} with {code}: {body[:500].decode(errors='replace')}")
+    sentences = [
+        f"{node['class_type']} (node {node_id}): {problem['message']}: {problem['details']}"
+        for node_id, node in node_errors.items()
+        for problem in node["errors"]
+    ]
+    return ComfyError("\n".join([message, *sentences]), node_errors)
+
+
+def _failure(kind: str, data: dict[str, Any]) -> ComfyError:
+    """The error for a workflow that stopped halfway."""
+    node_id, node_type = str(data.get("node_id")), data.get("node_type")
+    if kind == "execution_interrupted":
+        return ComfyError(f"The workflow was interrupted at {node_type} (node {node_id}).")
+    message = str(data.get("exception_message", "")).strip()
+    problem = {
+        "type": data.get("exception_type", ""),
+        "message": message,
+        "details": "".join(data.get("traceback", ())),
+    }
+    node_errors = {node_id: {"class_type": node_type, "errors": [problem]}}
+    return ComfyError(f"{node_type} (node {node_id}): {message}", node_errors)

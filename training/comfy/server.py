@@ -1,0 +1,137 @@
+"""Starts a ComfyUI of its own: on a free port, in a temporary folder, with the packs that it is given."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .client import ComfyClient, ComfyError
+from .finding import PACK, find_comfyui
+
+FOLDERS = ("custom_nodes", "models", "input", "output", "temp", "user")
+START_SECONDS = 300.0
+STOP_SECONDS = 15.0
+LOG_TAIL_LINES = 30
+# What a copied pack can do without, where links are not allowed.
+NOT_COPIED = (".git", ".venv", ".cache", "__pycache__", "tests", "runs", "output", "*.egg-info")
+
+
+class ComfyServer(ComfyClient):
+    """A ComfyUI process and a client of it; use it as a context manager.
+
+    Attributes:
+        folder: the temporary base folder, with `input`, `output` and `custom_nodes`; deleted at the end.
+        models: the models folder inside it, at first empty.
+    """
+
+    def __init__(self, process: subprocess.Popen, url: str, folder: Path):
+        super().__init__(url)
+        self.folder, self.models = folder, folder / "models"
+        self._process = process
+
+    @classmethod
+    def start(
+        cls,
+        packs: Iterable[str | Path] = (PACK,),
+        extra_args: Sequence[str] = (),
+        comfyui: Path | None = None,
+    ) -> "ComfyServer":
+        """Starts ComfyUI on the CPU with `packs` as its only custom nodes and waits until it answers.
+
+        Raises:
+            ComfyNotFound: there is no ComfyUI.
+            ComfyError: it ended or stayed silent; the message holds the end of its log.
+        """
+        comfyui = comfyui or find_comfyui()
+        folder = _base_folder([Path(pack).absolute() for pack in packs])
+        port = _free_port()
+        command = [sys.executable, "main.py", *_arguments(port, folder), *extra_args]
+        with open(folder / "server.log", "wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=comfyui,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+            )
+        server = cls(process, f"http://127.0.0.1:{port}", folder)
+        try:
+            server._wait_until_ready()
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def stop(self) -> None:
+        """Ends the process and deletes its folder; calling it again does nothing."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def log(self) -> str:
+        """Everything that the server has printed so far."""
+        file = self.folder / "server.log"
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    def log_tail(self) -> str:
+        """The log's last lines, for error messages."""
+        return "\n".join(["The end of its log:", *self.log.splitlines()[-LOG_TAIL_LINES:]])
+
+    def __enter__(self) -> "ComfyServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if (code := self._process.poll()) is not None:
+                raise ComfyError(f"ComfyUI ended with code {code} while starting. {self.log_tail()}")
+            try:
+                self._get("/system_stats")
+                return
+            except ComfyError:
+                time.sleep(0.2)
+        raise ComfyError(f"ComfyUI did not answer within {START_SECONDS:.0f} seconds. {self.log_tail()}")
+
+
+def _arguments(port: int, folder: Path) -> list[str]:
+    # The database in memory: the default one lies in ComfyUI's own folder, whatever the base folder is.
+    # No API nodes: they, and the page, would reach for the internet.
+    arguments = f"--cpu --port {port} --disable-auto-launch --disable-api-nodes --database-url sqlite:///:memory:"
+    return [*arguments.split(), "--base-directory", str(folder)]
+
+
+def _base_folder(packs: list[Path]) -> Path:
+    base = Path(tempfile.mkdtemp(prefix="styleroute-comfyui-"))
+    for name in FOLDERS:
+        (base / name).mkdir()
+    for pack in packs:
+        _link_or_copy(pack, base / "custom_nodes" / pack.name)
+    return base
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source, target_is_directory=True)
+    except OSError:  # Windows allows links only in developer mode
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
