@@ -51,18 +51,20 @@ class ComfyClient:
         """
         address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self._id}"
         socket = websocket.create_connection(address, timeout=PATIENCE)
+        outputs = {}
         try:
             prompt_id = self._queue(prompt)
             for kind, data in self._messages(socket, prompt_id):
                 if kind in ("execution_error", "execution_interrupted"):
                     raise _failure(kind, data)
                 if kind == "execution_success":
-                    break
+                    return outputs
+                if kind == "executed" and data.get("output"):
+                    outputs[str(data["node"])] = data["output"]
                 if on_progress and kind == "progress":
                     on_progress(str(data["node"]), data["value"], data["max"])
         finally:
             socket.close()
-        return self._get(f"/history/{prompt_id}")[prompt_id]["outputs"]
 
     def upload_image(self, path: str | Path) -> str:
         """Puts a picture into the server's input folder; returns the name that Load Image knows it by."""
