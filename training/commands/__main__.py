@@ -1,0 +1,7 @@
+"""`python -m styleroute.training.commands`: the `styleroute` command where no script is on the path."""
+
+import sys
+
+from . import main
+
+sys.exit(main())
