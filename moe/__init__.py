@@ -1,0 +1,24 @@
+"""StyleExpert's mixture of experts: files, style encoder, router, and the collapse of a style to one LoRA.
+
+Needs torch, safetensors and einops alone.
+"""
+
+from .collapse import LowRank
+from .config import EncoderConfig, ExpertConfig
+from .encoder import StyleEncoder
+from .errors import StyleExpertError
+from .expert import StyleExpert
+from .router import Router, Routing
+from .saving import save_expert
+
+__all__ = [
+    "EncoderConfig",
+    "ExpertConfig",
+    "LowRank",
+    "Router",
+    "Routing",
+    "StyleEncoder",
+    "StyleExpert",
+    "StyleExpertError",
+    "save_expert",
+]

@@ -1,0 +1,136 @@
+"""What an expert file and a style encoder are made of. Both are checked once, when they are made."""
+
+import math
+from dataclasses import dataclass
+
+from .errors import StyleExpertError
+
+KINDS = ("style-moe", "region-lora")
+ROUTINGS = ("paper", "release-1")
+RELEASE_ALPHA = 16
+"""Numerator of the release's scale; its files do not hold it."""
+RELEASE_TOP_K = 2
+"""Experts that the release routes to; its files do not hold it."""
+SIGLIP_FILE = "sigclip_vision_patch14_384.safetensors"
+"""SigLIP so400m patch14-384 as ComfyUI's users have it: 729 tokens of width 1152."""
+
+
+@dataclass(frozen=True)
+class ExpertConfig:
+    """The sizes of an expert file, in the symbols of FORMATS.
+
+    Attributes:
+        kind: "style-moe", a routed mixture of experts, or "region-lora", one plain LoRA.
+        num_experts: E, without the shared expert.
+        rank: r of a routed expert (or of the region LoRA).
+        shared_rank: r_s of the shared expert; 0 if there is none.
+        top_k: k, how many experts a style is routed to.
+        alpha: numerator of the paper's scale alpha / r.
+        cond_dim: width of the style embedding; 0 for a region LoRA.
+        routing: "paper" or "release-1", the arithmetic that the weights belong to.
+        base: the model that they change.
+
+    Raises:
+        StyleExpertError: the sizes are impossible.
+    """
+
+    kind: str
+    num_experts: int
+    rank: int
+    shared_rank: int
+    top_k: int
+    alpha: float
+    cond_dim: int
+    routing: str = "paper"
+    base: str = "flux-kontext"
+
+    def __post_init__(self) -> None:
+        _require_one_of("kind", self.kind, KINDS)
+        _require_one_of("routing", self.routing, ROUTINGS)
+        _require_int(self, "num_experts", least=1)
+        _require_int(self, "rank", least=1)
+        _require_int(self, "shared_rank", least=0)
+        _require_int(self, "top_k", least=1)
+        _require_int(self, "cond_dim", least=1 if self.kind == "style-moe" else 0)
+        if self.top_k > self.num_experts:
+            raise StyleExpertError(
+                f"top_k is {self.top_k}, but there are only {self.num_experts} experts to choose from; "
+                f"set top_k to {self.num_experts} or less."
+            )
+        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not math.isfinite(self.alpha):
+            raise StyleExpertError(f"alpha is {self.alpha!r}, expected a finite number; save the experts again.")
+
+    @property
+    def scale(self) -> float:
+        """What the summed experts are multiplied with: alpha / r, or the release's integer 16 // r."""
+        if self.routing == "release-1":
+            return float(RELEASE_ALPHA // self.rank)
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The sizes of a style encoder.
+
+    Attributes:
+        taps: layers of the vision model that are read, counted from its end (negative), in the order of the output.
+        num_queries: tokens that each tap is pooled to.
+        num_tokens: T, tokens of the vision model.
+        hidden_size: D, its width.
+        proj_dim: width that each pooled token is projected to.
+        cond_dim: width of the style embedding.
+        vision_model: file name of the vision model, as ComfyUI's users have it.
+        projection_widths: inner widths of a deeper projection; () for a single linear.
+        projection_activation: whether a SiLU stands between the linears of a deeper projection.
+        post_projection: whether a last linear follows the concatenation.
+
+    Raises:
+        StyleExpertError: the sizes are impossible.
+    """
+
+    taps: tuple[int, ...] = (-2, -11, -20)
+    num_queries: int = 8
+    num_tokens: int = 729
+    hidden_size: int = 1152
+    proj_dim: int = 128
+    cond_dim: int = 3072
+    vision_model: str = SIGLIP_FILE
+    projection_widths: tuple[int, ...] = ()
+    projection_activation: bool = True
+    post_projection: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("num_queries", "num_tokens", "hidden_size", "proj_dim", "cond_dim"):
+            _require_int(self, name, least=1)
+        self._require_taps()
+        if not self.post_projection and self.concat_dim != self.cond_dim:
+            raise StyleExpertError(
+                f"The style encoder gives {len(self.taps)} x {self.num_queries} x {self.proj_dim} = {self.concat_dim} "
+                f"numbers where cond_dim says {self.cond_dim}; a post_projection must lead from one to the other."
+            )
+
+    @property
+    def concat_dim(self) -> int:
+        """Width of all taps' pooled tokens side by side."""
+        return len(self.taps) * self.num_queries * self.proj_dim
+
+    def _require_taps(self) -> None:
+        negative = all(type(tap) is int and tap < 0 for tap in self.taps)
+        if not self.taps or not negative or len(set(self.taps)) != len(self.taps):
+            raise StyleExpertError(
+                f"The style encoder taps the layers {self.taps}, expected different negative numbers, "
+                "counted from the vision model's end, such as (-2, -11, -20)."
+            )
+
+
+def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise StyleExpertError(
+            f"{name} is {value!r}, which this version does not know ({' or '.join(known)}); update StyleRoute."
+        )
+
+
+def _require_int(config: object, name: str, least: int) -> None:
+    value = getattr(config, name)
+    if type(value) is not int or value < least:
+        raise StyleExpertError(f"{name} is {value!r}, expected a whole number of {least} or more; save the file again.")

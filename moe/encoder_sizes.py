@@ -1,0 +1,127 @@
+"""The sizes of a style encoder, read from the keys and shapes of its file (FORMATS 2)."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .config import SIGLIP_FILE, EncoderConfig
+from .errors import StyleExpertError
+from .shapes import SizeBook, require_keys
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_TAP = re.compile(r"(?:embedding_linears|layer_norms|projections)\.(-\d{1,4})\..+")
+
+
+def read_encoder_config(path: Path, shapes: Shapes, entry: Mapping[str, Any] | None = None) -> EncoderConfig:
+    """The encoder whose keys (without prefix) have these `shapes`.
+
+    Args:
+        path: the file, for messages.
+        shapes: of every key of the encoder.
+        entry: our header's own words on the encoder, which tell what shapes cannot: the order of the taps and the
+            vision model. Without them, the tap nearest to the vision model's output comes first, as in the release.
+
+    Raises:
+        StyleExpertError: keys are missing or unknown, or shapes contradict each other or the entry.
+    """
+    entry = entry or {}
+    taps = _taps(path, shapes, entry)
+    depth, step = _projection_layout(path, shapes, taps)
+    post = "post_projection.weight" in shapes
+    _require_exactly(path, shapes, _needed(taps, depth, step, post))
+    sizes = SizeBook(path)
+    for tap in taps:
+        for key, symbolic in _tap_shapes(tap, depth, step).items():
+            sizes.learn(key, symbolic, shapes[key])
+    concat = len(taps) * sizes["queries"] * sizes[f"p{depth}"]
+    if post:
+        sizes.learn("post_projection.weight", ("cond_dim", concat), shapes["post_projection.weight"])
+        sizes.learn("post_projection.bias", ("cond_dim",), shapes["post_projection.bias"])
+    return EncoderConfig(
+        taps=taps,
+        num_queries=sizes["queries"],
+        num_tokens=sizes["tokens"],
+        hidden_size=sizes["p0"],
+        proj_dim=sizes[f"p{depth}"],
+        cond_dim=sizes["cond_dim"] if post else concat,
+        vision_model=_vision_model(entry, sizes["tokens"], sizes["p0"]),
+        projection_widths=tuple(sizes[f"p{layer}"] for layer in range(1, depth)),
+        projection_activation=step == 2 or depth == 1,
+        post_projection=post,
+    )
+
+
+def _taps(path: Path, shapes: Shapes, entry: Mapping[str, Any]) -> tuple[int, ...]:
+    found = {int(match[1]) for key in shapes if (match := _TAP.fullmatch(key))}
+    if not found:
+        raise StyleExpertError(
+            f"{path.name} holds no style encoder with keys such as embedding_linears.-2.0.weight; choose the encoder "
+            "file of a StyleExpert release."
+        )
+    named = entry.get("taps", sorted(found, reverse=True))
+    if not isinstance(named, list) or set(map(str, named)) != set(map(str, found)):
+        raise StyleExpertError(
+            f"The header of {path.name} says that its encoder taps the layers {named}, but its keys are of "
+            f"{sorted(found, reverse=True)}; save the file again."
+        )
+    return tuple(named)
+
+
+def _projection_layout(path: Path, shapes: Shapes, taps: tuple[int, ...]) -> tuple[int, int]:
+    """(number of linears, step between their places): place 0, 2, 4 leaves room for an activation, 0, 1, 2 does not."""
+    stem = f"projections.{taps[0]}."
+    if f"{stem}weight" in shapes:
+        return 1, 0
+    places = sorted(
+        int(place) for key in shapes if key.startswith(stem) and (place := key[len(stem) :].split(".")[0]).isdecimal()
+    )
+    places = sorted(set(places))
+    step = places[1] - places[0] if len(places) > 1 else 1
+    if not places or step > 2 or places != list(range(0, step * len(places), step)):
+        raise StyleExpertError(
+            f"The projection of {path.name} has linears at the places {places}, expected one linear, or several at "
+            "0, 1, 2 ... or 0, 2, 4 ...; this kind of encoder is not known yet: update StyleRoute."
+        )
+    return len(places), step
+
+
+def projection_key(tap: int, layer: int, depth: int, step: int) -> str:
+    """Module name of the linear number `layer` of `depth` in a tap's projection."""
+    # A Sequential of one linear has place 0; step 0 stands for a bare linear.
+    return f"projections.{tap}" if step == 0 and depth == 1 else f"projections.{tap}.{layer * step}"
+
+
+def _tap_shapes(tap: int, depth: int, step: int) -> dict[str, tuple[str, ...]]:
+    shapes: dict[str, tuple[str, ...]] = {
+        f"embedding_linears.{tap}.0.weight": ("queries", "tokens"),
+        f"embedding_linears.{tap}.0.bias": ("queries",),
+        f"layer_norms.{tap}.weight": ("p0",),
+        f"layer_norms.{tap}.bias": ("p0",),
+    }
+    for layer in range(depth):
+        name = projection_key(tap, layer, depth, step)
+        shapes[f"{name}.weight"] = (f"p{layer + 1}", f"p{layer}")
+        shapes[f"{name}.bias"] = (f"p{layer + 1}",)
+    return shapes
+
+
+def _needed(taps: tuple[int, ...], depth: int, step: int, post: bool) -> list[str]:
+    last = ["post_projection.weight", "post_projection.bias"] if post else []
+    return [key for tap in taps for key in _tap_shapes(tap, depth, step)] + last
+
+
+def _require_exactly(path: Path, shapes: Shapes, needed: list[str]) -> None:
+    require_keys(path, needed, shapes)
+    if unknown := sorted(shapes.keys() - set(needed)):
+        raise StyleExpertError(
+            f"The style encoder in {path.name} has {len(unknown)} unknown keys, {unknown[0]!r} for one; "
+            "this kind of encoder is not known yet: update StyleRoute."
+        )
+
+
+def _vision_model(entry: Mapping[str, Any], tokens: int, width: int) -> str:
+    if isinstance(named := entry.get("vision_model"), str):
+        return named
+    return SIGLIP_FILE if (tokens, width) == (729, 1152) else f"a SigLIP vision model of {tokens} x {width}"

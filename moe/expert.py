@@ -1,0 +1,214 @@
+"""StyleExpert: an opened expert file. Its weights stay on disk until a style asks for them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .collapse import SHARED, LowRank, collapse, mixture
+from .config import EncoderConfig, ExpertConfig
+from .encoder import StyleEncoder
+from .encoder_sizes import read_encoder_config
+from .errors import StyleExpertError
+from .expert_sizes import read_entry, read_expert_sizes
+from .formats import FileKeys, require_expert_keys, sort_keys
+from .header import read_header
+from .router import Router, Routing
+from .weight_file import OpenWeights, WeightFile
+
+
+class StyleExpert:
+    """Experts of one file, and the style encoder that their routers understand. Made by `StyleExpert.open`.
+
+    Attributes:
+        path: the expert file.
+        config: its sizes and arithmetic.
+        layers: diffusers names of the adapted layers, in the order of the blocks.
+        layer_shapes: (out, in) of each of them.
+        encoder_config: sizes of the style encoder; None if there is none.
+        training: our own files' summary of their training; None if there is none.
+    """
+
+    path: Path
+    config: ExpertConfig
+    layers: tuple[str, ...]
+    layer_shapes: Mapping[str, tuple[int, int]]
+    encoder_config: EncoderConfig | None
+    training: dict[str, Any] | None
+
+    def __init__(
+        self,
+        file: WeightFile,
+        found: FileKeys,
+        encoder_file: WeightFile | None = None,
+        encoder_keys: Mapping[str, str] | None = None,
+        routing: str | None = None,
+    ) -> None:
+        header, entry = file.header, read_entry(file.header)
+        require_expert_keys(header.path, found)
+        sizes = read_expert_sizes(header, found, entry)
+        self._file, self._keys = file, found.layers
+        self._encoder_file, self._encoder_keys = encoder_file or file, encoder_keys or found.encoder
+        self.path = header.path
+        self.config = _with_routing(sizes.config, routing)
+        self.layers, self.layer_shapes = tuple(sizes.layer_shapes), sizes.layer_shapes
+        self.training = (entry or {}).get("training")
+        self.encoder_config = self._read_encoder_config()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        encoder_path: str | os.PathLike[str] | None = None,
+        routing: str | None = None,
+    ) -> "StyleExpert":
+        """Opens an expert file of our own, of the StyleExpert release, or a region LoRA; reads headers only.
+
+        Args:
+            path: the expert file.
+            encoder_path: the style encoder's file, or another expert file that holds one; None: in the expert file.
+            routing: "paper" or "release-1", in place of the arithmetic that the file says; a region LoRA has neither.
+
+        Raises:
+            StyleExpertError: a file is not whole, foreign, or contradicts itself or the other one.
+        """
+        file = WeightFile(read_header(path))
+        found = sort_keys(file.header.tensors)
+        if encoder_path is None:
+            return cls(file, found, routing=routing)
+        encoder_file = WeightFile(read_header(encoder_path))
+        encoder_keys = sort_keys(encoder_file.header.tensors).encoder
+        _require_encoder_keys(encoder_file, encoder_keys)
+        return cls(file, found, encoder_file, encoder_keys, routing)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of tensors read so far; headers do not count."""
+        files = {id(file): file for file in (self._file, self._encoder_file)}
+        return sum(file.bytes_read for file in files.values())
+
+    @cached_property
+    def encoder(self) -> StyleEncoder:
+        """The style encoder in float32, read on first use.
+
+        Raises:
+            StyleExpertError: there is none.
+        """
+        if self.encoder_config is None:
+            raise StyleExpertError(
+                f"{self.path.name} holds no style encoder; open it together with its encoder file (encoder_path)."
+            )
+        with self._encoder_file.opened() as weights:
+            state = {name: weights.whole(key) for name, key in self._encoder_keys.items()}
+        encoder = StyleEncoder(self.encoder_config)
+        encoder.load_file_state(state)
+        return encoder.eval().requires_grad_(False)
+
+    def route(self, style: Tensor) -> dict[str, Routing]:
+        """The experts of every layer for each style of a batch.
+
+        Args:
+            style: [B, cond_dim], from `encoder`.
+
+        Raises:
+            StyleExpertError: the style has another width or is not finite, or this is a region LoRA.
+        """
+        if self.config.kind == "region-lora":
+            raise StyleExpertError(f"{self.path.name} is a region LoRA: it has one style and routes none to experts.")
+        style = self._require_style(style)
+        with torch.no_grad():
+            return {layer: router(style) for layer, router in self._routers.items()}
+
+    def collapse(self, style: Tensor | None, strength: float = 1.0) -> dict[str, LowRank]:
+        """One low-rank pair a layer for a style; only the experts that it is routed to are read.
+
+        Args:
+            style: [1, cond_dim]; not looked at (and may be None) for a region LoRA.
+            strength: factor of the whole change.
+
+        Raises:
+            StyleExpertError: the style is of another width, not a single one, or it or a weight is not finite.
+        """
+        if self.config.kind == "region-lora":
+            with self._file.opened() as weights:
+                return {layer: self._collapse_lora(weights, layer, strength) for layer in self.layers}
+        self._require_single(style)
+        routings = self.route(style)
+        with self._file.opened() as weights:
+            return {layer: self._collapse_mixture(weights, layer, routings[layer], strength) for layer in self.layers}
+
+    @cached_property
+    def _routers(self) -> dict[str, Router]:
+        """The routers of all layers, read on first use: small beside the experts, and needed for every style."""
+        with self._file.opened() as weights:
+            return {
+                layer: Router.of(weights.whole(keys["lora_layer.cond_gate.weight"]), self.config.top_k)
+                for layer, keys in self._keys.items()
+            }
+
+    def _collapse_mixture(self, weights: OpenWeights, layer: str, routing: Routing, strength: float) -> LowRank:
+        parts = []
+        for expert, factor in mixture(routing, self.config):
+            name_a, name_b = ("shared_A", "shared_B") if expert == SHARED else ("loraA", "loraB")
+            place = 0 if expert == SHARED else expert
+            lora_a, lora_b = (
+                weights.expert(self._keys[layer][f"lora_layer.{name}"], place) for name in (name_a, name_b)
+            )
+            parts.append((strength * factor, lora_a, lora_b))
+        return collapse(parts)
+
+    def _collapse_lora(self, weights: OpenWeights, layer: str, strength: float) -> LowRank:
+        keys = self._keys[layer]
+        lora_a, lora_b = weights.whole(keys["lora_A.weight"]), weights.whole(keys["lora_B.weight"])
+        return collapse([(strength * self.config.scale, lora_a, lora_b)])
+
+    def _read_encoder_config(self) -> EncoderConfig | None:
+        if not self._encoder_keys:
+            return None
+        header = self._encoder_file.header
+        shapes = {name: header.tensors[key].shape for name, key in self._encoder_keys.items()}
+        config = read_encoder_config(header.path, shapes, (read_entry(header) or {}).get("encoder"))
+        if self.config.kind == "style-moe" and config.cond_dim != self.config.cond_dim:
+            raise StyleExpertError(
+                f"The style encoder in {header.path.name} gives {config.cond_dim} numbers, but the routers in "
+                f"{self.path.name} expect {self.config.cond_dim}; choose the encoder of their own training."
+            )
+        return config
+
+    def _require_style(self, style: Tensor) -> Tensor:
+        shape = list(style.shape)
+        if len(shape) != 2 or shape[1] != self.config.cond_dim or not shape[0]:
+            raise StyleExpertError(
+                f"The style has shape {shape}, expected [styles, {self.config.cond_dim}] for {self.path.name}; "
+                "encode the picture with the style encoder of this file."
+            )
+        if not style.isfinite().all():
+            raise StyleExpertError(
+                "The style holds NaN or infinite numbers; encode the picture again, with the vision model in float32."
+            )
+        return style.detach().to("cpu", torch.float32)
+
+    def _require_single(self, style: Tensor | None) -> None:
+        if style is None or len(style) != 1:
+            found = "no style" if style is None else f"{len(style)} styles"
+            raise StyleExpertError(
+                f"{self.path.name} was given {found} to paint in, expected exactly one, [1, {self.config.cond_dim}]; "
+                "encode one picture, or take the mean of several."
+            )
+
+
+def _with_routing(config: ExpertConfig, routing: str | None) -> ExpertConfig:
+    return config if routing is None or config.kind == "region-lora" else replace(config, routing=routing)
+
+
+def _require_encoder_keys(file: WeightFile, keys: Mapping[str, str]) -> None:
+    if not keys:
+        raise StyleExpertError(
+            f"{file.header.path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight); choose the "
+            "encoder file of a StyleExpert release."
+        )

@@ -1,0 +1,168 @@
+"""Names of Flux's linear layers: diffusers' and ComfyUI's, which fuses some of them into one weight."""
+
+import re
+from typing import NamedTuple
+
+from .errors import StyleExpertError
+
+
+class ComfyTarget(NamedTuple):
+    """Where a diffusers layer lies in ComfyUI's Flux.
+
+    Attributes:
+        key: module name, without "diffusion_model." and ".weight", such as "double_blocks.0.img_attn.qkv".
+        rows: (start, length) in dim 0 of the weight; None if the layer is the whole weight.
+    """
+
+    key: str
+    rows: tuple[int, int] | None
+
+
+class _Size(NamedTuple):
+    """hidden * hidden_size + mlp * mlp_size."""
+
+    hidden: int
+    mlp: int = 0
+
+    def of(self, hidden_size: int, mlp_ratio: float) -> int:
+        return self.hidden * hidden_size + self.mlp * int(hidden_size * mlp_ratio)
+
+
+class _Linear(NamedTuple):
+    comfy: str
+    out: _Size
+    inp: _Size
+    start: _Size | None = None  # first row within a fused weight
+
+
+_0, _1, _2, _3, _6 = (_Size(multiple) for multiple in (0, 1, 2, 3, 6))
+_MLP, _1_MLP = _Size(0, 1), _Size(1, 1)
+
+_DOUBLE = {
+    "norm1.linear": _Linear("img_mod.lin", _6, _1),
+    "norm1_context.linear": _Linear("txt_mod.lin", _6, _1),
+    "attn.to_q": _Linear("img_attn.qkv", _1, _1, _0),
+    "attn.to_k": _Linear("img_attn.qkv", _1, _1, _1),
+    "attn.to_v": _Linear("img_attn.qkv", _1, _1, _2),
+    "attn.to_out.0": _Linear("img_attn.proj", _1, _1),
+    "attn.add_q_proj": _Linear("txt_attn.qkv", _1, _1, _0),
+    "attn.add_k_proj": _Linear("txt_attn.qkv", _1, _1, _1),
+    "attn.add_v_proj": _Linear("txt_attn.qkv", _1, _1, _2),
+    "attn.to_add_out": _Linear("txt_attn.proj", _1, _1),
+    "ff.net.0.proj": _Linear("img_mlp.0", _MLP, _1),
+    "ff.net.2": _Linear("img_mlp.2", _1, _MLP),
+    "ff_context.net.0.proj": _Linear("txt_mlp.0", _MLP, _1),
+    "ff_context.net.2": _Linear("txt_mlp.2", _1, _MLP),
+}
+_SINGLE = {
+    "norm.linear": _Linear("modulation.lin", _3, _1),
+    "attn.to_q": _Linear("linear1", _1, _1, _0),
+    "attn.to_k": _Linear("linear1", _1, _1, _1),
+    "attn.to_v": _Linear("linear1", _1, _1, _2),
+    "proj_mlp": _Linear("linear1", _MLP, _1, _3),
+    "proj_out": _Linear("linear2", _1, _1_MLP),
+}
+_BLOCKS = {
+    "transformer_blocks": ("double_blocks", _DOUBLE),
+    "single_transformer_blocks": ("single_blocks", _SINGLE),
+}
+_OUTER = {
+    "x_embedder": "img_in",
+    "context_embedder": "txt_in",
+    "time_text_embed.timestep_embedder.linear_1": "time_in.in_layer",
+    "time_text_embed.timestep_embedder.linear_2": "time_in.out_layer",
+    "time_text_embed.text_embedder.linear_1": "vector_in.in_layer",
+    "time_text_embed.text_embedder.linear_2": "vector_in.out_layer",
+    "time_text_embed.guidance_embedder.linear_1": "guidance_in.in_layer",
+    "time_text_embed.guidance_embedder.linear_2": "guidance_in.out_layer",
+    "proj_out": "final_layer.linear",
+}
+OUTER_LAYERS = tuple(_OUTER)
+"""The linears outside of the blocks that both layouts have as one whole weight (all but `norm_out.linear`)."""
+
+_LAYER = re.compile(r"(transformer_blocks|single_transformer_blocks)\.(0|[1-9]\d{0,3})\.(.+)")
+_KEY = re.compile(r"(double_blocks|single_blocks)\.(0|[1-9]\d{0,3})\.(.+)")
+
+
+def all_layers(num_double: int, num_single: int) -> tuple[str, ...]:
+    """Every linear in the blocks of a Flux, by diffusers name, in the order of the blocks."""
+    double = [f"transformer_blocks.{block}.{end}" for block in range(num_double) for end in _DOUBLE]
+    single = [f"single_transformer_blocks.{block}.{end}" for block in range(num_single) for end in _SINGLE]
+    return (*double, *single)
+
+
+def comfy_target(layer: str, hidden_size: int, mlp_ratio: float = 4.0) -> ComfyTarget:
+    """Where the diffusers layer `layer` lies in ComfyUI's Flux of that width.
+
+    Raises:
+        StyleExpertError: Flux has no such linear, or it has no counterpart of the same rows.
+    """
+    if layer in _OUTER:
+        return ComfyTarget(_OUTER[layer], None)
+    blocks, block, linear = _parse(layer)
+    key = f"{_BLOCKS[blocks][0]}.{block}.{linear.comfy}"
+    if linear.start is None:
+        return ComfyTarget(key, None)
+    return ComfyTarget(key, (linear.start.of(hidden_size, mlp_ratio), linear.out.of(hidden_size, mlp_ratio)))
+
+
+def diffusers_layer(key: str, rows: tuple[int, int] | None, hidden_size: int, mlp_ratio: float = 4.0) -> str:
+    """The diffusers layer at `rows` of ComfyUI's weight `key`: the inverse of `comfy_target`.
+
+    Raises:
+        StyleExpertError: no diffusers layer lies exactly there.
+    """
+    for candidate in _layers_of(key):
+        if comfy_target(candidate, hidden_size, mlp_ratio) == (key, rows):
+            return candidate
+    where = "as a whole" if rows is None else f"at rows {rows[0]} to {sum(rows)}"
+    raise StyleExpertError(
+        f"No layer of diffusers' Flux is '{key}' {where} at hidden size {hidden_size}; "
+        "expected a weight of FLUX.1, with the rows of q, k, v or the MLP where they are fused."
+    )
+
+
+def layer_shape(layer: str, hidden_size: int, mlp_ratio: float = 4.0) -> tuple[int, int]:
+    """(out, in) of a layer in the blocks of a Flux of that width."""
+    linear = _parse(layer)[2]
+    return linear.out.of(hidden_size, mlp_ratio), linear.inp.of(hidden_size, mlp_ratio)
+
+
+def layer_order(layer: str) -> tuple[int, int, int]:
+    """Sort key: outer layers, then double blocks, then single blocks; within a block as diffusers lists them.
+
+    Raises:
+        StyleExpertError: Flux has no such linear.
+    """
+    if layer in _OUTER:
+        return 0, 0, OUTER_LAYERS.index(layer)
+    blocks, block, linear = _parse(layer)
+    names = list(_BLOCKS)
+    return 1 + names.index(blocks), block, list(_BLOCKS[blocks][1].values()).index(linear)
+
+
+def _parse(layer: str) -> tuple[str, int, _Linear]:
+    match = _LAYER.fullmatch(layer)
+    linear = match and _BLOCKS[match[1]][1].get(match[3])
+    if linear:
+        return match[1], int(match[2]), linear
+    if layer == "norm_out.linear":
+        raise StyleExpertError(
+            "The layer norm_out.linear holds scale and shift in the opposite order in ComfyUI, so that no slice of "
+            "rows stands for it; train the experts without this layer."
+        )
+    raise StyleExpertError(
+        f"'{layer}' is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q; "
+        "take a file that was trained for FLUX.1 Kontext."
+    )
+
+
+def _layers_of(key: str) -> list[str]:
+    """Diffusers layers that lie anywhere in ComfyUI's weight `key`."""
+    match = _KEY.fullmatch(key)
+    if not match:
+        return [layer for layer, comfy in _OUTER.items() if comfy == key]
+    for name, (comfy_name, linears) in _BLOCKS.items():
+        if comfy_name == match[1]:
+            return [f"{name}.{match[2]}.{end}" for end, linear in linears.items() if linear.comfy == match[3]]
+    return []

@@ -1,0 +1,64 @@
+"""Writing expert files of our own."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .config import EncoderConfig, ExpertConfig
+from .errors import StyleExpertError
+from .expert import StyleExpert
+from .expert_sizes import ENTRY, FORMAT_VERSION
+
+ENCODER_PREFIX = "encoder."
+
+
+def save_expert(
+    path: str | os.PathLike[str],
+    experts: Mapping[str, Tensor],
+    config: ExpertConfig,
+    encoder_state: Mapping[str, Tensor] | None,
+    encoder_config: EncoderConfig | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes one file with experts, encoder and header entry; an interrupted run leaves the old file as it was.
+
+    Args:
+        path: the .safetensors to write.
+        experts: tensors by the keys of FORMATS 1 (or 3 for a region LoRA).
+        config: what they are.
+        encoder_state: the style encoder's state dict, without prefix (FORMATS 2); None for none.
+        encoder_config: its configuration; keeps the order of the taps and the name of the vision model.
+        training: summary of the training, of plain JSON values.
+
+    Raises:
+        StyleExpertError: the path is no .safetensors, or the tensors contradict `config`; nothing is written then.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise StyleExpertError(f"{path.name} is no .safetensors file name; give the target that ending.")
+    encoder = {f"{ENCODER_PREFIX}{name}": weight for name, weight in (encoder_state or {}).items()}
+    entry = {"format": FORMAT_VERSION, **asdict(config)}
+    if encoder_config is not None:
+        entry["encoder"] = asdict(encoder_config)
+    if training is not None:
+        entry["training"] = dict(training)
+    tensors = {key: weight.detach().cpu().contiguous() for key, weight in {**experts, **encoder}.items()}
+    write_atomically(path, tensors, {"format": "pt", ENTRY: json.dumps(entry)}, check=True)
+
+
+def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], *, check: bool) -> None:
+    """Writes beside `path` first, then moves; with `check`, only if the result opens as an expert file."""
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        save_file(dict(tensors), str(unfinished), metadata=metadata)
+        if check:
+            StyleExpert.open(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
