@@ -1,0 +1,145 @@
+"""Turning published files into the safetensors that the nodes read."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .config import ExpertConfig
+from .encoder_sizes import read_encoder_config
+from .errors import StyleExpertError
+from .expert import StyleExpert
+from .expert_sizes import read_entry
+from .formats import foreign_kind, sort_keys
+from .header import read_header
+from .saving import save_expert, write_atomically
+
+PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+
+
+def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
+    """Writes `target`, a .safetensors, out of one file or out of a release's pair of files.
+
+    Args:
+        source: experts, a region LoRA or a style encoder, as .safetensors or .pt; of the latter only tensors are
+            unpickled, and no code is run.
+        target: the file to write. Experts become a file of our own, with the arithmetic of the release in its header;
+            an encoder alone keeps the release's layout.
+        encoder: the style encoder that belongs to the experts of `source`.
+
+    Returns:
+        `target`.
+
+    Raises:
+        StyleExpertError: a file cannot be read, is foreign, or does not belong to the other one; nothing is written.
+    """
+    source, target = Path(source), Path(target)
+    _require_target(target, source, encoder)
+    state = _read_state(source)
+    found = sort_keys(state)
+    if found.kind is None or found.other:
+        raise StyleExpertError(
+            f"{source.name} is {foreign_kind(found.other)}, expected experts, a region LoRA or a style encoder; "
+            "there is nothing to convert."
+        )
+    if found.kind == "style-encoder":
+        _convert_encoder(source, target, encoder, {name: state[key] for name, key in found.encoder.items()})
+    else:
+        _convert_experts(source, target, encoder, state)
+    return target
+
+
+def _convert_encoder(source: Path, target: Path, encoder: Path | None, state: dict[str, Tensor]) -> None:
+    if encoder is not None:
+        raise StyleExpertError(
+            f"{source.name} is a style encoder itself; give the expert file first, and this one with --encoder."
+        )
+    read_encoder_config(source, _shapes(state))
+    write_atomically(target, state, {"format": "pt"}, check=False)
+
+
+def _convert_experts(source: Path, target: Path, encoder: Path | None, state: Mapping[str, Tensor]) -> None:
+    found = sort_keys(state)
+    experts = {f"{layer}.{part}": state[key] for layer, parts in found.layers.items() for part, key in parts.items()}
+    entry = _entry(source)
+    encoder_state, encoder_entry = {name: state[key] for name, key in found.encoder.items()}, entry.get("encoder")
+    if encoder is not None:
+        encoder_state, encoder_entry = _read_encoder(Path(encoder)), _entry(Path(encoder)).get("encoder")
+    config = _config(source, target, experts)
+    encoder_config = (
+        read_encoder_config(encoder or source, _shapes(encoder_state), encoder_entry) if encoder_state else None
+    )
+    save_expert(target, experts, config, encoder_state or None, encoder_config, entry.get("training"))
+
+
+def _config(source: Path, target: Path, experts: Mapping[str, Tensor]) -> ExpertConfig:
+    """The configuration of the experts in `source`; of a pickle, as a plain copy of its tensors opens."""
+    if source.suffix not in PICKLES:
+        return StyleExpert.open(source).config
+    draft = target.with_name(f"{target.name}.draft")
+    try:
+        write_atomically(draft, experts, {"format": "pt"}, check=False)
+        return StyleExpert.open(draft).config
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read_encoder(path: Path) -> dict[str, Tensor]:
+    state = _read_state(path)
+    found = sort_keys(state)
+    if not found.encoder:
+        raise StyleExpertError(
+            f"{path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight); give the "
+            "encoder file of the release."
+        )
+    return {name: state[key] for name, key in found.encoder.items()}
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors or PyTorch file."""
+    if path.suffix not in PICKLES:
+        read_header(path)
+        return load_file(str(path))
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise StyleExpertError(
+            f"{path.name} holds more than weights, or is no PyTorch file, and is not unpickled for safety; ask its "
+            "author for a safetensors file or a plain state dict."
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise StyleExpertError(f"{path.name} cannot be read ({reason}); download it again.") from error
+    return _state_dict(path, loaded)
+
+
+def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
+    """The state dict in what was unpickled; trainers often put it one level down."""
+    for name in ("state_dict", "model", "module"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
+            loaded = loaded[name]
+    if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise StyleExpertError(f"{path.name} holds no state dict of tensors; save the model's state_dict() instead.")
+    # Clones: tensors of a pickle may share their memory, which safetensors refuses.
+    return {str(key): weight.clone(memory_format=torch.contiguous_format) for key, weight in loaded.items()}
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {} if path.suffix in PICKLES else read_entry(read_header(path)) or {}
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(weight.shape) for name, weight in state.items()}
+
+
+def _require_target(target: Path, source: Path, encoder: Path | None) -> None:
+    if target.suffix != ".safetensors":
+        raise StyleExpertError(f"{target.name} is no .safetensors file name; give the target that ending.")
+    if target.resolve() in {Path(path).resolve() for path in (source, encoder) if path is not None}:
+        raise StyleExpertError(f"{target.name} is one of the files that are read; give the target another name.")
+    if not target.parent.is_dir():
+        raise StyleExpertError(f"The folder {target.parent} does not exist; make it first.")

@@ -1,0 +1,163 @@
+"""What a file is, and what is wrong with it."""
+
+import math
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from .config import EncoderConfig, ExpertConfig
+from .encoder_sizes import read_encoder_config
+from .errors import StyleExpertError
+from .expert import StyleExpert
+from .expert_sizes import read_entry
+from .formats import FileKeys, sort_keys
+from .header import Header, read_header
+
+_TITLES = {
+    "style-moe": "StyleExpert experts",
+    "region-lora": "region LoRA (RegionRoute)",
+    "style-encoder": "style encoder",
+    "unknown": "unknown",
+}
+_CHUNK = 64
+"""Rows of dim 0 checked at once, so that a large tensor is never in memory whole."""
+
+
+@dataclass
+class FileReport:
+    """What `inspect_file` found.
+
+    Attributes:
+        path: the file.
+        kind: "style-moe", "region-lora", "style-encoder" or "unknown".
+        own_format: whether it has our header entry.
+        num_bytes, num_parameters: its size; 0 if unknown.
+        dtypes: how many tensors there are of each.
+        config: of the experts; None if there are none.
+        layers: the adapted layers, diffusers names.
+        encoder_config: of the style encoder; None if there is none.
+        problems: a sentence for everything that is wrong.
+    """
+
+    path: Path
+    kind: str = "unknown"
+    own_format: bool = False
+    num_bytes: int = 0
+    num_parameters: int = 0
+    dtypes: dict[str, int] = field(default_factory=dict)
+    config: ExpertConfig | None = None
+    layers: tuple[str, ...] = ()
+    encoder_config: EncoderConfig | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """The report for a terminal."""
+        return [
+            f"{self.path.name}: {self._title()}",
+            *self._size_lines(),
+            *(_expert_lines(self.config, self.layers) if self.config else []),
+            *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
+            *([f"problem: {problem}" for problem in self.problems] or ["nothing is wrong with it"]),
+        ]
+
+    def _title(self) -> str:
+        if self.kind == "style-moe":
+            return f"{_TITLES[self.kind]}, {'StyleRoute file' if self.own_format else 'release layout'}"
+        return _TITLES[self.kind]
+
+    def _size_lines(self) -> list[str]:
+        if not self.num_parameters:
+            return []
+        dtypes = ", ".join(f"{count} {dtype}" for dtype, count in sorted(self.dtypes.items()))
+        return [f"size: {self.num_parameters:,} parameters, {self.num_bytes / 2**20:,.1f} MiB, tensors: {dtypes}"]
+
+
+def inspect_file(path: str | os.PathLike[str]) -> FileReport:
+    """Reads a whole file and reports on it; faults of the file are in `problems`, and none is raised."""
+    report = FileReport(Path(path))
+    try:
+        header = read_header(path)
+        _fill_sizes(report, header)
+        _fill_contents(report, header, sort_keys(header.tensors))
+    except StyleExpertError as error:
+        report.problems.append(str(error))
+        return report
+    report.problems += _doubts(report) + _not_finite(header)
+    return report
+
+
+def _fill_sizes(report: FileReport, header: Header) -> None:
+    report.num_bytes = header.num_bytes
+    report.num_parameters = sum(math.prod(entry.shape) for entry in header.tensors.values())
+    report.dtypes = dict(Counter(entry.dtype for entry in header.tensors.values()))
+
+
+def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
+    report.kind = found.kind or "unknown"
+    report.own_format = read_entry(header) is not None
+    if report.kind == "style-encoder" and not found.other:
+        shapes = {name: header.tensors[key].shape for name, key in found.encoder.items()}
+        report.encoder_config = read_encoder_config(header.path, shapes)
+        return
+    expert = StyleExpert.open(header.path)
+    report.config, report.layers, report.encoder_config = expert.config, expert.layers, expert.encoder_config
+
+
+def _doubts(report: FileReport) -> list[str]:
+    """What is allowed, and yet hardly meant."""
+    config = report.config
+    if config is None or config.scale:
+        return []
+    return [
+        f"At rank {config.rank} the release's scale 16 // r is 0, so that the experts change nothing; "
+        "open it with the paper's arithmetic."
+    ]
+
+
+def _not_finite(header: Header) -> list[str]:
+    """One sentence naming the tensors that hold NaN or infinity; the file is read in small pieces."""
+    with safe_open(str(header.path), framework="pt") as tensors:
+        bad = [key for key, entry in header.tensors.items() if entry.is_float and not _is_finite(tensors, key, entry)]
+    if not bad:
+        return []
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return [f"{bad[0]}{more} holds NaN or infinite numbers; take another copy or an earlier checkpoint."]
+
+
+def _is_finite(tensors: safe_open, key: str, entry) -> bool:
+    part = tensors.get_slice(key)
+    if not entry.shape:
+        return bool(tensors.get_tensor(key).float().isfinite())
+    pieces = (part[start : start + _CHUNK] for start in range(0, entry.shape[0], _CHUNK))
+    return all(bool(piece.to(torch.float32).isfinite().all()) for piece in pieces)
+
+
+def _expert_lines(config: ExpertConfig, layers: tuple[str, ...]) -> list[str]:
+    kinds = Counter(".".join(part for part in layer.split(".") if not part.isdecimal()) for layer in layers)
+    adapted = [f"  {count:3} x {kind}" for kind, count in kinds.items()]
+    return [*_mixture_lines(config), f"changes {len(layers)} layers of {config.base}:", *adapted]
+
+
+def _mixture_lines(config: ExpertConfig) -> list[str]:
+    if config.kind == "region-lora":
+        return [f"one LoRA of rank {config.rank}, alpha {config.alpha:g}"]
+    shared = f"a shared expert of rank {config.shared_rank}" if config.shared_rank else "no shared expert"
+    scale = f"16 // {config.rank}" if config.routing == "release-1" else f"{config.alpha:g} / {config.rank}"
+    return [
+        f"experts: {config.num_experts} of rank {config.rank}, {shared}; a style is routed to {config.top_k}",
+        f"arithmetic: {config.routing}, scale {scale} = {config.scale:g}; style embedding of {config.cond_dim}",
+    ]
+
+
+def _encoder_lines(config: EncoderConfig) -> list[str]:
+    widths = " -> ".join(map(str, (config.hidden_size, *config.projection_widths, config.proj_dim)))
+    post = ", then a last projection" if config.post_projection else ""
+    return [
+        f"style encoder: taps {', '.join(map(str, config.taps))} of {config.vision_model} "
+        f"({config.num_tokens} tokens x {config.hidden_size})",
+        f"  {config.num_queries} queries a tap, projection {widths}{post}, gives {config.cond_dim}",
+    ]
