@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.config import EncoderConfig
 from styleroute.moe.encoder import StyleEncoder

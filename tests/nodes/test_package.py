@@ -11,7 +11,9 @@ ROOT = Path(styleroute.__file__).parent
 
 
 def test_importing_needs_no_comfyui():
-    code = "import styleroute, styleroute.moe, sys; sys.exit(any(name.split('.')[0] == 'comfy' for name in sys.modules))"
+    code = (
+        "import styleroute, styleroute.moe, sys; sys.exit(any(name.split('.')[0] == 'comfy' for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from styleroute.moe import Routing
 from styleroute.nodes.routing_chart import (
     CELL_HEIGHT,

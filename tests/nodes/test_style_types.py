@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from torch import nn
-
 from styleroute.moe import StyleExpert, StyleExpertError
 from styleroute.nodes.style_types import Style, encoder_id, require_style, routing_table
+from torch import nn
 
 
 def test_encoder_id_names_the_weights():

@@ -1,0 +1,98 @@
+"""ComfyUI in this process, for tests of patching, and one real server for the whole session."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, StyleExpert, save_expert
+from styleroute.moe.layer_names import all_layers, layer_shape
+from styleroute.training.comfy import PACK, ComfyServer, find_comfyui
+
+HERE = Path(__file__).parent
+CONFIG = ExpertConfig(kind="style-moe", num_experts=4, rank=2, shared_rank=2, top_k=2, alpha=2.0, cond_dim=32)
+ENCODER = EncoderConfig(
+    taps=(-1, -3),
+    num_queries=2,
+    num_tokens=4,
+    hidden_size=32,
+    proj_dim=8,
+    cond_dim=32,
+    vision_model="small.safetensors",
+)
+
+
+@pytest.fixture(scope="session")
+def parts() -> ModuleType:
+    """`random_parts/parts.py`, with ComfyUI importable and set to the CPU."""
+    sys.path.insert(0, str(find_comfyui()))
+    importlib.import_module("comfy.cli_args").args.cpu = True
+    spec = importlib.util.spec_from_file_location("random_parts_module", HERE / "random_parts" / "parts.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def flux(parts):
+    return parts.random_model("Flux", parts.FLUX)
+
+
+@pytest.fixture(scope="session")
+def siglip(parts, tmp_path_factory):
+    return parts.random_vision(parts.SIGLIP, tmp_path_factory.mktemp("siglip"))
+
+
+def write_style_expert(path: Path, hidden: int = 128, seed: int = 3) -> Path:
+    """Experts for every linear layer of the small Flux, none of them zero."""
+    generator = torch.Generator().manual_seed(seed)
+    experts = {}
+    for layer in all_layers(1, 2):
+        out, inp = layer_shape(layer, hidden)
+        for name, shape in {
+            "loraA": (4, 2, inp),
+            "loraB": (4, out, 2),
+            "shared_A": (1, 2, inp),
+            "shared_B": (1, out, 2),
+            "cond_gate.weight": (4, 32),
+        }.items():
+            experts[f"{layer}.lora_layer.{name}"] = torch.randn(shape, generator=generator) * 0.1
+    torch.manual_seed(seed)
+    save_expert(path, experts, CONFIG, StyleEncoder(ENCODER).state_dict(), encoder_config=ENCODER)
+    return path
+
+
+def write_region_lora(path: Path, hidden: int = 128) -> Path:
+    """A RegionRoute file for the first block's queries."""
+    lora_a, lora_b = torch.randn(4, hidden) * 0.1, torch.randn(hidden, 4) * 0.1
+    key = "transformer.transformer_blocks.0.attn.to_q"
+    save_file({f"{key}.lora_A.weight": lora_a, f"{key}.lora_B.weight": lora_b}, path)
+    return path
+
+
+@pytest.fixture
+def style_expert(tmp_path: Path) -> StyleExpert:
+    return StyleExpert.open(write_style_expert(tmp_path / "styles.safetensors"))
+
+
+@pytest.fixture
+def region_expert(tmp_path: Path) -> StyleExpert:
+    return StyleExpert.open(write_region_lora(tmp_path / "pixel-art.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ComfyServer]:
+    """A real ComfyUI with this pack, the random parts, and small expert files in its model folders."""
+    with ComfyServer.start(packs=[PACK, HERE / "random_parts"]) as server:
+        experts, loras = server.models / "style_experts", server.models / "loras"
+        for folder in (experts, loras):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_style_expert(experts / "styles.safetensors")
+        write_region_lora(loras / "pixel-art.safetensors")
+        (experts / "text.safetensors").write_text("This is no safetensors file.")
+        yield server

@@ -1,0 +1,97 @@
+"""Small models of ComfyUI's own classes with random weights, and expert files that fit them."""
+
+import json
+from pathlib import Path
+
+import comfy.model_management
+import comfy.supported_models
+import torch
+from comfy.clip_vision import ClipVisionModel
+from comfy.model_patcher import ModelPatcher
+
+HIDDEN, CONTEXT, VECTOR = 128, 32, 16
+FLUX = {
+    "image_model": "flux",
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_size": 2,
+    "vec_in_dim": VECTOR,
+    "context_in_dim": CONTEXT,
+    "hidden_size": HIDDEN,
+    "mlp_ratio": 4.0,
+    "num_heads": 1,
+    "depth": 1,
+    "depth_single_blocks": 2,
+    "axes_dim": [16, 56, 56],
+    "theta": 10000,
+    "qkv_bias": True,
+    "guidance_embed": True,
+}
+SD15 = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 32,
+    "num_res_blocks": [1, 1],
+    "transformer_depth": [1, 0],
+    "transformer_depth_output": [1, 1, 0, 0],
+    "transformer_depth_middle": 1,
+    "channel_mult": [1, 2],
+    "num_heads": 2,
+    "num_head_channels": -1,
+    "use_spatial_transformer": True,
+    "context_dim": 16,
+    "legacy": False,
+    "adm_in_channels": None,
+    "use_linear_in_transformer": False,
+    "use_temporal_attention": False,
+}
+SIGLIP = {
+    "model_type": "siglip_vision_model",
+    "num_channels": 3,
+    "hidden_act": "gelu_pytorch_tanh",
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 3,
+    "image_size": 32,
+    "patch_size": 16,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+CLIP_L = SIGLIP | {"model_type": "clip_vision_model", "hidden_act": "quick_gelu", "projection_dim": 16}
+
+
+def random_weights(network: torch.nn.Module, seed: int = 0) -> None:
+    """ComfyUI's layers come without initial values."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in network.named_parameters():
+        is_norm = parameter.ndim == 1 and "norm" in name and not name.endswith("bias")
+        noise = torch.randn(parameter.shape, generator=generator) * 0.05
+        parameter.data = (1 + noise if is_norm else noise).to(parameter.dtype)
+
+
+def random_model(family: str, unet_config: dict) -> ModelPatcher:
+    """A diffusion model of `comfy.supported_models`, float32, on the CPU."""
+    config = getattr(comfy.supported_models, family)(dict(unet_config))
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model({}, "")
+    random_weights(model.diffusion_model)
+    model.diffusion_model.eval()
+    return ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
+
+
+def random_vision(config: dict, folder: Path) -> ClipVisionModel:
+    """A CLIP_VISION; its class reads the configuration from a file."""
+    file = folder / f"{config['model_type']}.json"
+    file.write_text(json.dumps(config))
+    vision = ClipVisionModel(str(file))
+    random_weights(vision.model, seed=1)
+    return vision
+
+
+def random_conditioning() -> list:
+    """CONDITIONING as the text encoders give it."""
+    generator = torch.Generator().manual_seed(2)
+    pooled = torch.randn(1, VECTOR, generator=generator)
+    return [[torch.randn(1, 7, CONTEXT, generator=generator), {"pooled_output": pooled, "guidance": 3.5}]]

@@ -1,0 +1,82 @@
+"""Encode Style on ComfyUI's own CLIP_VISION."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.moe import EncoderConfig, StyleExpert, StyleExpertError
+
+
+@pytest.fixture
+def encode(parts):
+    from styleroute.nodes.encode_style import EncodeStyle
+
+    return lambda *args: EncodeStyle.execute(*args).result[0]
+
+
+def test_one_picture(style_expert, siglip, encode):
+    image = torch.rand(1, 50, 70, 3)
+    style = encode(style_expert, siglip, image)
+    states = siglip.encode_image(image, crop=False)["all_hidden_states"]
+    assert states.shape == (1, 3, 4, 32)
+    torch.testing.assert_close(style.embedding, style_expert.encoder(states))
+    assert style.num_references == 1
+
+
+def test_several_pictures_give_the_mean(style_expert, siglip, encode):
+    images = torch.rand(3, 32, 32, 3)
+    style = encode(style_expert, siglip, images)
+    alone = torch.cat([encode(style_expert, siglip, image).embedding for image in images.split(1)])
+    torch.testing.assert_close(style.embedding, alone.mean(0, keepdim=True))
+    assert style.num_references == 3
+
+
+def test_transparent_pictures_are_read_without_alpha(style_expert, siglip, encode):
+    image = torch.rand(1, 32, 32, 4)
+    assert torch.equal(
+        encode(style_expert, siglip, image).embedding, encode(style_expert, siglip, image[..., :3]).embedding
+    )
+
+
+def test_an_empty_batch_is_refused(style_expert, siglip, encode):
+    with pytest.raises(StyleExpertError, match=r"reference batch is empty: its shape is \[0, 32, 32, 3\]"):
+        encode(style_expert, siglip, torch.zeros(0, 32, 32, 3))
+
+
+def test_another_vision_model_is_refused(parts, style_expert, encode, tmp_path):
+    clip = parts.random_vision(parts.CLIP_L, tmp_path)
+    with pytest.raises(StyleExpertError, match=r"has 5 tokens of width 32, but .* small.safetensors"):
+        encode(style_expert, clip, torch.rand(1, 32, 32, 3))
+
+
+def test_clip_l_in_place_of_siglip_is_refused_by_name(parts):
+    import comfy.clip_vision
+    from styleroute.nodes.vision_states import require_vision_model
+
+    config = Path(comfy.clip_vision.__file__).parent / "clip_vision_config_vitl.json"
+    sentence = (
+        r"has 257 tokens of width 1024, but .* sigclip_vision_patch14_384.safetensors \(729 tokens of width 1152\)"
+    )
+    with pytest.raises(StyleExpertError, match=sentence):
+        require_vision_model(comfy.clip_vision.ClipVisionModel(str(config)), EncoderConfig())
+
+
+def test_too_few_layers_are_refused(siglip):
+    from styleroute.nodes.vision_states import require_vision_model
+
+    config = EncoderConfig(
+        taps=(-1, -5),
+        num_queries=2,
+        num_tokens=4,
+        hidden_size=32,
+        proj_dim=8,
+        cond_dim=32,
+        vision_model="deep.safetensors",
+    )
+    with pytest.raises(StyleExpertError, match="has 3 layers where layer -5"):
+        require_vision_model(siglip, config)
+
+
+def test_a_region_lora_reads_no_style(region_expert: StyleExpert, siglip, encode):
+    with pytest.raises(StyleExpertError, match="is a region LoRA"):
+        encode(region_expert, siglip, torch.rand(1, 32, 32, 3))

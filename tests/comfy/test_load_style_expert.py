@@ -1,0 +1,100 @@
+"""Load StyleExpert: its folders, names, refusals, and what makes it open a file again."""
+
+import os
+
+import pytest
+
+from styleroute.moe import StyleExpertError
+
+
+@pytest.fixture
+def folders(parts, tmp_path, monkeypatch, style_expert, region_expert):
+    """Model folders of their own: styles.safetensors among the experts, pixel-art.safetensors among the LoRAs."""
+    import folder_paths
+
+    from styleroute.nodes import model_folders
+
+    for name in ("style_experts", "style_encoders", "loras"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", {"loras": ([str(tmp_path / "loras")], {".safetensors"})})
+    monkeypatch.setattr(folder_paths, "filename_list_cache", {})
+    style_expert.path.rename(tmp_path / "style_experts" / "styles.safetensors")
+    region_expert.path.rename(tmp_path / "loras" / "pixel-art.safetensors")
+    (tmp_path / "style_experts" / "readme.txt").write_text("not offered")
+    model_folders.register_model_folders()
+    return tmp_path
+
+
+@pytest.fixture
+def node(folders):
+    from styleroute.nodes.load_style_expert import LoadStyleExpert
+
+    return LoadStyleExpert
+
+
+def test_names_come_from_experts_and_loras(node):
+    inputs = {field.id: field for field in node.define_schema().inputs}
+    assert inputs["expert"].options == ["styles.safetensors", "loras/pixel-art.safetensors"]
+    assert inputs["encoder"].options == ["in the expert file"]
+
+
+def test_extra_model_paths_are_searched(folders, tmp_path):
+    import folder_paths
+
+    from styleroute.nodes import model_folders
+
+    (extra := tmp_path / "elsewhere").mkdir()
+    (extra / "more.safetensors").touch()
+    folder_paths.add_model_folder_path("style_experts", str(extra), is_default=True)
+    model_folders.register_model_folders()
+    assert "more.safetensors" in model_folders.expert_names()
+    assert model_folders.expert_path("more.safetensors") == str(extra / "more.safetensors")
+
+
+@pytest.mark.parametrize("name", ["styles.safetensors", "loras/pixel-art.safetensors"])
+def test_opens(node, name):
+    assert node.validate_inputs(name, "in the expert file") is True
+    expert = node.execute(name, "in the expert file", "as the file says").result[0]
+    assert expert.path.name == name.removeprefix("loras/")
+    assert expert.bytes_read == 0
+
+
+def test_the_encoder_may_lie_in_a_second_file(node, folders):
+    os.link(folders / "style_experts" / "styles.safetensors", folders / "style_encoders" / "encoder.safetensors")
+    expert = node.execute("styles.safetensors", "encoder.safetensors", "as the file says").result[0]
+    assert expert.encoder_config.cond_dim == 32
+
+
+def test_routing_is_overridden(node):
+    expert = node.execute("styles.safetensors", "in the expert file", "release-1").result[0]
+    assert expert.config.routing == "release-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("../loras/pixel-art.safetensors", "leads out of the model folders"),
+        ("loras/../../secret.safetensors", "leads out of the model folders"),
+        ("/etc/passwd", "leads out of the model folders"),
+        ("C:\\styles.safetensors", "leads out of the model folders"),
+        ("encoder.pt", "`styleroute convert`"),
+        ("missing.safetensors", "was not found; put it into .*style_experts"),
+    ],
+)
+def test_bad_names_are_refused(node, name, sentence):
+    with pytest.raises(StyleExpertError, match=sentence):
+        node.execute(name, "in the expert file", "as the file says")
+    assert node.validate_inputs(name, None) is not True
+    assert node.validate_inputs("styles.safetensors", name) is not True
+
+
+def test_values_by_wire_are_not_judged_beforehand(node):
+    assert node.validate_inputs(None, None) is True
+
+
+def test_fingerprint_follows_the_file(node, folders):
+    before = node.fingerprint_inputs("styles.safetensors", "in the expert file", routing="paper")
+    assert before == node.fingerprint_inputs("styles.safetensors", "in the expert file", routing="paper")
+    os.utime(folders / "style_experts" / "styles.safetensors", (1, 1))
+    assert before != node.fingerprint_inputs("styles.safetensors", "in the expert file", routing="paper")

@@ -1,0 +1,85 @@
+"""Save Style as LoRA: the stock loader makes of the file what MoE Apply makes of the style."""
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from styleroute.moe import LowRank, StyleExpertError
+
+
+@pytest.fixture
+def style(parts, style_expert, siglip):
+    from styleroute.nodes.encode_style import EncodeStyle
+
+    return EncodeStyle.execute(style_expert, siglip, torch.rand(1, 32, 32, 3)).result[0]
+
+
+@pytest.fixture
+def save(parts, tmp_path, monkeypatch):
+    import folder_paths
+
+    from styleroute.nodes.save_style_lora import SaveStyleLoRA
+
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
+
+    def save(*args):
+        return tmp_path / SaveStyleLoRA.execute(*args).ui.as_dict()["text"][0]
+
+    return save
+
+
+def loaded_weights(model) -> dict[str, torch.Tensor]:
+    import comfy.model_management
+
+    comfy.model_management.load_models_gpu([model])
+    weights = {key: weight.clone() for key, weight in model.model.state_dict().items()}
+    model.detach()
+    return weights
+
+
+@pytest.mark.parametrize(("precision", "atol"), [("float32", 1e-6), ("float16", 2e-4)])
+def test_stock_loading_equals_moe_apply(flux, style_expert, style, save, precision, atol):
+    import comfy.sd
+
+    from styleroute.nodes.moe_apply import MoEApply
+
+    file = save(style_expert, "loras/style", 0.8, style, precision)
+    stock, _ = comfy.sd.load_lora_for_models(flux, None, load_file(file), 1.0, 0.0)
+    ours = MoEApply.execute(flux, style_expert, 0.8, style).result[0]
+    expected = loaded_weights(ours)
+    for key, weight in loaded_weights(stock).items():
+        torch.testing.assert_close(weight, expected[key], rtol=0, atol=atol)
+
+
+def test_keys_and_ranks(style_expert, style, save):
+    file = save(style_expert, "loras/style", 1.0, style)
+    assert file.name == "style_00001.safetensors"
+    with safe_open(file, "pt") as lora:
+        assert lora.metadata()["source"] == "styles.safetensors"
+        assert len(lora.keys()) == 2 * len(style_expert.layers)
+        key = "transformer.single_transformer_blocks.0.proj_mlp"
+        assert lora.get_slice(f"{key}.lora_A.weight").get_shape() == [6, 128]
+        assert lora.get_slice(f"{key}.lora_B.weight").get_shape() == [512, 6]
+
+
+def test_nothing_is_overwritten(style_expert, style, save):
+    first, second = (save(style_expert, "style", 1.0, style) for _ in range(2))
+    assert first != second
+    assert first.is_file()
+    assert second.is_file()
+    assert not list(first.parent.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["../style", "loras/../../style", "/tmp/style", "C:\\style", "..\\style", "", "loras/"])
+def test_names_that_lead_outside_are_refused(style_expert, style, save, name):
+    with pytest.raises(StyleExpertError, match="leads out of the output folder"):
+        save(style_expert, name, 1.0, style)
+
+
+def test_numbers_too_large_for_the_precision_are_refused(parts):
+    from styleroute.nodes.save_style_lora import lora_state
+
+    deltas = {"proj_out": LowRank(up=torch.full((2, 1), 1e6), down=torch.ones(1, 2))}
+    with pytest.raises(StyleExpertError, match="choose 'float32'"):
+        lora_state(deltas, torch.float16)

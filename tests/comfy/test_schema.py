@@ -1,0 +1,57 @@
+"""Every node, input and output is described, in the schema, the locale and a help page."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+import styleroute
+
+ROOT = Path(styleroute.__file__).parent
+IDS = [
+    "StyleRoute_LoadStyleExpert",
+    "StyleRoute_EncodeStyle",
+    "StyleRoute_MoEApply",
+    "StyleRoute_RoutingPreview",
+    "StyleRoute_SaveStyleLoRA",
+]
+
+
+@pytest.fixture
+def schemas(parts):
+    extension = asyncio.run(styleroute.comfy_entrypoint())
+    return {schema.node_id: schema for node in asyncio.run(extension.get_node_list()) for schema in [node.GET_SCHEMA()]}
+
+
+def test_the_five_nodes(schemas):
+    assert list(schemas) == IDS
+
+
+def test_everything_is_described(schemas):
+    for schema in schemas.values():
+        assert schema.description
+        assert schema.category == "StyleRoute"
+        assert all(field.tooltip for field in (*schema.inputs, *schema.outputs))
+
+
+def test_locale_says_what_the_schema_says(schemas):
+    assert json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text()) == {
+        node_id: {
+            "display_name": schema.display_name,
+            "description": schema.description,
+            "inputs": {field.id: {"name": field.id, "tooltip": field.tooltip} for field in schema.inputs},
+            "outputs": {
+                str(index): {"name": field.display_name or field.io_type, "tooltip": field.tooltip}
+                for index, field in enumerate(schema.outputs)
+            },
+        }
+        for node_id, schema in schemas.items()
+    }
+
+
+@pytest.mark.parametrize("node_id", IDS)
+def test_help_pages_name_every_input(schemas, node_id):
+    page = (ROOT / "web" / "docs" / f"{node_id}.md").read_text()
+    assert page.startswith(f"# {schemas[node_id].display_name}\n")
+    assert all(f"| {field.id} |" in page for field in schemas[node_id].inputs)
