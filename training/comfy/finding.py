@@ -46,7 +46,7 @@ def _named(folder: Path) -> Path:
     if is_comfyui(folder):
         return folder.resolve()
     raise ComfyNotFound(
-        f"COMFYUI_PATH is {folder}, which holds no ComfyUI: expected main.py, nodes.py and comfy/ in it."
+        f"COMFYUI_PATH is {folder}, which is no ComfyUI: expected main.py, nodes.py and comfy/ in it."
     )
 
 

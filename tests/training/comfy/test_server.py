@@ -27,13 +27,14 @@ def test_a_silent_server_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ComfyServer.start(packs=(), comfyui=comfyui)
 
 
+@pytest.fixture(scope="module")
+def server():
+    with ComfyServer.start(packs=()) as server:
+        yield server
+
+
 @pytest.mark.comfy
 class TestRealServer:
-    @pytest.fixture(scope="class")
-    def server(self):
-        with ComfyServer.start(packs=()) as server:
-            yield server
-
     def test_runs_a_workflow_twice_and_returns_its_picture(self, server: ComfyServer, tmp_path: Path):
         Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "red.png")
         prompt = {
