@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from styleroute.moe import StyleExpertError
 
 
@@ -11,13 +10,14 @@ from styleroute.moe import StyleExpertError
 def folders(parts, tmp_path, monkeypatch, style_expert, region_expert):
     """Model folders of their own: styles.safetensors among the experts, pixel-art.safetensors among the LoRAs."""
     import folder_paths
-
     from styleroute.nodes import model_folders
 
     for name in ("style_experts", "style_encoders", "loras"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
-    monkeypatch.setattr(folder_paths, "folder_names_and_paths", {"loras": ([str(tmp_path / "loras")], {".safetensors"})})
+    monkeypatch.setattr(
+        folder_paths, "folder_names_and_paths", {"loras": ([str(tmp_path / "loras")], {".safetensors"})}
+    )
     monkeypatch.setattr(folder_paths, "filename_list_cache", {})
     style_expert.path.rename(tmp_path / "style_experts" / "styles.safetensors")
     region_expert.path.rename(tmp_path / "loras" / "pixel-art.safetensors")
@@ -41,7 +41,6 @@ def test_names_come_from_experts_and_loras(node):
 
 def test_extra_model_paths_are_searched(folders, tmp_path):
     import folder_paths
-
     from styleroute.nodes import model_folders
 
     (extra := tmp_path / "elsewhere").mkdir()

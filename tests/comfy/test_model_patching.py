@@ -130,7 +130,7 @@ def test_sd15_is_refused(parts, style_expert, style, apply):
 
 def test_a_flux_of_fewer_blocks_is_refused(parts, style_expert, style, apply):
     small = parts.random_model("Flux", parts.FLUX | {"depth_single_blocks": 1})
-    with pytest.raises(StyleExpertError, match="1 double and 1 single blocks does not have.*5 layers more"):
+    with pytest.raises(StyleExpertError, match=r"1 double and 1 single blocks does not have.*5 layers more"):
         apply(small, style_expert, 1.0, style)
     assert not small.patches
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-
 from styleroute.moe import LowRank, StyleExpertError
 
 
@@ -18,7 +17,6 @@ def style(parts, style_expert, siglip):
 @pytest.fixture
 def save(parts, tmp_path, monkeypatch):
     import folder_paths
-
     from styleroute.nodes.save_style_lora import SaveStyleLoRA
 
     monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
@@ -41,7 +39,6 @@ def loaded_weights(model) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(("precision", "atol"), [("float32", 1e-6), ("float16", 2e-4)])
 def test_stock_loading_equals_moe_apply(flux, style_expert, style, save, precision, atol):
     import comfy.sd
-
     from styleroute.nodes.moe_apply import MoEApply
 
     file = save(style_expert, "loras/style", 0.8, style, precision)
@@ -71,7 +68,9 @@ def test_nothing_is_overwritten(style_expert, style, save):
     assert not list(first.parent.glob("*.part"))
 
 
-@pytest.mark.parametrize("name", ["../style", "loras/../../style", "/tmp/style", "C:\\style", "..\\style", "", "loras/"])
+@pytest.mark.parametrize(
+    "name", ["../style", "loras/../../style", "/tmp/style", "C:\\style", "..\\style", "", "loras/"]
+)
 def test_names_that_lead_outside_are_refused(style_expert, style, save, name):
     with pytest.raises(StyleExpertError, match="leads out of the output folder"):
         save(style_expert, name, 1.0, style)

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 import styleroute
 
 ROOT = Path(styleroute.__file__).parent

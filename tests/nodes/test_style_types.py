@@ -27,7 +27,7 @@ def test_no_style_is_refused(style_expert: StyleExpert):
 
 def test_a_style_of_other_width_is_refused(style_expert: StyleExpert):
     other = Style(torch.zeros(1, 5), 1, encoder_id(style_expert.encoder))
-    with pytest.raises(StyleExpertError, match="5 numbers.*expect 24"):
+    with pytest.raises(StyleExpertError, match=r"5 numbers.*expect 24"):
         require_style(style_expert, other)
 
 

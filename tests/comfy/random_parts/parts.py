@@ -1,5 +1,6 @@
 """Small models of ComfyUI's own classes with random weights, and expert files that fit them."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import comfy.model_management
 import comfy.supported_models
 import torch
 from comfy.clip_vision import ClipVisionModel
+from comfy.ldm.flux.model import FluxParams
 from comfy.model_patcher import ModelPatcher
 
 HIDDEN, CONTEXT, VECTOR = 128, 32, 16
@@ -27,6 +29,8 @@ FLUX = {
     "qkv_bias": True,
     "guidance_embed": True,
 }
+if "txt_ids_dims" in {field.name for field in dataclasses.fields(FluxParams)}:
+    FLUX["txt_ids_dims"] = []  # newer ComfyUI asks for it; FLUX.1's text tokens all stand at position 0
 SD15 = {
     "image_size": 32,
     "in_channels": 4,
