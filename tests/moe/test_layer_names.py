@@ -1,0 +1,112 @@
+"""The layer map at full Kontext size, against diffusers' and ComfyUI's own."""
+
+import importlib
+import os
+import sys
+
+import pytest
+import torch
+from diffusers import FluxTransformer2DModel
+from styleroute.moe import StyleExpertError
+from styleroute.moe.layer_names import OUTER_LAYERS, all_layers, comfy_target, diffusers_layer, layer_order, layer_shape
+
+HIDDEN, DOUBLE, SINGLE = 3072, 19, 38
+LAYERS = all_layers(DOUBLE, SINGLE)
+
+
+@pytest.fixture(scope="module")
+def kontext_linears() -> dict[str, torch.nn.Linear]:
+    with torch.device("meta"):
+        model = FluxTransformer2DModel(in_channels=64, guidance_embeds=True)
+    return {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+
+
+def test_every_linear_of_diffusers_flux(kontext_linears):
+    assert {*LAYERS, *OUTER_LAYERS, "norm_out.linear"} == kontext_linears.keys()
+
+
+def test_shapes(kontext_linears):
+    for layer in LAYERS:
+        linear = kontext_linears[layer]
+        assert layer_shape(layer, HIDDEN) == (linear.out_features, linear.in_features), layer
+
+
+def test_there_and_back():
+    for layer in (*LAYERS, *OUTER_LAYERS):
+        target = comfy_target(layer, HIDDEN)
+        assert diffusers_layer(target.key, target.rows, HIDDEN) == layer
+
+
+def test_other_widths():
+    assert comfy_target("single_transformer_blocks.2.proj_mlp", 256, 3.0).rows == (768, 768)
+    assert layer_shape("single_transformer_blocks.2.proj_out", 256, 3.0) == (256, 1024)
+
+
+def test_fused_rows_cover_each_weight_once():
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for layer in LAYERS:
+        target = comfy_target(layer, HIDDEN)
+        if target.rows:
+            rows.setdefault(target.key, []).append(target.rows)
+    for spans in rows.values():
+        ends = [0] + [start + length for start, length in sorted(spans)]
+        assert [start for start, _ in sorted(spans)] == ends[:-1]
+
+
+def test_equals_comfyui():
+    to_comfy = _comfy_map()
+    for layer in (*LAYERS, *OUTER_LAYERS):
+        theirs = to_comfy[f"{layer}.weight"]
+        key, rows = (theirs, None) if isinstance(theirs, str) else (theirs[0], theirs[1][1:])
+        assert comfy_target(layer, HIDDEN) == (key.removesuffix(".weight"), rows)
+
+
+def _comfy_map() -> dict:
+    if not (folder := os.environ.get("COMFYUI_PATH")):
+        pytest.skip("COMFYUI_PATH does not name a ComfyUI")
+    sys.path.insert(0, folder)
+    try:
+        utils = importlib.import_module("comfy.utils")
+    except ImportError as error:
+        pytest.skip(f"ComfyUI cannot be imported here: {error}")
+    finally:
+        sys.path.remove(folder)
+    return utils.flux_to_diffusers({"depth": DOUBLE, "depth_single_blocks": SINGLE, "hidden_size": HIDDEN})
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "rows"),
+    [
+        ("transformer_blocks.0.attn.to_q", "double_blocks.0.img_attn.qkv", (0, 3072)),
+        ("transformer_blocks.18.attn.add_v_proj", "double_blocks.18.txt_attn.qkv", (6144, 3072)),
+        ("transformer_blocks.3.ff_context.net.2", "double_blocks.3.txt_mlp.2", None),
+        ("transformer_blocks.3.norm1_context.linear", "double_blocks.3.txt_mod.lin", None),
+        ("single_transformer_blocks.37.attn.to_k", "single_blocks.37.linear1", (3072, 3072)),
+        ("single_transformer_blocks.5.proj_mlp", "single_blocks.5.linear1", (9216, 12288)),
+        ("single_transformer_blocks.5.proj_out", "single_blocks.5.linear2", None),
+    ],
+)
+def test_facts_of_comfyui(layer, key, rows):
+    assert comfy_target(layer, HIDDEN) == (key, rows)
+
+
+def test_block_order():
+    shuffled = sorted(LAYERS)
+    assert sorted(shuffled, key=layer_order) == list(LAYERS)
+
+
+@pytest.mark.parametrize("layer", ["mid_block.attn.to_q", "transformer_blocks.0.attn.to_x", "transformer_blocks.x.ff"])
+def test_unknown_layers_are_refused(layer):
+    with pytest.raises(StyleExpertError, match="no linear layer of FLUX"):
+        comfy_target(layer, HIDDEN)
+
+
+def test_swapped_halves_are_refused():
+    with pytest.raises(StyleExpertError, match="opposite order"):
+        comfy_target("norm_out.linear", HIDDEN)
+
+
+@pytest.mark.parametrize("rows", [None, (1, 3072), (0, 6144)])
+def test_rows_that_are_no_layer_are_refused(rows):
+    with pytest.raises(StyleExpertError, match="No layer"):
+        diffusers_layer("double_blocks.0.img_attn.qkv", rows, HIDDEN)
