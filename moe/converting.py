@@ -111,9 +111,12 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             f"{path.name} holds more than weights, or is no PyTorch file, and is not unpickled for safety; ask its "
             "author for a safetensors file or a plain state dict."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    # A file of arbitrary bytes makes the unpickler raise arbitrary errors.
+    except Exception as error:
         reason = str(error).split("\n")[0]
-        raise StyleExpertError(f"{path.name} cannot be read ({reason}); download it again.") from error
+        raise StyleExpertError(
+            f"{path.name} cannot be read as a PyTorch file ({type(error).__name__}: {reason}); download it again."
+        ) from error
     return _state_dict(path, loaded)
 
 

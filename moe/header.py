@@ -98,7 +98,7 @@ def _header_text(path: Path, start: bytes, size: int, file: Any) -> bytes:
 
 def _foreign_kind(start: bytes) -> str | None:
     """What a file is, by its first 8 bytes, if it certainly is no safetensors file."""
-    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x04")):
+    if start.startswith((b"PK\x03\x04", b"\x80\x02\x8a\x0a")):
         return "a PyTorch pickle (.pt)"
     if start.startswith(b"version "):
         return "a Git LFS pointer"

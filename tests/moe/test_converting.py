@@ -65,8 +65,8 @@ def test_pickled_code_is_not_run(tmp_path, capsys):
         ("experts.safetensors", "x.safetensors", "wide.safetensors", "gives 45 numbers"),
         ("encoder.safetensors", "x.safetensors", "encoder.safetensors", "is a style encoder itself"),
         ("foreign.safetensors", "x.safetensors", None, "kohya"),
-        ("text.pt", "x.safetensors", None, "text.pt"),
-        ("absent.pt", "x.safetensors", None, "absent.pt cannot be read"),
+        ("text.pt", "x.safetensors", None, "text.pt cannot be read"),
+        ("absent.pt", "x.safetensors", None, "absent.pt cannot be read as a PyTorch file"),
         ("list.pt", "x.safetensors", None, "no state dict"),
     ],
 )

@@ -73,12 +73,12 @@ def test_new_encoder_has_the_file_keys():
 
 @pytest.mark.parametrize("shape", [(1, 6, 8, 6), (1, 6, 7, 5), (1, 4, 7, 6), (6, 7, 6), (0, 6, 7, 6)])
 def test_states_of_another_vision_model_are_refused(written, shape):
-    with pytest.raises(StyleExpertError, match="expected .pictures, at least 5 layers, 7 tokens, width 6"):
+    with pytest.raises(StyleExpertError, match=r"expected .pictures, at least 5 layers, 7 tokens, width 6"):
         _open(written, encoder_state(), 30).encoder(torch.randn(shape))
 
 
 def test_encoder_for_other_experts_is_refused(written):
-    with pytest.raises(StyleExpertError, match="gives 30 numbers, but the routers .* expect 31"):
+    with pytest.raises(StyleExpertError, match=r"gives 30 numbers, but the routers .* expect 31"):
         _open(written, encoder_state(), 31)
 
 
@@ -91,7 +91,7 @@ def test_missing_encoder_keys_are_refused(written):
 
 def test_contradicting_encoder_shapes_are_refused(written):
     state = encoder_state() | {"layer_norms.-3.bias": torch.zeros(5)}
-    with pytest.raises(StyleExpertError, match="contradict each other: layer_norms.-3.bias"):
+    with pytest.raises(StyleExpertError, match=r"contradict each other: layer_norms.-3.bias"):
         _open(written, state, 30)
 
 
