@@ -1,0 +1,158 @@
+"""Times steps and changes of style on a random Flux of hidden size 1024. Both sides alternate in one run."""
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+
+import comfy.sample
+import comfy.supported_models
+import torch
+from comfy.ldm.flux.model import FluxParams
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+import nodes
+
+CONTEXT, VECTOR, TEXT_TOKENS = 128, 64, 32
+LATENT = (1, 16, 64, 64)
+STEPS = 4
+"""Of a sampling run that is timed."""
+FLUX = {
+    "image_model": "flux",
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_size": 2,
+    "context_in_dim": CONTEXT,
+    "vec_in_dim": VECTOR,
+    "hidden_size": 1024,
+    "num_heads": 8,
+    "mlp_ratio": 4.0,
+    "depth": 2,
+    "depth_single_blocks": 4,
+    "axes_dim": [16, 56, 56],
+    "theta": 10000,
+    "qkv_bias": True,
+    "guidance_embed": True,
+}
+if "txt_ids_dims" in {field.name for field in dataclasses.fields(FluxParams)}:
+    FLUX["txt_ids_dims"] = []
+
+
+class FirstStep(Exception):
+    """The sampler has reached the model for the first time."""
+
+
+def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
+    """Seconds of both sides, pair by pair, and the bytes that a style reads."""
+    apply_style, expert, style = _pack(expert_path)
+    base, lora = random_flux(), nodes.LoraLoaderModelOnly()
+    seeds, names = iter(range(1000)), iter(loras * (pairs + 1))
+
+    def styled() -> ModelPatcher:
+        return apply_style.execute(base, expert, 1.0, style(next(seeds))).args[0]
+
+    def with_lora() -> ModelPatcher:
+        return lora.load_lora_model_only(base, next(names), 1.0)[0]
+
+    whole_picture = styled()
+    read = expert.bytes_read
+    return {
+        "step": _alternating(lambda: step_seconds(whole_picture), lambda: step_seconds(base), pairs),
+        "change": _alternating(lambda: change_seconds(styled), lambda: change_seconds(with_lora), pairs),
+        "bytes_read": read,
+        "bytes_of_file": os.path.getsize(expert_path),
+    }
+
+
+def step_seconds(model: ModelPatcher) -> float:
+    """The median pass through the transformer while ComfyUI samples; the first one still warms up the new weights."""
+    seconds = []
+
+    def timed(executor, *args, **kwargs) -> Tensor:
+        began = time.perf_counter()
+        output = executor(*args, **kwargs)
+        seconds.append(time.perf_counter() - began)
+        return output
+
+    _sample(model, timed, STEPS)
+    return median(seconds[1:])
+
+
+def change_seconds(make: Callable[[], ModelPatcher]) -> float:
+    """From the change of style (or LoRA) until the sampler reaches the model for its first step."""
+
+    def stop(executor, *args, **kwargs):
+        raise FirstStep
+
+    began = time.perf_counter()
+    try:
+        _sample(make(), stop)
+    except FirstStep:
+        return time.perf_counter() - began
+    raise RuntimeError("the sampler never reached the model")
+
+
+def random_flux() -> ModelPatcher:
+    """A Flux of ComfyUI's own class in float32, on the CPU. Its layers come without initial values."""
+    config = comfy.supported_models.Flux(dict(FLUX))
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model({}, "")
+    generator = torch.Generator().manual_seed(0)
+    for weight in model.diffusion_model.parameters():
+        weight.data = torch.randn(weight.shape, generator=generator) * (0.02 if weight.ndim > 1 else 1.0)
+    model.diffusion_model.eval()
+    return ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
+
+
+def _pack(expert_path: str) -> tuple[type, object, Callable[[int], object]]:
+    """From the loaded pack: its MoE Apply, the opened expert, and a maker of random styles."""
+    apply_style = nodes.NODE_CLASS_MAPPINGS["StyleRoute_MoEApply"]
+    module = sys.modules[apply_style.__module__]
+    expert = module.StyleExpert.open(expert_path)
+
+    def style(seed: int) -> object:
+        embedding = torch.randn(1, expert.config.cond_dim, generator=torch.Generator().manual_seed(seed))
+        return module.Style(embedding, num_references=1, encoder_id="")
+
+    return apply_style, expert, style
+
+
+def _alternating(ours: Callable[[], float], theirs: Callable[[], float], pairs: int) -> list[tuple[float, float]]:
+    """(ours, theirs) for each pair, after one of each to warm up; who goes first changes from pair to pair."""
+    ours(), theirs()
+    measured = []
+    for pair in range(pairs):
+        if pair % 2:
+            second = theirs()
+            measured.append((ours(), second))
+        else:
+            measured.append((ours(), theirs()))
+    return measured
+
+
+def _sample(model: ModelPatcher, wrapper: Callable, steps: int = 1) -> None:
+    """Euler steps with one reference, as KSampler does them; `wrapper` stands around the transformer."""
+    model = model.clone()
+    model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "benchmark", wrapper)
+    generator = torch.Generator().manual_seed(1)
+    noise, reference = (torch.randn(LATENT, generator=generator) for _ in range(2))
+    text = torch.randn(1, TEXT_TOKENS, CONTEXT, generator=generator)
+    extra = {"pooled_output": torch.zeros(1, VECTOR), "guidance": 3.5, "reference_latents": [reference]}
+    conditioning = [[text, extra]]
+    with torch.inference_mode():
+        comfy.sample.sample(
+            model,
+            noise,
+            steps,
+            1.0,
+            "euler",
+            "simple",
+            conditioning,
+            conditioning,
+            torch.zeros(LATENT),
+            disable_pbar=True,
+        )
