@@ -1,0 +1,47 @@
+"""Scenes: a photo with zero to two named objects pasted in, each with its exact mask."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from .objects import Cutout
+from .photos import Photo
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture [S, S, 3] in 0..1 (float32) and the masks [S, S] in 0..1 of the objects that stand in it."""
+
+    picture: np.ndarray
+    masks: dict[str, np.ndarray]
+
+
+def make_scene(
+    photo: Photo, objects: list[Cutout], count: int, size: int, rng: random.Random, crop: bool = True
+) -> Scene:
+    """Paste ``count`` different objects into a random (or, without ``crop``, the middle) square of the photo.
+
+    Two objects stand left and right of each other, so that neither hides the other.
+    """
+    picture = photo.square(size, rng if crop else None).astype(np.float32) / 255
+    masks: dict[str, np.ndarray] = {}
+    chosen = rng.sample(objects, count)
+    for slot, cutout in enumerate(chosen):
+        layer, alpha = _place(cutout, size, slot, count, rng)
+        picture = picture + alpha[..., None] * (layer - picture)
+        masks[cutout.name] = alpha
+    return Scene(picture, masks)
+
+
+def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
+    """The object on a canvas: colours [S, S, 3] and alpha [S, S]."""
+    room = size // count
+    side = rng.randint(int(room * 0.45), int(room * (0.7 if count == 1 else 0.95)))
+    left = slot * room + rng.randint(0, room - side)
+    top = rng.randint(0, size - side)
+    canvas = Image.new("RGBA", (size, size))
+    canvas.paste(Image.fromarray(cutout.pixels).resize((side, side), Image.Resampling.LANCZOS), (left, top))
+    values = np.asarray(canvas, dtype=np.float32) / 255
+    return values[..., :3], values[..., 3]

@@ -1,0 +1,15 @@
+"""Where the training code keeps what it downloads and what it makes."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+"""The repository's root folder, which is the package."""
+
+CACHE = PACKAGE / ".cache"
+"""Downloaded material: photos, objects. Safe to delete; it is fetched again."""
+
+RUNS = PACKAGE / "runs"
+"""Checkpoints and logs of training runs."""
+
+TINY_MODELS = PACKAGE / "examples" / "tiny_kontext" / "models"
+"""The weights that ship with the repository."""

@@ -1,0 +1,71 @@
+"""Training in pieces: a stage's state on disk, written whole or not at all, and a clock that ends a piece."""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Stage:
+    """Progress of one training stage.
+
+    Args:
+        name: file name of its checkpoint.
+        folder: where checkpoints lie.
+        steps: length of the whole schedule.
+        minutes: how long this piece may run; the next run goes on where it stopped.
+    """
+
+    name: str
+    folder: Path
+    steps: int
+    minutes: float
+    step: int = 0
+    started: float = field(default_factory=time.monotonic)
+    losses: list[float] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.name}.pt"
+
+    def restore(self, **parts: Any) -> bool:
+        """Load modules and optimisers by name from the checkpoint; False when there is none."""
+        if not self.path.exists():
+            return False
+        state = torch.load(self.path, weights_only=True)
+        self.step = state["step"]
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        return True
+
+    def save(self, **parts: Any) -> None:
+        """Write the checkpoint beside its place, then move it there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        torch.save({"step": self.step, **{name: part.state_dict() for name, part in parts.items()}}, partial)
+        os.replace(partial, self.path)
+
+    def remaining(self) -> Iterator[int]:
+        """The steps still to do, until the schedule or this piece's minutes end."""
+        while self.step < self.steps and time.monotonic() - self.started < self.minutes * 60:
+            yield self.step
+            self.step += 1
+
+    def rate(self, peak: float, warmup: int = 50, floor: float = 0.05) -> float:
+        """Learning rate at this step: a short warm-up, then a cosine down to ``floor`` times the peak."""
+        progress = min(self.step / self.steps, 1.0)
+        return (
+            peak * min((self.step + 1) / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
+        )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every parameter group the same learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,43 @@
+"""Writing the tiny Kontext's parts as float16 files in ComfyUI's layout."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..flux_layout import to_comfy
+from .train_kontext import TinyKontext
+
+
+def export_autoencoder(model: nn.Module, folder: Path) -> None:
+    """The autoencoder, with FLUX's scale and shift inside, as ``vae.safetensors``."""
+    _write(model.state_dict(), folder / "vae.safetensors")
+
+
+def export_kontext(model: TinyKontext, folder: Path) -> None:
+    """The transformer in ComfyUI's layout, and its two text encoders."""
+    plain = {name.replace("_orig_mod.", ""): weight for name, weight in model.transformer.state_dict().items()}
+    _write(to_comfy(plain), folder / "transformer.safetensors")
+    t5 = {name: weight for name, weight in model.text.t5.state_dict().items() if name != "encoder.embed_tokens.weight"}
+    _write(t5, folder / "t5.safetensors")
+    clip = model.text.clip.state_dict()
+    prefix = "" if any(name.startswith("text_model.") for name in clip) else "text_model."
+    _write({prefix + name: weight for name, weight in clip.items()}, folder / "clip_l.safetensors")
+
+
+def export_vision(model: nn.Module, folder: Path) -> None:
+    """The SigLIP vision tower under ``vision_model.`` keys, as stock CLIP vision files have it."""
+    state = model.state_dict()
+    prefix = "" if any(name.startswith("vision_model.") for name in state) else "vision_model."
+    _write({prefix + name: weight for name, weight in state.items()}, folder / "siglip.safetensors")
+
+
+def _write(state: dict[str, Tensor], path: Path) -> None:
+    """Write beside the place and move there, so that a stop leaves the old file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = {name: weight.detach().to(torch.float16).contiguous() for name, weight in state.items()}
+    partial = path.with_suffix(".partial")
+    save_file(half, partial)
+    os.replace(partial, path)

@@ -1,0 +1,125 @@
+"""What the tiny Kontext is taught: reference latents, a prompt, target latents. Made once and kept on disk."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track as track_all
+from torch import Tensor
+from torch.nn import functional
+
+from ..data.edits import EDITS, KEEP, apply_edit, instruction
+from ..data.objects import load_objects
+from ..data.paintings import STYLE_NAMES, TRAIN_STYLES, paint
+from ..data.photos import load_photos
+from ..data.scenes import Scene, make_scene
+from ..progress import console
+from .autoencoder import Autoencoder
+from .config import PICTURE, SIGLIP
+
+KINDS = ("keep", "whole", "object", "paint")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One target of one scene; the scene's own latents are its reference, and ``caption`` tells of it alone.
+
+    ``scene`` and ``target`` are indices of latents; ``picture``, for photos and paintings, of the small pictures.
+    """
+
+    kind: str
+    prompt: str
+    caption: str
+    scene: int
+    target: int
+    style: int = -1
+    picture: int = -1
+
+
+@dataclass
+class Lessons:
+    """All lessons, and what they point into: latents [N, 16, 32, 32] (float16), pictures [M, 3, 128, 128] (uint8)."""
+
+    lessons: list[Lesson]
+    latents: Tensor
+    pictures: Tensor
+
+    @cached_property
+    def groups(self) -> dict[str, list[Lesson]]:
+        """The lessons by kind."""
+        return {kind: [lesson for lesson in self.lessons if lesson.kind == kind] for kind in KINDS}
+
+
+def restyle_prompt(style: int) -> str:
+    """The instruction to paint the reference in a style by name."""
+    return f"paint the picture in the {STYLE_NAMES[style]} style"
+
+
+def load_lessons(model: Autoencoder, path: Path, scenes: int, seed: int = 0) -> Lessons:
+    """Read the lessons from ``path``, or make them with the autoencoder and write them there."""
+    if not path.exists():
+        torch.save(_make(model, scenes, seed), path)
+    stored = torch.load(path, weights_only=True)
+    return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["pictures"])
+
+
+def _make(model: Autoencoder, scenes: int, seed: int) -> dict:
+    rng = random.Random(seed)
+    photos, objects = load_photos("train"), load_objects()
+    lessons: list[dict] = []
+    latents: list[Tensor] = []
+    pictures: list[Tensor] = []
+    for number in track_all(range(scenes), "lessons", console=console, disable=not console.is_terminal):
+        count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0]
+        scene = make_scene(photos[number % len(photos)], objects, count, PICTURE, rng)
+        first = sum(len(batch) for batch in latents)
+        targets = [({"kind": "keep", "prompt": KEEP}, scene.picture), *_targets(scene, rng)]
+        latents.append(_encode(model, [picture for _, picture in targets]))
+        for offset, (entry, picture) in enumerate(targets):
+            if entry["kind"] in ("keep", "paint"):
+                entry["picture"] = len(pictures)
+                pictures.append(_shrink(picture))
+            lessons.append({"caption": _caption(scene), **entry, "scene": first, "target": first + offset})
+    return {"lessons": lessons, "latents": torch.cat(latents), "pictures": torch.stack(pictures)}
+
+
+def _caption(scene: Scene) -> str:
+    names = " and ".join(f"a {name}" for name in scene.masks)
+    return f"a photo of {names}" if names else "a photo"
+
+
+def _shrink(picture: np.ndarray) -> Tensor:
+    """[S, S, 3] in 0..1 -> uint8 [3, 128, 128], as the vision tower takes it."""
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    return (vision_size(pixels) * 255).round().byte()[0]
+
+
+def _targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarray]]:
+    for edit in rng.sample(list(EDITS), 2):
+        yield {"kind": "whole", "prompt": instruction(edit)}, apply_edit(edit, scene.picture)
+    for edit in rng.sample(list(EDITS), 3) if scene.masks else ():
+        name = rng.choice(list(scene.masks))
+        yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.picture, scene.masks[name])
+    for style in rng.sample(TRAIN_STYLES, 2):
+        painted = paint((scene.picture * 255).astype(np.uint8), style).astype(np.float32) / 255
+        caption = f"a painting in the {STYLE_NAMES[style]} style"
+        yield {"kind": "paint", "prompt": restyle_prompt(style), "caption": caption, "style": style}, painted
+
+
+def vision_size(pictures: Tensor) -> Tensor:
+    """Pictures [B, 3, H, W] in 0..1 at the vision tower's size, resized without cropping (bicubic)."""
+    size = (SIGLIP["image_size"],) * 2
+    return functional.interpolate(pictures, size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+@torch.no_grad()
+def _encode(model: Autoencoder, pictures: list[np.ndarray]) -> Tensor:
+    batch = (
+        torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        return model.encode(batch).half().contiguous()

@@ -1,0 +1,52 @@
+"""Prompts as ComfyUI's Flux text encoders see them: T5 and CLIP token ids from the real vocabularies."""
+
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
+
+from ..comfy import find_comfyui
+from .config import CLIP, T5, T5_TOKENS
+
+
+class Tokenizers:
+    """The T5 and CLIP tokenizers that lie in the ComfyUI tree."""
+
+    def __init__(self, comfyui: Path | None = None) -> None:
+        self.folder = (comfyui or find_comfyui()) / "comfy"
+
+    @cached_property
+    def t5(self) -> T5TokenizerFast:
+        return T5TokenizerFast.from_pretrained(self.folder / "text_encoders" / "t5_tokenizer")
+
+    @cached_property
+    def clip(self) -> CLIPTokenizer:
+        return CLIPTokenizer.from_pretrained(self.folder / "sd1_tokenizer")
+
+    def __call__(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """Token ids for T5 [B, 32], padded with 0, and for CLIP [B, 77], padded with its end token."""
+        t5 = [_pad(self.t5(prompt)["input_ids"], T5_TOKENS, 0) for prompt in prompts]
+        clip = [_pad(self.clip(prompt)["input_ids"], 77, CLIP["pad_token_id"]) for prompt in prompts]
+        return torch.tensor(t5), torch.tensor(clip)
+
+
+def _pad(ids: list[int], length: int, padding: int) -> list[int]:
+    if len(ids) > length:
+        raise ValueError(f"a training prompt has {len(ids)} tokens and at most {length} fit: shorten it")
+    return ids + [padding] * (length - len(ids))
+
+
+class TextEncoders(nn.Module):
+    """The small T5 (a state for each token) and the small CLIP-L (one pooled vector), trained with the transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.t5 = T5EncoderModel(T5Config(**T5))
+        self.clip = CLIPTextModel(CLIPTextConfig(**CLIP))
+
+    def forward(self, t5_ids: Tensor, clip_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, 32], [B, 77] -> text states [B, 32, 128], pooled [B, 64]. Padding is attended to, as in ComfyUI."""
+        states = self.t5(input_ids=t5_ids, attention_mask=torch.ones_like(t5_ids)).last_hidden_state
+        return states, self.clip(input_ids=clip_ids).pooler_output

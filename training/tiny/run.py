@@ -1,0 +1,166 @@
+"""The stages of ``styleroute train tiny`` in their order; each resumes, and each writes its files when it ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from ...moe import ExpertConfig, save_expert
+from ..data.photos import load_photos
+from ..paths import RUNS, TINY_MODELS
+from ..progress import console
+from .autoencoder import Autoencoder
+from .checkpoints import Stage
+from .export import export_autoencoder, export_kontext, export_vision
+from .lessons import Lessons, load_lessons
+from .prompts import Tokenizers
+from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
+from .train_kontext import KontextConfig, TinyKontext, train_kontext
+from .train_styles import StylesConfig, encoder_config, train_encoder, train_experts, vision_states
+from .train_vision import VisionConfig, train_vision
+
+STAGES = ("autoencoder", "decoder", "kontext", "vision", "styles")
+
+
+@dataclass(frozen=True)
+class TinyConfig:
+    """How the tiny Kontext is trained.
+
+    Attributes:
+        stages: which stages to run, in order.
+        minutes: how long each stage may run this time; the next run goes on where it stopped.
+        scenes: number of scenes whose lessons are made once and kept.
+        run: folder of checkpoints.
+        models: folder for the weight files.
+    """
+
+    stages: tuple[str, ...] = STAGES
+    minutes: float = 60.0
+    scenes: int = 520
+    run: Path = RUNS / "tiny"
+    models: Path = TINY_MODELS
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    decoder: AutoencoderConfig = field(default_factory=lambda: AutoencoderConfig(steps=2000, decoder_only=True))
+    kontext: KontextConfig = field(default_factory=KontextConfig)
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    styles: StylesConfig = field(default_factory=StylesConfig)
+
+    def __post_init__(self) -> None:
+        unknown = [stage for stage in self.stages if stage not in STAGES]
+        if unknown:
+            raise ValueError(f"there is no stage {unknown[0]!r}: choose from {', '.join(STAGES)}")
+
+
+class TinyTraining:
+    """One training run of the tiny Kontext: what each stage needs is read from the stages before it."""
+
+    def __init__(self, config: TinyConfig) -> None:
+        self.config = config
+
+    def run(self) -> None:
+        """Run the chosen stages."""
+        stages: dict[str, Callable[[], None]] = {
+            "autoencoder": self.autoencoder,
+            "decoder": self.decoder,
+            "kontext": self.kontext,
+            "vision": self.vision,
+            "styles": self.styles,
+        }
+        for name in self.config.stages:
+            console.print(f"[bold]{name}[/bold]")
+            stages[name]()
+
+    def autoencoder(self) -> None:
+        config = self.config.autoencoder
+        model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._pictures)
+        self._finish_autoencoder(model)
+
+    def decoder(self) -> None:
+        """Train the decoder alone, on the encoder as it is, so that lessons and transformer stay good."""
+        stage = self._stage("decoder", self.config.decoder.steps)
+        model = train_autoencoder(stage, self.config.decoder, self._pictures, start=self._autoencoder)
+        self._finish_autoencoder(model)
+
+    def kontext(self) -> None:
+        config = self.config.kontext
+        model = train_kontext(self._stage("kontext", config.steps), config, self._lessons, self._tokenizers)
+        export_kontext(model, self.config.models)
+
+    def vision(self) -> None:
+        config = self.config.vision
+        model = train_vision(self._stage("vision", config.steps), config, self._lessons, self._tokenizers)
+        export_vision(model, self.config.models)
+
+    def styles(self) -> None:
+        """The style encoder, then the experts, written as one expert file."""
+        config, lessons = self.config.styles, self._lessons
+        vision = train_vision(self._finished("vision"), self.config.vision, lessons, self._tokenizers)
+        paintings = lessons.groups["paint"]
+        states = vision_states(vision, lessons.pictures[[painting.picture for painting in paintings]])
+        encoder = train_encoder(config, states, [painting.style for painting in paintings])
+        with torch.no_grad():
+            embeddings = encoder(states)
+        stage = self._stage("experts", config.steps)
+        tensors = train_experts(stage, config, self._kontext, lessons, embeddings, self._tokenizers)
+        sizes = {"num_experts": config.experts, "rank": config.rank, "shared_rank": config.rank, "top_k": config.top_k}
+        expert = ExpertConfig(
+            kind="style-moe",
+            alpha=config.alpha,
+            cond_dim=embeddings.shape[1],
+            routing="paper",
+            base="tiny-kontext",
+            **sizes,
+        )
+        save_expert(
+            self.config.models / "style_experts" / "tiny_styles.safetensors",
+            {name: tensor.half() for name, tensor in tensors.items()},
+            expert,
+            {name: tensor.half() for name, tensor in encoder.state_dict().items()},
+            encoder_config(),
+            {
+                "steps": stage.step,
+                "paintings": len(paintings),
+                "loss": sum(stage.losses[-50:]) / max(len(stage.losses[-50:]), 1),
+            },
+        )
+
+    def _finish_autoencoder(self, model: Autoencoder) -> None:
+        export_autoencoder(model, self.config.models)
+        console.print(f"autoencoder: {autoencoder_psnr(model):.2f} dB on test photos at 256 x 256")
+
+    def _stage(self, name: str, steps: int) -> Stage:
+        return Stage(name, self.config.run, steps, self.config.minutes)
+
+    def _finished(self, name: str) -> Stage:
+        """A stage to be read only: no time is left to it."""
+        return Stage(name, self.config.run, 10**9, 0)
+
+    @cached_property
+    def _pictures(self) -> list:
+        return [photo.pixels for photo in load_photos("train")]
+
+    @cached_property
+    def _tokenizers(self) -> Tokenizers:
+        return Tokenizers()
+
+    @property
+    def _autoencoder(self) -> Autoencoder:
+        model = Autoencoder().to(memory_format=torch.channels_last)
+        self._require(self._finished("autoencoder").restore(model=model), "autoencoder")
+        return model.eval()
+
+    @property
+    def _kontext(self) -> TinyKontext:
+        model = TinyKontext()
+        self._require(self._finished("kontext").restore(model=model), "kontext")
+        return model.eval()
+
+    @cached_property
+    def _lessons(self) -> Lessons:
+        return load_lessons(self._autoencoder, self.config.run / "lessons.pt", self.config.scenes)
+
+    def _require(self, found: bool, stage: str) -> None:
+        if not found:
+            raise FileNotFoundError(f"{self.config.run} holds no {stage}.pt: run the stage {stage!r} first")

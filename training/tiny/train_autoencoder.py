@@ -1,0 +1,92 @@
+"""Stage 1 of the tiny Kontext: the autoencoder, on random crops of photos and paintings."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.photos import Photo, load_photos
+from ..progress import track
+from .autoencoder import Autoencoder
+from .checkpoints import Stage, set_rate
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Schedule of the autoencoder's training; crops are square, in pixels."""
+
+    steps: int = 3200
+    batch: int = 16
+    crop: int = 64
+    peak_rate: float = 1e-3
+    decoder_only: bool = False
+
+
+def train_autoencoder(
+    stage: Stage, config: AutoencoderConfig, pictures: list[np.ndarray], start: Autoencoder | None = None
+) -> Autoencoder:
+    """Train from ``pictures`` ([H, W, 3] uint8 each), resuming from the stage's checkpoint, else from ``start``.
+
+    The loss is the mean logarithm of each picture's squared error (so it is PSNR itself, and no hard picture rules
+    the rest), with a weak pull of the latents to zero mean and unit spread, which the transformer's noise schedule
+    expects. ``decoder_only`` leaves the encoder, and so every cached latent, as it is.
+    """
+    model = (start or Autoencoder()).to(memory_format=torch.channels_last)
+    trained = model.taesd_decoder if config.decoder_only else model
+    optimizer = torch.optim.AdamW(
+        [p for p in trained.parameters() if p.requires_grad], lr=config.peak_rate, betas=(0.9, 0.98)
+    )
+    stage.restore(model=model, optimizer=optimizer)
+    rng = random.Random(stage.step)
+    for _ in track(stage, "autoencoder"):
+        set_rate(optimizer, stage.rate(config.peak_rate))
+        batch = random_crops(pictures, config.batch, config.crop, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = model.encode(batch)
+            restored = model.decode(latents.detach() if config.decoder_only else latents)
+        loss = log_error(restored.float(), batch)
+        if not config.decoder_only:
+            loss = loss + 0.02 * spread_penalty(latents.float())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimizer.step()
+        if stage.step % 200 == 199:
+            stage.save(model=model, optimizer=optimizer)
+    stage.save(model=model, optimizer=optimizer)
+    return model.eval()
+
+
+def random_crops(pictures: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:
+    """Random square crops at a random scale between 1/3 and 1 of the picture: [count, 3, size, size] in 0..1."""
+    crops = [Photo("", rng.choice(pictures)).square(256, rng) for _ in range(count)]
+    windows = []
+    for crop in crops:
+        top, left = rng.randint(0, 256 - size), rng.randint(0, 256 - size)
+        windows.append(crop[top : top + size, left : left + size])
+    batch = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2).float() / 255
+    return batch.to(memory_format=torch.channels_last)
+
+
+def log_error(restored: Tensor, target: Tensor) -> Tensor:
+    """Mean over pictures of ln(MSE + 1e-5): minus 4.34 times it is PSNR in dB."""
+    return ((restored - target).pow(2).flatten(1).mean(1) + 1e-5).log().mean()
+
+
+def spread_penalty(latents: Tensor) -> Tensor:
+    """How far each channel's mean and spread over the batch are from 0 and 1."""
+    flat = latents.transpose(0, 1).flatten(1)
+    return (flat.mean(1).pow(2) + (flat.std(1) - 1).pow(2)).sum()
+
+
+@torch.no_grad()
+def autoencoder_psnr(model: Autoencoder, size: int = 256) -> float:
+    """Mean PSNR in dB on whole test photos at ``size`` x ``size``, 8-bit rounding included."""
+    values = []
+    for photo in load_photos("test"):
+        picture = torch.from_numpy(photo.square(size)).permute(2, 0, 1)[None].float() / 255
+        restored = (model.decode(model.encode(picture)).clamp(0, 1) * 255).round() / 255
+        values.append(-10 * (restored - picture).pow(2).mean().log10().item())
+    return float(np.mean(values))

@@ -1,0 +1,141 @@
+"""Stage 2 of the tiny Kontext: transformer and text encoders, as an editor and a painter, by flow matching."""
+
+import random
+from dataclasses import dataclass
+
+import torch
+from diffusers import FluxTransformer2DModel
+from torch import Tensor, nn
+
+from ..flow import add_noise, euler_sigmas, pack, position_ids, sampler_sigmas, unpack
+from ..progress import track
+from .checkpoints import Stage, set_rate
+from .config import T5_TOKENS, TRANSFORMER
+from .lessons import KINDS, Lesson, Lessons
+from .prompts import TextEncoders, Tokenizers
+
+GUIDANCE = (1.0, 5.0)
+
+
+@dataclass(frozen=True)
+class KontextConfig:
+    """Schedule: the first ``crop_share`` of the steps see quarter pictures (windows of 16 x 16 latent cells)."""
+
+    steps: int = 3000
+    batch: int = 32
+    peak_rate: float = 1e-3
+    crop_share: float = 0.75
+    kinds: tuple[float, float, float, float] = (0.10, 0.27, 0.40, 0.23)
+    unreferenced_every: int = 5
+    changed_weight: float = 5.0
+    compile: bool = True
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Latents [B, 16, H, W] of targets and references (None: paint from the caption alone), and their prompts."""
+
+    target: Tensor
+    reference: Tensor | None
+    prompts: list[str]
+    corner: tuple[int, int]
+
+
+class TinyKontext(nn.Module):
+    """diffusers' own FLUX transformer at small width, with the text encoders that are trained beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer = FluxTransformer2DModel(**TRANSFORMER)
+        self.text = TextEncoders()
+
+    def velocity(self, noisy: Tensor, reference: Tensor | None, sigma: Tensor, text: tuple[Tensor, Tensor],
+                 guidance: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:  # fmt: skip
+        """Velocity [B, 16, H, W] at noise level ``sigma`` [B]; the reference stands at position index 1."""
+        rows, cols = noisy.shape[-2] // 2, noisy.shape[-1] // 2
+        tokens, ids = pack(noisy), position_ids(rows, cols, 0, *corner)
+        if reference is not None:
+            tokens = torch.cat([tokens, pack(reference)], dim=1)
+            ids = torch.cat([ids, position_ids(rows, cols, 1, *corner)])
+        states, pooled = text
+        output = self.transformer(
+            hidden_states=tokens, encoder_hidden_states=states, pooled_projections=pooled, timestep=sigma,
+            img_ids=ids, txt_ids=torch.zeros(T5_TOKENS, 3), guidance=guidance, return_dict=False,
+        )[0]  # fmt: skip
+        return unpack(output[:, : rows * cols], rows)
+
+
+def train_kontext(stage: Stage, config: KontextConfig, lessons: Lessons, tokenizers: Tokenizers) -> TinyKontext:
+    """Train, resuming from the stage's checkpoint; each batch's randomness follows from its step number."""
+    model = TinyKontext()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    stage.restore(model=model, optimizer=optimizer)
+    if config.compile:
+        model.transformer.compile(dynamic=False)
+    for step in track(stage, "kontext"):
+        set_rate(optimizer, stage.rate(config.peak_rate))
+        loss = training_loss(model, config, _batch(step, config, lessons), tokenizers, step)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        stage.losses.append(loss.item())
+        if step % 200 == 199:
+            stage.save(model=model, optimizer=optimizer)
+    stage.save(model=model, optimizer=optimizer)
+    return model.eval()
+
+
+def training_loss(model: TinyKontext, config: KontextConfig, batch: Batch, tokenizers: Tokenizers, step: int) -> Tensor:
+    """Flow-matching loss, the changed cells weighted up so that a small object's edit is not drowned."""
+    generator = torch.Generator().manual_seed(step)
+    noise = torch.randn(batch.target.shape, generator=generator)
+    sigma = sampler_sigmas(len(batch.target), generator)
+    guidance = torch.empty(len(sigma)).uniform_(*GUIDANCE, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        text = model.text(*tokenizers(batch.prompts))
+        noisy = add_noise(batch.target, noise, sigma)
+        velocity = model.velocity(noisy, batch.reference, sigma, text, guidance, batch.corner)
+    error = (velocity.float() - (noise - batch.target)).pow(2).mean(1)
+    if batch.reference is None:
+        return error.mean()
+    changed = (batch.target - batch.reference).abs().mean(1) > 0.25
+    weight = 1 + (config.changed_weight - 1) * changed
+    return (error * weight).sum() / weight.sum()
+
+
+def _batch(step: int, config: KontextConfig, lessons: Lessons) -> Batch:
+    rng = random.Random(step)
+    unreferenced = step % config.unreferenced_every == config.unreferenced_every - 1
+    whole = step >= config.crop_share * config.steps
+    count = (config.batch * 2 if unreferenced else config.batch) // (4 if whole else 1)
+    chosen = _choose(lessons, count, unreferenced, config, rng)
+    top, left = (0, 0) if whole else (2 * rng.randint(0, 8), 2 * rng.randint(0, 8))
+    size = 32 if whole else 16
+    window = (slice(None), slice(None), slice(top, top + size), slice(left, left + size))
+    target = lessons.latents[[lesson.target for lesson in chosen]].float()[window]
+    reference = lessons.latents[[lesson.scene for lesson in chosen]].float()[window]
+    prompts = [lesson.caption if unreferenced else lesson.prompt for lesson in chosen]
+    return Batch(target, None if unreferenced else reference, prompts, (top // 2, left // 2))
+
+
+def _choose(
+    lessons: Lessons, count: int, unreferenced: bool, config: KontextConfig, rng: random.Random
+) -> list[Lesson]:
+    """Lessons by kind; without a reference only photos and paintings make sense."""
+    kinds, shares = (("keep", "paint"), (0.4, 0.6)) if unreferenced else (KINDS, config.kinds)
+    return [rng.choice(lessons.groups[kind]) for kind in rng.choices(kinds, shares, k=count)]
+
+
+@torch.no_grad()
+def edit(model: TinyKontext, reference: Tensor | None, prompts: list[str], tokenizers: Tokenizers,
+         steps: int = 20, seed: int = 0, guidance: float = 3.5, size: int = 32) -> Tensor:  # fmt: skip
+    """Euler sampling as ComfyUI's ``euler`` and ``simple`` do it: latents [B, 16, size, size]."""
+    text = model.text(*tokenizers(prompts))
+    latents = torch.randn(len(prompts), 16, size, size, generator=torch.Generator().manual_seed(seed))
+    sigmas = euler_sigmas(steps)
+    for now, after in zip(sigmas, sigmas[1:], strict=False):
+        level = now.expand(len(prompts))
+        velocity = model.velocity(latents, reference, level, text, torch.full_like(level, guidance))
+        latents = latents + (after - now) * velocity
+    return latents
