@@ -45,9 +45,7 @@ def is_comfyui(folder: Path) -> bool:
 def _named(folder: Path) -> Path:
     if is_comfyui(folder):
         return folder.resolve()
-    raise ComfyNotFound(
-        f"COMFYUI_PATH is {folder}, which is no ComfyUI: expected main.py, nodes.py and comfy/ in it."
-    )
+    raise ComfyNotFound(f"COMFYUI_PATH is {folder}, which is no ComfyUI: expected main.py, nodes.py and comfy/ in it.")
 
 
 def _around(pack: Path) -> Path | None:

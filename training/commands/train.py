@@ -4,7 +4,7 @@ from ..tiny.run import TinyConfig, TinyTraining
 
 
 def tiny(config: TinyConfig) -> None:
-    """Train the small Kontext that ships with the pack: autoencoder, editor and painter, vision tower, style experts."""
+    """Train the small Kontext that ships with the pack: autoencoder, editor and painter, vision tower, experts."""
     TinyTraining(config).run()
 
 

@@ -1,4 +1,4 @@
-"""Editing instructions with exact targets: what the tiny Kontext is taught to do, to a whole picture or to one object."""
+"""Editing instructions with exact targets: what the tiny Kontext is taught to do, to a picture or to one object."""
 
 from collections.abc import Callable
 

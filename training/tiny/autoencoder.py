@@ -1,4 +1,4 @@
-"""The small autoencoder: TAESD's layers with 16 latent channels, under the key names that ComfyUI's VAE loader reads."""
+"""The small autoencoder: TAESD's layers with 16 latent channels, under the names that ComfyUI's VAE loader reads."""
 
 import torch
 from torch import Tensor, nn

@@ -28,8 +28,8 @@ def export_kontext(model: TinyKontext, folder: Path) -> None:
 
 
 def export_vision(model: nn.Module, folder: Path) -> None:
-    """The SigLIP vision tower under ``vision_model.`` keys, as stock CLIP vision files have it."""
-    state = model.state_dict()
+    """The SigLIP vision tower, without its pooling head, under the ``vision_model.`` keys of stock files."""
+    state = {name: weight for name, weight in model.state_dict().items() if ".head." not in f".{name}"}
     prefix = "" if any(name.startswith("vision_model.") for name in state) else "vision_model."
     _write({prefix + name: weight for name, weight in state.items()}, folder / "siglip.safetensors")
 
@@ -37,7 +37,11 @@ def export_vision(model: nn.Module, folder: Path) -> None:
 def _write(state: dict[str, Tensor], path: Path) -> None:
     """Write beside the place and move there, so that a stop leaves the old file whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = {name: weight.detach().to(torch.float16).contiguous() for name, weight in state.items()}
+    # Single numbers (the autoencoder's scale and shift) keep their precision; they cost nothing.
+    half = {
+        name: weight.detach().to(torch.float16 if weight.dim() else torch.float32) for name, weight in state.items()
+    }
+    half = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in half.items()}
     partial = path.with_suffix(".partial")
     save_file(half, partial)
     os.replace(partial, path)

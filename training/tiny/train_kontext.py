@@ -1,5 +1,6 @@
 """Stage 2 of the tiny Kontext: transformer and text encoders, as an editor and a painter, by flow matching."""
 
+import itertools
 import random
 from dataclasses import dataclass
 
@@ -134,7 +135,7 @@ def edit(model: TinyKontext, reference: Tensor | None, prompts: list[str], token
     text = model.text(*tokenizers(prompts))
     latents = torch.randn(len(prompts), 16, size, size, generator=torch.Generator().manual_seed(seed))
     sigmas = euler_sigmas(steps)
-    for now, after in zip(sigmas, sigmas[1:], strict=False):
+    for now, after in itertools.pairwise(sigmas):
         level = now.expand(len(prompts))
         velocity = model.velocity(latents, reference, level, text, torch.full_like(level, guidance))
         latents = latents + (after - now) * velocity

@@ -1,4 +1,4 @@
-"""Stage 4 of the tiny Kontext: a style encoder and a few routed experts, quickly, so that the demo has a style to show."""
+"""Stage 4 of the tiny Kontext: a style encoder and a few routed experts, trained quickly, for the demo."""
 
 import random
 from dataclasses import dataclass

@@ -1,0 +1,54 @@
+"""Reading the shipped weight files back into the models that training uses."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import SiglipVisionConfig, SiglipVisionModel
+
+from ..flux_layout import to_diffusers
+from ..paths import TINY_MODELS
+from .autoencoder import Autoencoder
+from .config import SIGLIP
+from .train_kontext import TinyKontext
+
+
+def load_autoencoder(folder: Path = TINY_MODELS) -> Autoencoder:
+    """The shipped autoencoder in float32."""
+    model = Autoencoder()
+    model.load_state_dict(_read(folder / "vae.safetensors"))
+    return model.eval().requires_grad_(False)
+
+
+def load_kontext(folder: Path = TINY_MODELS) -> TinyKontext:
+    """The shipped transformer and text encoders in float32."""
+    model = TinyKontext()
+    model.transformer.load_state_dict(to_diffusers(_read(folder / "transformer.safetensors")))
+    t5 = _read(folder / "t5.safetensors")
+    model.text.t5.load_state_dict({**t5, "encoder.embed_tokens.weight": t5["shared.weight"]}, strict=False)
+    model.text.clip.load_state_dict(_renamed(_read(folder / "clip_l.safetensors"), model.text.clip, "text_model."))
+    return model.eval().requires_grad_(False)
+
+
+def load_vision(folder: Path = TINY_MODELS) -> SiglipVisionModel:
+    """The shipped vision tower in float32; its pooling head is not in the file and stays untrained."""
+    model = SiglipVisionModel(SiglipVisionConfig(**SIGLIP))
+    state = _renamed(_read(folder / "siglip.safetensors"), model, "vision_model.")
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if unexpected or any("head." not in name for name in missing):
+        raise ValueError(f"{folder / 'siglip.safetensors'} does not fit the tiny SigLIP: run `styleroute train tiny`")
+    return model.eval().requires_grad_(False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `styleroute train tiny`, or take the file from the repository")
+    return {name: weight.float() for name, weight in load_file(path).items()}
+
+
+def _renamed(state: dict[str, Tensor], model: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
+    """With or without the prefix, as the installed transformers names this model's weights."""
+    if any(name.startswith(prefix) for name in model.state_dict()):
+        return state
+    return {name.removeprefix(prefix): weight for name, weight in state.items()}
