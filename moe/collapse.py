@@ -43,8 +43,9 @@ def mixture(routing: Routing, config: ExpertConfig) -> list[tuple[int, float]]:
 
 
 def collapse(parts: Sequence[tuple[float, Tensor, Tensor]]) -> LowRank:
-    """sum of factor * B @ A as one pair, for (factor, A [r, in], B [out, r]) of any ranks."""
-    return LowRank(
-        up=torch.cat([factor * lora_b for factor, _, lora_b in parts], dim=1),
-        down=torch.cat([lora_a for _, lora_a, _ in parts], dim=0),
-    )
+    """sum of factor * B @ A as one float32 pair, for (factor, A [r, in], B [out, r]) of any ranks and precision."""
+    # Joined first, then brought to float32 and scaled once: a style is hundreds of small tensors.
+    up = torch.cat([lora_b for _, _, lora_b in parts], dim=1).float()
+    column_factors = [factor for factor, _, lora_b in parts for _ in range(lora_b.shape[1])]
+    down = torch.cat([lora_a for _, lora_a, _ in parts], dim=0).float()
+    return LowRank(up=up.mul_(torch.tensor(column_factors)), down=down)

@@ -19,7 +19,7 @@ from .expert_sizes import read_entry, read_expert_sizes
 from .formats import FileKeys, require_expert_keys, sort_keys
 from .header import read_header
 from .router import Router, Routing
-from .weight_file import OpenWeights, WeightFile
+from .weight_file import OpenWeights, WeightFile, is_finite
 
 
 class StyleExpert:
@@ -152,15 +152,17 @@ class StyleExpert:
             }
 
     def _collapse_mixture(self, weights: OpenWeights, layer: str, routing: Routing, strength: float) -> LowRank:
-        parts = []
+        parts, keys = [], []
         for expert, factor in mixture(routing, self.config):
-            name_a, name_b = ("shared_A", "shared_B") if expert == SHARED else ("loraA", "loraB")
-            place = 0 if expert == SHARED else expert
-            lora_a, lora_b = (
-                weights.expert(self._keys[layer][f"lora_layer.{name}"], place) for name in (name_a, name_b)
-            )
+            names, place = (("shared_A", "shared_B"), 0) if expert == SHARED else (("loraA", "loraB"), expert)
+            key_a, key_b = (self._keys[layer][f"lora_layer.{name}"] for name in names)
+            lora_a, lora_b = weights.expert(key_a, place), weights.expert(key_b, place)
             parts.append((strength * factor, lora_a, lora_b))
-        return collapse(parts)
+            keys += [(key_a, lora_a), (key_b, lora_b)]
+        pair = collapse(parts)
+        if not (is_finite(pair.up) and is_finite(pair.down)):
+            raise weights.not_finite(next((key for key, stored in keys if not is_finite(stored)), layer))
+        return pair
 
     def _collapse_lora(self, weights: OpenWeights, layer: str, strength: float) -> LowRank:
         keys = self._keys[layer]

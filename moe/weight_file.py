@@ -13,7 +13,7 @@ from .header import Header
 
 
 class WeightFile:
-    """The tensors of a file whose header is known; they come as float32 on the CPU, checked to be finite.
+    """The tensors of a file whose header is known, read on the CPU.
 
     Args:
         header: of the file.
@@ -46,12 +46,23 @@ class OpenWeights:
         self._file, self._tensors = file, tensors
 
     def whole(self, key: str) -> Tensor:
-        """All of the tensor `key`."""
-        return self._finite(key, self._slice(key)[:])
+        """All of the tensor `key`: a float32 copy, checked to be finite."""
+        # A copy even where it is float32 already: a view would keep the file mapped, and change with it.
+        weight = self._count(self._slice(key)[:]).to(torch.float32, copy=True)
+        if not is_finite(weight):
+            raise self.not_finite(key)
+        return weight
 
     def expert(self, key: str, index: int) -> Tensor:
-        """[index] of the tensor `key`; nothing else of it is read."""
-        return self._finite(key, self._slice(key)[index : index + 1][0])
+        """[index] of the tensor `key` as it is stored, nothing else of it read; a view of the file, to be copied."""
+        return self._count(self._slice(key)[index : index + 1][0])
+
+    def not_finite(self, key: str) -> StyleExpertError:
+        """The refusal of a tensor that holds NaN or infinite numbers."""
+        return StyleExpertError(
+            f"{self._file.header.path.name} holds NaN or infinite numbers in {key}: its training has failed or the "
+            "file is damaged; take another copy or an earlier checkpoint."
+        )
 
     def _slice(self, key: str) -> Any:
         part = self._tensors.get_slice(key)
@@ -62,13 +73,11 @@ class OpenWeights:
             )
         return part
 
-    def _finite(self, key: str, stored: Tensor) -> Tensor:
+    def _count(self, stored: Tensor) -> Tensor:
         self._file.bytes_read += stored.nbytes
-        # A copy even where it is float32 already: a view would keep the file mapped, and change with it.
-        weight = stored.to(torch.float32, copy=True)
-        if not weight.isfinite().all():
-            raise StyleExpertError(
-                f"{self._file.header.path.name} holds NaN or infinite numbers in {key}: its training has failed or the "
-                "file is damaged; take another copy or an earlier checkpoint."
-            )
-        return weight
+        return stored
+
+
+def is_finite(weight: Tensor) -> bool:
+    """Whether no number is NaN or infinite. A finite sum proves it in one pass; the exact look is for the rest."""
+    return bool(weight.sum().isfinite()) or bool(weight.isfinite().all())
