@@ -35,7 +35,7 @@ def shift_sigma(time: Tensor, mu: float = SHIFT) -> Tensor:
 
 
 def sampler_sigmas(count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Noise levels [count] as ComfyUI's ``simple`` scheduler visits them: shifted uniform times, one in each stratum."""
+    """Noise levels [count], as ComfyUI's ``simple`` scheduler visits them: uniform times shifted, one a stratum."""
     time = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     return shift_sigma(time[torch.randperm(count, generator=generator)])
 
