@@ -54,14 +54,15 @@ class Stage:
     def remaining(self) -> Iterator[int]:
         """The steps still to do, until the schedule or this piece's minutes end."""
         while self.step < self.steps and time.monotonic() - self.started < self.minutes * 60:
-            yield self.step
+            # Counted before the body runs, so that a checkpoint written in it names the next step to do.
             self.step += 1
+            yield self.step - 1
 
     def rate(self, peak: float, warmup: int = 50, floor: float = 0.05) -> float:
         """Learning rate at this step: a short warm-up, then a cosine down to ``floor`` times the peak."""
         progress = min(self.step / self.steps, 1.0)
         return (
-            peak * min((self.step + 1) / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
+            peak * min(self.step / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
         )
 
 
