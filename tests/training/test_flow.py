@@ -1,0 +1,48 @@
+"""Tokens, positions and noise levels against closed forms."""
+
+import math
+
+import pytest
+import torch
+from styleroute.training.flow import add_noise, euler_sigmas, pack, position_ids, sampler_sigmas, shift_sigma, unpack
+
+
+def test_unpack_undoes_pack() -> None:
+    latents = torch.randn(2, 16, 6, 8)
+    tokens = pack(latents)
+    assert tokens.shape == (2, 12, 64)
+    assert torch.equal(unpack(tokens, rows=3), latents)
+
+
+def test_a_token_holds_one_patch_channel_by_channel() -> None:
+    latents = torch.arange(2 * 4 * 4.0).view(1, 2, 4, 4)
+    assert pack(latents)[0, 1].tolist() == [2, 3, 6, 7, 18, 19, 22, 23]
+
+
+def test_positions_are_index_row_column() -> None:
+    ids = position_ids(2, 3, index=1, top=4, left=5)
+    assert ids.tolist() == [[1, 4, 5], [1, 4, 6], [1, 4, 7], [1, 5, 5], [1, 5, 6], [1, 5, 7]]
+
+
+def test_shift_is_the_closed_form_and_keeps_the_ends() -> None:
+    assert shift_sigma(torch.tensor(0.5)).item() == pytest.approx(math.exp(1.15) / (math.exp(1.15) + 1))
+    assert shift_sigma(torch.tensor(1.0)).item() == pytest.approx(1.0)
+
+
+def test_euler_sigmas_fall_from_one_to_zero() -> None:
+    sigmas = euler_sigmas(20)
+    assert len(sigmas) == 21
+    assert sigmas[0] == 1
+    assert sigmas[-1] == 0
+    assert (sigmas.diff() < 0).all()
+
+
+def test_sampler_sigmas_cover_every_stratum() -> None:
+    sigmas = sampler_sigmas(8, torch.Generator().manual_seed(0)).sort().values
+    edges = shift_sigma(torch.linspace(0, 1, 9))
+    assert ((sigmas >= edges[:-1] - 1e-3) & (sigmas <= edges[1:])).all()
+
+
+def test_noise_level_mixes_each_row_by_its_own_sigma() -> None:
+    clean, noise = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1)
+    assert add_noise(clean, noise, torch.tensor([0.25, 1.0])).flatten().tolist() == [0.75, 0.0]

@@ -1,0 +1,91 @@
+"""The batched MoE-LoRA layer against the paper's formula, one expert at a time, in float64."""
+
+import pytest
+import torch
+from styleroute.moe import ExpertConfig, StyleExpert, save_expert
+from styleroute.training.tiny.routed_linear import RoutedLinear, Style, add_experts, expert_tensors
+from torch import nn
+
+EXPERTS, RANK, TOP_K, ALPHA, COND = 5, 3, 2, 6.0, 7
+
+
+def _layer(style: Style, trained: bool = True) -> RoutedLinear:
+    torch.manual_seed(0)
+    gate = torch.randn(EXPERTS, COND)
+    layer = RoutedLinear(nn.Linear(4, 6), style, experts=EXPERTS, rank=RANK, top_k=TOP_K, alpha=ALPHA, gate=gate)
+    if trained:
+        nn.init.normal_(layer.loraB)
+        nn.init.normal_(layer.shared_B)
+    return layer.double()
+
+
+def _formula(layer: RoutedLinear, hidden: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+    """h' = l(h) + alpha / r (B_s A_s + sum_i w_i B_i A_i) h, row by row, expert by expert."""
+    rows = []
+    for row, style in zip(hidden, embedding, strict=True):
+        logits = layer.cond_gate @ style
+        kept = logits.topk(TOP_K).indices
+        weights = logits[kept].softmax(0)
+        change = layer.shared_B[0] @ layer.shared_A[0]
+        for index, weight in zip(kept, weights, strict=True):
+            change = change + weight * (layer.loraB[index] @ layer.loraA[index])
+        rows.append(layer.base(row) + ALPHA / RANK * row @ change.T)
+    return torch.stack(rows)
+
+
+def test_mixed_styles_in_one_batch_and_their_gradients() -> None:
+    style = Style()
+    layer = _layer(style)
+    hidden = torch.randn(3, 5, 4, dtype=torch.float64, requires_grad=True)
+    style.embedding = torch.randn(3, COND, dtype=torch.float64)
+    # The gate's softmax runs in float32 by design, hence 1e-5 and not 1e-12.
+    ours, exact = layer(hidden), _formula(layer, hidden, style.embedding)
+    torch.testing.assert_close(ours, exact, rtol=1e-5, atol=1e-5)
+    inputs = [hidden, layer.loraA, layer.loraB, layer.shared_A, layer.shared_B, layer.cond_gate]
+    weight = torch.randn_like(exact)
+    gradients = (torch.autograd.grad((output * weight).sum(), inputs) for output in (ours, exact))
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_an_untrained_expert_changes_nothing() -> None:
+    style = Style()
+    layer = _layer(style, trained=False)
+    style.embedding = torch.randn(2, COND)
+    hidden = torch.randn(2, 5, 4, dtype=torch.float64)
+    assert torch.equal(layer(hidden), layer.base(hidden))
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 5, 4)])
+def test_vectors_and_sequences(shape: tuple[int, ...]) -> None:
+    style = Style()
+    layer = _layer(style)
+    style.embedding = torch.randn(2, COND)
+    assert layer(torch.randn(shape, dtype=torch.float64)).shape == (*shape[:-1], 6)
+
+
+class _Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn = nn.ModuleDict({"to_q": nn.Linear(8, 8), "norm_q": nn.Identity()})
+        self.ff = nn.Module()
+        self.norm1 = nn.Linear(8, 8)
+
+
+def test_the_file_that_training_writes_collapses_to_the_layer_itself(tmp_path) -> None:
+    model, style = nn.Module(), Style()
+    model.transformer_blocks = nn.ModuleList([_Block()])
+    routed = add_experts(model, style, experts=EXPERTS, rank=RANK, top_k=TOP_K, alpha=ALPHA, cond_dim=COND)
+    [(layer_name, layer)] = routed.items()
+    assert layer_name == "transformer_blocks.0.attn.to_q"
+    nn.init.normal_(layer.loraB)
+    nn.init.normal_(layer.shared_B)
+    sizes = {"num_experts": EXPERTS, "rank": RANK, "shared_rank": RANK, "top_k": TOP_K, "cond_dim": COND}
+    config = ExpertConfig(kind="style-moe", alpha=ALPHA, routing="paper", base="tiny-kontext", **sizes)
+    save_expert(tmp_path / "experts.safetensors", expert_tensors(routed), config, None)
+
+    style.embedding = torch.randn(1, COND)
+    pair = StyleExpert.open(tmp_path / "experts.safetensors").collapse(style.embedding)[layer_name]
+    hidden = torch.randn(1, 3, 8)
+    exact = layer.base(hidden) + hidden @ (pair.up @ pair.down).T
+    torch.testing.assert_close(layer(hidden), exact, rtol=1e-5, atol=1e-5)
