@@ -1,6 +1,6 @@
 """What an expert file and a style encoder are made of. Both are checked once, when they are made."""
 
-import math
+import sys
 from dataclasses import dataclass
 
 from .errors import StyleExpertError
@@ -57,8 +57,10 @@ class ExpertConfig:
                 f"top_k is {self.top_k}, but there are only {self.num_experts} experts to choose from; "
                 f"set top_k to {self.num_experts} or less."
             )
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not math.isfinite(self.alpha):
-            raise StyleExpertError(f"alpha is {self.alpha!r}, expected a finite number; save the experts again.")
+        if not _is_finite(self.alpha):
+            raise StyleExpertError(f"alpha is {repr(self.alpha)[:80]}, expected a finite number; save the file again.")
+        if not isinstance(self.base, str):
+            raise StyleExpertError(f"base is {self.base!r}, expected the name of a model; save the file again.")
 
     @property
     def scale(self) -> float:
@@ -128,6 +130,12 @@ def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise StyleExpertError(
             f"{name} is {value!r}, which this version does not know ({' or '.join(known)}); update StyleRoute."
         )
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < sys.float_info.max  # false for NaN, and unlike math.isfinite for whole numbers of any length
 
 
 def _require_int(config: object, name: str, least: int) -> None:

@@ -26,7 +26,7 @@ def read_encoder_config(path: Path, shapes: Shapes, entry: Mapping[str, Any] | N
     Raises:
         StyleExpertError: keys are missing or unknown, or shapes contradict each other or the entry.
     """
-    entry = entry or {}
+    entry = _require_entry(path, {} if entry is None else entry)
     taps = _taps(path, shapes, entry)
     depth, step = _projection_layout(path, shapes, taps)
     post = "post_projection.weight" in shapes
@@ -50,6 +50,16 @@ def read_encoder_config(path: Path, shapes: Shapes, entry: Mapping[str, Any] | N
         projection_widths=tuple(sizes[f"p{layer}"] for layer in range(1, depth)),
         projection_activation=step == 2 or depth == 1,
         post_projection=post,
+    )
+
+
+def _require_entry(path: Path, entry: Any) -> Mapping[str, Any]:
+    """Our header's words on the encoder, if they are a table with a vision model by name, or without one."""
+    if isinstance(entry, dict) and isinstance(entry.get("vision_model", ""), str):
+        return entry
+    raise StyleExpertError(
+        f"The header of {path.name} says of its encoder {str(entry)[:80]!r}, expected a table of its sizes with the "
+        "file name of its vision model; save the file again."
     )
 
 
@@ -122,6 +132,6 @@ def _require_exactly(path: Path, shapes: Shapes, needed: list[str]) -> None:
 
 
 def _vision_model(entry: Mapping[str, Any], tokens: int, width: int) -> str:
-    if isinstance(named := entry.get("vision_model"), str):
+    if named := entry.get("vision_model"):
         return named
     return SIGLIP_FILE if (tokens, width) == (729, 1152) else f"a SigLIP vision model of {tokens} x {width}"

@@ -115,7 +115,7 @@ def _lora_alpha(header: Header, default: float) -> float:
     try:
         adapter = json.loads(header.metadata.get("lora_adapter_metadata", "{}"))
         return float(next((adapter[key] for key in adapter if key.split(".")[-1] == "lora_alpha"), default))
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StyleExpertError(
             f"The header entry 'lora_adapter_metadata' of {header.path.name} is unreadable; save the file again."
         ) from error

@@ -14,10 +14,10 @@ MAX_HEADER = 16 * 2**20
 """Bytes. The largest expert files have headers of less than 1 MiB."""
 
 _DTYPE_BYTES = {
-    **dict.fromkeys(("F64", "I64", "U64"), 8),
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
-    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 1),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 1),
 }
 _TEXT = set(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 _AGAIN = "download it again or choose another file"

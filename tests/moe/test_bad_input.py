@@ -118,6 +118,11 @@ def test_foreign_file(written, key, kind):
     _refused(written({key: torch.zeros(2, 2)}), kind)
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e8m0fnu])
+def test_foreign_file_of_rarer_numbers(written, dtype):
+    _refused(written({"vision_model.weight": torch.zeros(2, dtype=torch.float32).to(dtype)}), "vision model")
+
+
 def test_empty_file(written):
     _refused(written({}), "empty file")
 
@@ -209,12 +214,26 @@ def _header_entry(tmp_path, written, **changes):
         ({"routing": "release-9"}, "routing is 'release-9'"),
         ({"kind": ["style-moe"]}, "kind is"),
         ({"alpha": "16"}, "alpha is '16'"),
+        ({"alpha": 10**400}, "expected a finite number"),
+        ({"base": ["flux-kontext"]}, "base is"),
         ({"format": 2}, "update StyleRoute"),
         ({"format": None}, "unreadable"),
     ],
 )
 def test_bad_header_entry(tmp_path, written, changes, words):
     _refused(_header_entry(tmp_path, written, **changes), words)
+
+
+@pytest.mark.parametrize("encoder", [[1], "taps", 5, {"vision_model": 5}])
+def test_bad_header_entry_on_the_encoder(written, encoder):
+    state = expert_state() | {f"encoder.{key}": weight for key, weight in encoder_state().items()}
+    entry = {"format": 1, **vars(CONFIG), "encoder": encoder}
+    _refused(written(state, styleroute=json.dumps(entry)), "The header of .* says of its encoder")
+
+
+@pytest.mark.parametrize("text", ["[1]", "5", "null", "{", '{"lora_alpha": "x"}', f'{{"lora_alpha": {10**400}}}'])
+def test_unreadable_peft_configuration(written, text):
+    _refused(written(lora_state(), lora_adapter_metadata=text), "'lora_adapter_metadata' .* is unreadable")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
