@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 import websocket
 from PIL import Image
@@ -18,6 +18,10 @@ OnProgress = Callable[[str, float, float], None]
 
 PATIENCE = 5.0
 """Seconds of silence on the websocket after which the server is asked whether it still lives."""
+
+
+# Never by a proxy that the environment names: it could not reach this computer's own ports.
+_OPENER = build_opener(ProxyHandler({}))
 
 
 class ComfyError(RuntimeError):
@@ -49,9 +53,7 @@ class ComfyClient:
         Raises:
             ComfyError: the workflow is not valid, a node failed, or the run was interrupted.
         """
-        address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self._id}"
-        socket = websocket.create_connection(address, timeout=PATIENCE)
-        outputs = {}
+        socket, outputs = self._connect(), {}
         try:
             prompt_id = self._queue(prompt)
             for kind, data in self._messages(socket, prompt_id):
@@ -92,6 +94,13 @@ class ComfyClient:
         """What is known of the server's last words; a client of a foreign server knows none."""
         return ""
 
+    def _connect(self) -> websocket.WebSocket:
+        address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self._id}"
+        try:
+            return websocket.create_connection(address, timeout=PATIENCE, http_no_proxy=["*"])
+        except (websocket.WebSocketException, OSError) as error:
+            raise self._no_answer(error) from error
+
     def _queue(self, prompt: dict[str, Any]) -> str:
         body = json.dumps({"prompt": prompt, "client_id": self._id}).encode()
         return json.loads(self._send("/prompt", body, "application/json"))["prompt_id"]
@@ -117,12 +126,15 @@ class ComfyClient:
     def _send(self, path: str, body: bytes | None = None, content_type: str | None = None) -> bytes:
         headers = {"Content-Type": content_type} if content_type else {}
         try:
-            with urlopen(Request(self.url + path, data=body, headers=headers), timeout=120) as answer:
+            with _OPENER.open(Request(self.url + path, data=body, headers=headers), timeout=120) as answer:
                 return answer.read()
         except HTTPError as error:
             raise _refusal(path, error.code, error.read()) from error
         except (URLError, OSError) as error:
-            raise ComfyError(f"ComfyUI at {self.url} does not answer ({error}). {self.log_tail()}") from error
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: Exception) -> ComfyError:
+        return ComfyError(f"ComfyUI at {self.url} does not answer ({error}). {self.log_tail()}")
 
 
 def _refusal(path: str, code: int, body: bytes) -> ComfyError:
