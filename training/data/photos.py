@@ -1,6 +1,7 @@
 """Real photos from packages, split by whole photo into training and test."""
 
 import random
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,8 @@ BUNDLE = "comfyui-workflow-templates-media-image==0.3.160"
 """An MIT-licensed bundle of about 260 pictures."""
 
 TEST_EVERY = 10
-"""Every tenth picture of the bundle, and all of scikit-image's and scikit-learn's photos, are for testing."""
+"""Every tenth picture of the bundle whose template training does not know, and all of scikit-image's and
+scikit-learn's photos, are for testing."""
 
 SCIKIT_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
@@ -41,11 +43,18 @@ class Photo:
 
 
 def load_photos(split: str, cache_folder: Path = CACHE) -> list[Photo]:
-    """The photos of a split, ``"train"`` or ``"test"``: never a photo in both."""
+    """The photos of a split, ``"train"`` or ``"test"``: never a photo in both, nor a template in both."""
     bundle = _bundle(cache_folder)
+    train = [photo for index, photo in enumerate(bundle) if index % TEST_EVERY]
     if split == "train":
-        return [photo for index, photo in enumerate(bundle) if index % TEST_EVERY]
-    return [*_scikit_photos(), *bundle[::TEST_EVERY]]
+        return train
+    seen = {_template(photo) for photo in train}
+    return [*_scikit_photos(), *(photo for photo in bundle[::TEST_EVERY] if _template(photo) not in seen)]
+
+
+def _template(photo: Photo) -> str:
+    """The bundle numbers a template's pictures: ``name-1`` and ``name-2`` show the same thing before and after."""
+    return re.sub(r"-\d+$", "", photo.name)
 
 
 @cache
