@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..paths import CACHE
-from .packages import fetch_npm
+from .packages import DataError, fetch_npm
 
 PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 
@@ -56,7 +56,8 @@ def _stem(symbol: str, files: dict[str, Path]) -> str:
     for stem in (plain, f"{plain}-fe0f"):
         if stem in files:
             return stem
-    raise KeyError(f"the object package has no {unicodedata.name(symbol)} ({plain}.webp): fetch {PACKAGE} again")
+    name = unicodedata.name(symbol)
+    raise DataError(f"{PACKAGE} lacks {name} ({plain}.webp): delete the cache's folder `objects`, to fetch it again")
 
 
 def _read(name: str, path: Path) -> Cutout:

