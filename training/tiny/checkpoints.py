@@ -61,9 +61,7 @@ class Stage:
     def rate(self, peak: float, warmup: int = 50, floor: float = 0.05) -> float:
         """Learning rate at this step: a short warm-up, then a cosine down to ``floor`` times the peak."""
         progress = min(self.step / self.steps, 1.0)
-        return (
-            peak * min(self.step / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
-        )
+        return peak * min(self.step / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

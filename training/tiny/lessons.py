@@ -1,5 +1,6 @@
 """What the tiny Kontext is taught: reference latents, a prompt, target latents. Made once and kept on disk."""
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,7 +63,9 @@ def restyle_prompt(style: int) -> str:
 def load_lessons(model: Autoencoder, path: Path, scenes: int, seed: int = 0) -> Lessons:
     """Read the lessons from ``path``, or make them with the autoencoder and write them there."""
     if not path.exists():
-        torch.save(_make(model, scenes, seed), path)
+        partial = path.with_suffix(".partial")
+        torch.save(_make(model, scenes, seed), partial)
+        os.replace(partial, path)
     stored = torch.load(path, weights_only=True)
     return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["pictures"])
 

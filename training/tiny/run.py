@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from transformers import SiglipVisionModel
 
 from ...moe import ExpertConfig, save_expert
 from ..data.photos import load_photos
@@ -19,7 +20,7 @@ from .prompts import Tokenizers
 from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
 from .train_kontext import KontextConfig, TinyKontext, train_kontext
 from .train_styles import StylesConfig, encoder_config, train_encoder, train_experts, vision_states
-from .train_vision import VisionConfig, train_vision
+from .train_vision import PictureCaptionModel, VisionConfig, train_vision
 
 STAGES = ("autoencoder", "decoder", "kontext", "vision", "styles")
 
@@ -96,9 +97,8 @@ class TinyTraining:
     def styles(self) -> None:
         """The style encoder, then the experts, written as one expert file."""
         config, lessons = self.config.styles, self._lessons
-        vision = train_vision(self._finished("vision"), self.config.vision, lessons, self._tokenizers)
         paintings = lessons.groups["paint"]
-        states = vision_states(vision, lessons.pictures[[painting.picture for painting in paintings]])
+        states = vision_states(self._vision, lessons.pictures[[painting.picture for painting in paintings]])
         encoder = train_encoder(config, states, [painting.style for painting in paintings])
         with torch.no_grad():
             embeddings = encoder(states)
@@ -113,17 +113,17 @@ class TinyTraining:
             base="tiny-kontext",
             **sizes,
         )
+        path = self.config.models / "style_experts" / "tiny_styles.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A finished stage that is only written again has no losses to tell of.
+        loss = {"loss": sum(stage.losses[-50:]) / len(stage.losses[-50:])} if stage.losses else {}
         save_expert(
-            self.config.models / "style_experts" / "tiny_styles.safetensors",
+            path,
             {name: tensor.half() for name, tensor in tensors.items()},
             expert,
             {name: tensor.half() for name, tensor in encoder.state_dict().items()},
             encoder_config(),
-            {
-                "steps": stage.step,
-                "paintings": len(paintings),
-                "loss": sum(stage.losses[-50:]) / max(len(stage.losses[-50:]), 1),
-            },
+            {"steps": stage.step, "paintings": len(paintings), **loss},
         )
 
     def _finish_autoencoder(self, model: Autoencoder) -> None:
@@ -156,6 +156,12 @@ class TinyTraining:
         model = TinyKontext()
         self._require(self._finished("kontext").restore(model=model), "kontext")
         return model.eval()
+
+    @property
+    def _vision(self) -> SiglipVisionModel:
+        model = PictureCaptionModel()
+        self._require(self._finished("vision").restore(model=model), "vision")
+        return model.vision.eval()
 
     @cached_property
     def _lessons(self) -> Lessons:

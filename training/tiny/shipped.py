@@ -26,7 +26,10 @@ def load_kontext(folder: Path = TINY_MODELS) -> TinyKontext:
     model = TinyKontext()
     model.transformer.load_state_dict(to_diffusers(_read(folder / "transformer.safetensors")))
     t5 = _read(folder / "t5.safetensors")
-    model.text.t5.load_state_dict({**t5, "encoder.embed_tokens.weight": t5["shared.weight"]}, strict=False)
+    # Whether the embedding has a second name depends on the installed transformers; all else must be there.
+    missing, _ = model.text.t5.load_state_dict({**t5, "encoder.embed_tokens.weight": t5["shared.weight"]}, strict=False)
+    if missing:
+        raise ValueError(f"{folder / 't5.safetensors'} has no {missing[0]}: run `styleroute train tiny`")
     model.text.clip.load_state_dict(_renamed(_read(folder / "clip_l.safetensors"), model.text.clip, "text_model."))
     return model.eval().requires_grad_(False)
 

@@ -54,6 +54,7 @@ def train_autoencoder(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
+        stage.losses.append(loss.item())
         if step % 200 == 199:
             stage.save(model=model, optimizer=optimizer)
     stage.save(model=model, optimizer=optimizer)

@@ -51,6 +51,8 @@ def vision_states(vision: SiglipVisionModel, pictures: Tensor) -> Tensor:
 
 def train_encoder(config: StylesConfig, states: Tensor, styles: list[int]) -> StyleEncoder:
     """InfoNCE over two independently drawn batches (StyleExpert, Stage 1), on cached states [N, L, T, D]."""
+    # Trained anew whenever the experts go on: from the same start, so that they meet the embeddings they know.
+    torch.manual_seed(0)
     encoder = StyleEncoder(encoder_config())
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3)
     generator = torch.Generator().manual_seed(0)
