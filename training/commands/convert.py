@@ -6,6 +6,8 @@ from typing import Annotated
 import tyro
 
 from ...moe.converting import convert
+from ...moe.formats import sort_keys
+from ...moe.header import read_header
 
 
 def run(
@@ -20,5 +22,6 @@ def run(
         target: the .safetensors to write.
         encoder: the style encoder's file, to be put into the same target.
     """
-    convert(source, target, encoder=encoder)
-    print(f"Wrote {target} ({target.stat().st_size / 2**20:,.1f} MiB). Put it into ComfyUI's models/style_experts.")
+    header = read_header(convert(source, target, encoder=encoder))
+    folder = "style_encoders" if sort_keys(header.tensors).kind == "style-encoder" else "style_experts"
+    print(f"Wrote {target} ({header.num_bytes / 2**20:,.1f} MiB). Put it into ComfyUI's models/{folder}.")

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageOps
 from rich.progress import Progress
 
 from ..comfy import PACK, ComfyServer, find_node, load_workflow
+from ..data.packages import DataError
 from ..progress import console
 
 WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
@@ -97,8 +98,11 @@ def _default_style() -> Path:
 
 def _open(path: Path) -> Image.Image:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no picture {path}.")
-    return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        raise DataError(f"There is no picture {path}.")
+    try:
+        return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    except OSError as error:
+        raise DataError(f"{path} is no picture that can be opened ({error}); give a PNG or JPEG file.") from error
 
 
 def _square(picture: Image.Image) -> Image.Image:
