@@ -11,7 +11,7 @@ from .shapes import SizeBook, require_keys
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_TAP = re.compile(r"(?:embedding_linears|layer_norms|projections)\.(-\d{1,4})\..+")
+_TAP = r"(?:embedding_linears|layer_norms|projections)\.(-\d{1,4})\..+"
 
 
 def read_encoder_config(path: Path, shapes: Shapes, entry: Mapping[str, Any] | None = None) -> EncoderConfig:
@@ -64,7 +64,7 @@ def _require_entry(path: Path, entry: Any) -> Mapping[str, Any]:
 
 
 def _taps(path: Path, shapes: Shapes, entry: Mapping[str, Any]) -> tuple[int, ...]:
-    found = {int(match[1]) for key in shapes if (match := _TAP.fullmatch(key))}
+    found = {int(match[1]) for key in shapes if (match := re.fullmatch(_TAP, key))}
     if not found:
         raise StyleExpertError(
             f"{path.name} holds no style encoder with keys such as embedding_linears.-2.0.weight; choose the encoder "

@@ -80,8 +80,8 @@ _OUTER = {
 OUTER_LAYERS = tuple(_OUTER)
 """The linears outside of the blocks that both layouts have as one whole weight (all but `norm_out.linear`)."""
 
-_LAYER = re.compile(r"(transformer_blocks|single_transformer_blocks)\.(0|[1-9]\d{0,3})\.(.+)")
-_KEY = re.compile(r"(double_blocks|single_blocks)\.(0|[1-9]\d{0,3})\.(.+)")
+_LAYER = r"(transformer_blocks|single_transformer_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
+_KEY = r"(double_blocks|single_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
 
 
 def all_layers(num_double: int, num_single: int) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def layer_order(layer: str) -> tuple[int, int, int]:
 
 
 def _parse(layer: str) -> tuple[str, int, _Linear]:
-    match = _LAYER.fullmatch(layer)
+    match = re.fullmatch(_LAYER, layer)
     linear = match and _BLOCKS[match[1]][1].get(match[3])
     if linear:
         return match[1], int(match[2]), linear
@@ -159,7 +159,7 @@ def _parse(layer: str) -> tuple[str, int, _Linear]:
 
 def _layers_of(key: str) -> list[str]:
     """Diffusers layers that lie anywhere in ComfyUI's weight `key`."""
-    match = _KEY.fullmatch(key)
+    match = re.fullmatch(_KEY, key)
     if not match:
         return [layer for layer, comfy in _OUTER.items() if comfy == key]
     for name, (comfy_name, linears) in _BLOCKS.items():

@@ -43,7 +43,6 @@ def load_model() -> ModelPatcher:
     named_for_this_version = config.process_unet_state_dict(state)
     _require_keys("transformer.safetensors", model.diffusion_model.state_dict(), named_for_this_version)
     model.load_model_weights(state, "")
-    model.diffusion_model.eval()
     return ModelPatcher(
         model,
         load_device=comfy.model_management.get_torch_device(),
@@ -104,5 +103,6 @@ def _require_keys(file: str, expected: Iterable[str], state: dict[str, Tensor]) 
     if missing:
         raise TinyKontextError(
             f"{models_folder() / file} is not the tiny Kontext's: it lacks {len(missing)} weights "
-            f"({', '.join(missing)}); get the file anew, or make it with `styleroute train tiny`."
+            f"({', '.join(missing[:3])}{' ...' if missing[3:] else ''}); get the file anew, or make it with "
+            "`styleroute train tiny`."
         )

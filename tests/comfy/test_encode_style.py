@@ -1,10 +1,9 @@
 """Encode Style on ComfyUI's own CLIP_VISION."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from styleroute.moe import EncoderConfig, StyleExpert, StyleExpertError
+from styleroute.training.comfy import find_comfyui
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_clip_l_in_place_of_siglip_is_refused_by_name(parts):
     import comfy.clip_vision
     from styleroute.nodes.vision_states import require_vision_model
 
-    config = Path(comfy.clip_vision.__file__).parent / "clip_vision_config_vitl.json"
+    config = find_comfyui() / "comfy" / "clip_vision_config_vitl.json"
     sentence = (
         r"has 257 tokens of width 1024, but .* sigclip_vision_patch14_384.safetensors \(729 tokens of width 1152\)"
     )

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from styleroute.moe.layer_names import all_layers, layer_shape
+from styleroute.moe.layer_names import OUTER_LAYERS, all_layers, comfy_target, layer_shape
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +37,11 @@ def test_every_layer_lands_where_comfyui_puts_it(kontext):
     assert keys == {layer: stock[f"{layer}.weight"] for layer in layers}
     state = kontext.model.state_dict()
     assert all((key if isinstance(key, str) else key[0]) in state for key in keys.values())
+
+
+def test_the_layers_outside_of_the_blocks_too(kontext):
+    import comfy.utils
+
+    stock = comfy.utils.flux_to_diffusers(kontext.model.model_config.unet_config)
+    for layer in OUTER_LAYERS:
+        assert comfy_target(layer, 3072) == (stock[f"{layer}.weight"].removesuffix(".weight"), None)

@@ -1,8 +1,4 @@
-"""The layer map at full Kontext size, against diffusers' and ComfyUI's own."""
-
-import importlib
-import os
-import sys
+"""The layer map at full Kontext size, against diffusers' own. (Against ComfyUI's: tests/comfy.)"""
 
 import pytest
 import torch
@@ -51,27 +47,6 @@ def test_fused_rows_cover_each_weight_once():
     for spans in rows.values():
         ends = [0] + [start + length for start, length in sorted(spans)]
         assert [start for start, _ in sorted(spans)] == ends[:-1]
-
-
-def test_equals_comfyui():
-    to_comfy = _comfy_map()
-    for layer in (*LAYERS, *OUTER_LAYERS):
-        theirs = to_comfy[f"{layer}.weight"]
-        key, rows = (theirs, None) if isinstance(theirs, str) else (theirs[0], theirs[1][1:])
-        assert comfy_target(layer, HIDDEN) == (key.removesuffix(".weight"), rows)
-
-
-def _comfy_map() -> dict:
-    if not (folder := os.environ.get("COMFYUI_PATH")):
-        pytest.skip("COMFYUI_PATH does not name a ComfyUI")
-    sys.path.insert(0, folder)
-    try:
-        utils = importlib.import_module("comfy.utils")
-    except ImportError as error:
-        pytest.skip(f"ComfyUI cannot be imported here: {error}")
-    finally:
-        sys.path.remove(folder)
-    return utils.flux_to_diffusers({"depth": DOUBLE, "depth_single_blocks": SINGLE, "hidden_size": HIDDEN})
 
 
 @pytest.mark.parametrize(
