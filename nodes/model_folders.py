@@ -27,7 +27,7 @@ def register_model_folders() -> None:
 
 def expert_names() -> list[str]:
     """The expert files to choose from; those out of `loras` carry that prefix."""
-    loras = (name for name in folder_paths.get_filename_list(LORAS) if name.endswith(SUFFIX))
+    loras = (name for name in folder_paths.get_filename_list(LORAS) if name.lower().endswith(SUFFIX))
     return folder_paths.get_filename_list(EXPERTS) + [LORA_PREFIX + name for name in loras]
 
 
@@ -62,7 +62,7 @@ def _refuse_outside(name: str) -> None:
         raise StyleExpertError(
             f"The file name '{name}' leads out of the model folders; choose a file that lies in them."
         )
-    if not name.endswith(SUFFIX):
+    if not name.lower().endswith(SUFFIX):
         raise StyleExpertError(
             f"'{name}' is no {SUFFIX} file, and no other kind is opened; `styleroute convert` makes one of a .pt file."
         )

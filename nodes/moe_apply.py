@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..moe import StyleExpert
 from .model_patching import patch_keys, patched
-from .schema import RoutingType, StyleExpertType, StyleType, schema
+from .schema import RoutingType, StyleExpertType, schema, strength_input, style_input
 from .style_types import Style, require_style, routing_table
 
 STEPS = 3
@@ -26,19 +26,8 @@ class MoEApply(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 Kontext model; it is not changed, a copy of it is."),
                 StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),
-                StyleType.Input(
-                    "style",
-                    optional=True,
-                    tooltip="The style, from Encode Style. Only a region LoRA does without: it has one style only.",
-                ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=-2.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How strongly the style is painted: 1 as trained, 0 not at all, below 0 away from it.",
-                ),
+                style_input(),
+                strength_input("How strongly the style is painted: 1 as trained, 0 not at all, below 0 away from it."),
             ],
             outputs=[
                 io.Model.Output("MODEL", tooltip="The model that paints in this style."),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..moe import LowRank, StyleExpert, StyleExpertError
 from .model_folders import leads_outside
-from .schema import StyleExpertType, StyleType, advanced, schema
+from .schema import StyleExpertType, advanced, schema, strength_input, style_input
 from .style_types import Style, require_style
 
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -31,24 +31,13 @@ class SaveStyleLoRA(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),
-                StyleType.Input(
-                    "style",
-                    optional=True,
-                    tooltip="The style, from Encode Style. Only a region LoRA does without: it has one style only.",
-                ),
+                style_input(),
                 io.String.Input(
                     "filename_prefix",
                     default="loras/style",
                     tooltip="The file's name in the output folder; a number and .safetensors are added.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=-2.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="The strength that the LoRA has when it is loaded at 1.",
-                ),
+                strength_input("The strength that the LoRA has when it is loaded at 1."),
                 io.Combo.Input(
                     "precision",
                     options=list(PRECISIONS),

@@ -25,3 +25,17 @@ def schema(**fields: Any) -> io.Schema:
 def advanced() -> dict[str, bool]:
     """Keyword that folds an input away under "advanced", where this ComfyUI can do so."""
     return {"advanced": True} if _KNOWS_ADVANCED else {}
+
+
+def style_input() -> io.Input:
+    """The STYLE to paint in."""
+    return StyleType.Input(
+        "style",
+        optional=True,
+        tooltip="The style, from Encode Style. Only a region LoRA does without: it has one style only.",
+    )
+
+
+def strength_input(tooltip: str) -> io.Input:
+    """How much of a style: from twice away from it to twice as trained."""
+    return io.Float.Input("strength", default=1.0, min=-2.0, max=2.0, step=0.05, tooltip=tooltip)

@@ -39,6 +39,14 @@ def test_names_come_from_experts_and_loras(node):
     assert inputs["encoder"].options == ["in the expert file"]
 
 
+def test_a_suffix_in_capitals_is_offered_and_opened(node, folders):
+    for folder, name in (("style_experts", "styles"), ("loras", "pixel-art")):
+        (folders / folder / f"{name}.safetensors").rename(folders / folder / f"{name}.SAFETENSORS")
+    offered = {field.id: field for field in node.define_schema().inputs}["expert"].options
+    assert offered == ["styles.SAFETENSORS", "loras/pixel-art.SAFETENSORS"]
+    assert all(node.validate_inputs(name, "in the expert file") is True for name in offered)
+
+
 def test_extra_model_paths_are_searched(folders, tmp_path):
     import folder_paths
     from styleroute.nodes import model_folders

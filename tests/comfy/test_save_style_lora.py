@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers import FluxTransformer2DModel
 from safetensors import safe_open
 from safetensors.torch import load_file
 from styleroute.moe import LowRank, StyleExpertError
@@ -47,6 +48,20 @@ def test_stock_loading_equals_moe_apply(flux, style_expert, style, save, precisi
     expected = loaded_weights(ours)
     for key, weight in loaded_weights(stock).items():
         torch.testing.assert_close(weight, expected[key], rtol=0, atol=atol)
+
+
+def test_diffusers_loads_the_file(style_expert, style, save):
+    """The merged weights of diffusers' own Flux, of the experts' sizes, change by strength * up @ down."""
+    torch.manual_seed(0)
+    sizes = {"num_layers": 1, "num_single_layers": 2, "num_attention_heads": 1}
+    inputs = {"in_channels": 64, "joint_attention_dim": 32, "pooled_projection_dim": 16, "guidance_embeds": True}
+    flux = FluxTransformer2DModel(**sizes, **inputs)
+    before = {layer: flux.get_submodule(layer).weight.clone() for layer in style_expert.layers}
+    flux.load_lora_adapter(load_file(save(style_expert, "loras/style", 0.8, style, "float32")), prefix="transformer")
+    flux.fuse_lora()
+    for layer, delta in style_expert.collapse(style.embedding, 0.8).items():
+        merged = flux.get_submodule(layer).get_base_layer().weight
+        torch.testing.assert_close(merged, before[layer] + delta.up @ delta.down, rtol=0, atol=1e-5)
 
 
 def test_keys_and_ranks(style_expert, style, save):
