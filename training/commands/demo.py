@@ -45,7 +45,7 @@ def run(
     for name in ("result", "routing"):
         pictures[name].save(output / f"{name}.png")
     contact_sheet(pictures).save(output / "contact_sheet.png")
-    console.print(f"Wrote {', '.join(pictures)} and contact_sheet to {output.resolve()}")
+    console.print(f"Wrote {', '.join(pictures)} and contact_sheet to {output.resolve()}", soft_wrap=True)
 
 
 def contact_sheet(pictures: dict[str, Image.Image]) -> Image.Image:

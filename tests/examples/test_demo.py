@@ -1,0 +1,62 @@
+"""The demo from its command to its pictures: the shipped workflow in a real ComfyUI, on random weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, save_expert
+from styleroute.moe.layer_names import all_layers, layer_shape
+from styleroute.training.commands import main
+
+pytestmark = pytest.mark.comfy
+
+CONFIG = ExpertConfig(kind="style-moe", num_experts=4, rank=4, shared_rank=4, top_k=2, alpha=4.0, cond_dim=384)
+ENCODER = EncoderConfig(
+    taps=(-2, -3, -5),
+    num_queries=4,
+    num_tokens=64,
+    hidden_size=192,
+    proj_dim=32,
+    cond_dim=384,
+    vision_model="siglip.safetensors",
+)
+
+
+@pytest.fixture
+def models(reference, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the demo pack's models, with random experts for every linear layer."""
+    monkeypatch.setenv("TINY_KONTEXT_MODELS", str(reference.folder))
+    (reference.folder / "style_experts").mkdir(exist_ok=True)
+    shapes = {}
+    for layer in all_layers(3, 6):
+        out, inp = layer_shape(layer, 256)
+        shapes[f"{layer}.lora_layer.loraA"] = (4, 4, inp)
+        shapes[f"{layer}.lora_layer.loraB"] = (4, out, 4)
+        shapes[f"{layer}.lora_layer.shared_A"] = (1, 4, inp)
+        shapes[f"{layer}.lora_layer.shared_B"] = (1, out, 4)
+        shapes[f"{layer}.lora_layer.cond_gate.weight"] = (4, 384)
+    experts = {key: torch.randn(shape) * 0.1 for key, shape in shapes.items()}
+    path = reference.folder / "style_experts" / "tiny_styles.safetensors"
+    save_expert(path, experts, CONFIG, StyleEncoder(ENCODER).state_dict(), encoder_config=ENCODER)
+    return reference.folder
+
+
+def test_pictures_go_in_and_come_out(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    photo, style = tmp_path / "photo.jpg", tmp_path / "style.png"
+    Image.linear_gradient("L").resize((300, 200)).save(photo)
+    Image.radial_gradient("L").convert("RGBA").save(style)
+    command = ["demo", "--photo", str(photo), "--style", str(style), "--output", str(tmp_path / "out")]
+    assert main(command) == 0, capsys.readouterr().err
+    pictures = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
+    assert pictures.keys() == {"content", "style", "result", "routing", "contact_sheet"}
+    assert all(pictures[name].size == (256, 256) for name in ("content", "style", "result"))
+    assert np.asarray(pictures["result"]).std() > 1
+    assert pictures["contact_sheet"].width > 3 * 256
+
+
+def test_a_missing_expert_file_is_named(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    (models / "style_experts" / "tiny_styles.safetensors").unlink()
+    assert main(["demo", "--output", str(tmp_path)]) == 1
+    assert "Expert file 'tiny_styles.safetensors' was not found" in capsys.readouterr().err
