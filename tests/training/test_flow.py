@@ -25,8 +25,12 @@ def test_positions_are_index_row_column() -> None:
 
 
 def test_shift_is_the_closed_form_and_keeps_the_ends() -> None:
-    assert shift_sigma(torch.tensor(0.5)).item() == pytest.approx(math.exp(1.15) / (math.exp(1.15) + 1))
-    assert shift_sigma(torch.tensor(1.0)).item() == pytest.approx(1.0)
+    for time in (0.1, 0.5, 0.9, 1.0):
+        closed = math.exp(1.15) / (math.exp(1.15) + 1 / time - 1)
+        assert shift_sigma(torch.tensor(time)).item() == pytest.approx(closed)
+    # No shift at mu = 0, and the end of time 0 stays finite.
+    assert shift_sigma(torch.tensor(0.3), mu=0).item() == pytest.approx(0.3)
+    assert 0 <= shift_sigma(torch.tensor(0.0)).item() < 1e-3
 
 
 def test_euler_sigmas_fall_from_one_to_zero() -> None:
@@ -35,6 +39,22 @@ def test_euler_sigmas_fall_from_one_to_zero() -> None:
     assert sigmas[0] == 1
     assert sigmas[-1] == 0
     assert (sigmas.diff() < 0).all()
+
+
+@pytest.mark.parametrize("steps", [1, 4, 20, 50])
+def test_euler_sigmas_are_comfyuis_simple_schedule(comfyui, steps: int) -> None:
+    from comfy.model_sampling import ModelSamplingFlux
+    from comfy.samplers import simple_scheduler
+
+    torch.testing.assert_close(euler_sigmas(steps), simple_scheduler(ModelSamplingFlux(), steps), rtol=0, atol=1e-6)
+
+
+def test_noise_is_mixed_as_comfyui_mixes_it(comfyui) -> None:
+    from comfy.model_sampling import CONST
+
+    clean, noise = torch.randn(2, 1, 16, 4, 4)
+    expected = CONST().noise_scaling(torch.tensor(0.3), noise, clean)
+    torch.testing.assert_close(add_noise(clean, noise, torch.tensor([0.3])), expected)
 
 
 def test_sampler_sigmas_cover_every_stratum() -> None:
