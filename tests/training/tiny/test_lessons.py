@@ -1,0 +1,86 @@
+"""Lessons: every index points at what its prompt says, and they lie on disk whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.training.data.paintings import STYLE_NAMES, TRAIN_STYLES
+from styleroute.training.tiny import lessons as lessons_module
+from styleroute.training.tiny.lessons import Lessons, load_lessons
+from torch import Tensor
+from torch.nn import functional
+
+
+class Averages:
+    """An encoder whose latents are the means of 8 x 8 pixels, over and over: linear, and easily read."""
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        return functional.avg_pool2d(pictures, 8).repeat(1, 6, 1, 1)[:, :16]
+
+
+@pytest.fixture
+def made(monkeypatch, photo, objects) -> Path:
+    """Photos, objects and a painter (it inverts) that need no network."""
+    monkeypatch.setattr(lessons_module, "load_photos", lambda split: {"train": [photo]}[split])
+    monkeypatch.setattr(lessons_module, "load_objects", lambda: objects)
+    monkeypatch.setattr(lessons_module, "paint", lambda picture, style: 255 - picture)
+
+
+@pytest.fixture
+def small(made, tmp_path: Path) -> Lessons:
+    return load_lessons(Averages(), tmp_path / "lessons.pt", scenes=6)
+
+
+def _changed(lessons: Lessons, index: int) -> float:
+    """The share of latent cells in which a lesson's target differs from its scene."""
+    lesson = lessons.lessons[index]
+    difference = (lessons.latents[lesson.target].float() - lessons.latents[lesson.scene].float()).abs()
+    return (difference.amax(0) > 0.005).float().mean().item()
+
+
+def test_each_kind_changes_what_it_says(small: Lessons) -> None:
+    shares = {kind: [] for kind in lessons_module.KINDS}
+    for index, lesson in enumerate(small.lessons):
+        shares[lesson.kind].append(_changed(small, index))
+    assert max(shares["keep"]) == 0
+    assert min(shares["whole"]) > 0.7
+    assert min(shares["object"]) > 0
+    assert max(shares["object"]) < 0.7
+    assert min(shares["paint"]) > 0.9
+
+
+def test_paintings_are_of_training_styles_and_point_at_their_own_pictures(small: Lessons) -> None:
+    for lesson in small.groups["paint"]:
+        assert lesson.style in TRAIN_STYLES
+        assert lesson.prompt == f"paint the picture in the {STYLE_NAMES[lesson.style]} style"
+        assert lesson.caption == f"a painting in the {STYLE_NAMES[lesson.style]} style"
+        scene, target = small.latents[lesson.scene].float(), small.latents[lesson.target].float()
+        torch.testing.assert_close(target, 1 - scene, rtol=0, atol=0.01)
+        # The small picture is the painting itself, red channel against red channel.
+        red = functional.avg_pool2d(small.pictures[lesson.picture, :1].float() / 255, 4)[0]
+        torch.testing.assert_close(red, target[0], rtol=0, atol=0.1)
+    pictured = [lesson.picture for kind in ("keep", "paint") for lesson in small.groups[kind]]
+    assert sorted(pictured) == list(range(len(small.pictures)))
+
+
+def test_an_objects_lesson_names_a_thing_of_its_scene(small: Lessons) -> None:
+    for lesson in small.groups["object"]:
+        named = lesson.prompt.removeprefix("make the ").split()[0]
+        assert f"a {named}" in lesson.caption
+
+
+def test_a_stop_while_writing_leaves_nothing_and_what_is_written_is_kept(made, tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "lessons.pt"
+
+    def stop_half_way(state: dict, path: Path) -> None:
+        path.write_bytes(b"half the lessons")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", stop_half_way)
+        with pytest.raises(KeyboardInterrupt):
+            load_lessons(Averages(), path, scenes=1)
+    first = load_lessons(Averages(), path, scenes=1)
+    again = load_lessons(None, path, scenes=1)
+    assert again.lessons == first.lessons
+    assert torch.equal(again.latents, first.latents)
