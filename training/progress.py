@@ -1,12 +1,14 @@
 """Progress bars for long commands, and a plain line now and then where there is no terminal."""
 
+import sys
 from collections.abc import Iterator
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console()
+# Without a terminal rich assumes 80 columns, too few for the tables in a log.
+console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class Steps(Protocol):
