@@ -1,5 +1,6 @@
 """The picture of a routing: a heat map of layers and experts. Torch and PIL only."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +12,8 @@ from .style_types import RoutingTable
 
 CELL_WIDTH, CELL_HEIGHT = 38, 18
 MARGIN, TITLE_HEIGHT, HEAD_HEIGHT, GAP = 16, 52, 24, 12
-ROWS_IN_PANEL = 64
-"""Kontext adapts up to 500 layers: a longer list goes on in a further panel to the right."""
+MOST_ROWS = 64
+"""Kontext adapts up to 500 layers: a longer list is cut into panels of equal height, side by side."""
 
 PAPER, INK, LINE = (255, 255, 255), (32, 36, 44), (226, 229, 234)
 NONE, FULL = (244, 246, 250), (20, 66, 140)
@@ -60,6 +61,7 @@ class _Chart:
         self.values, self.labels = contributions(table)
         self.names = [short_name(layer) for layer in table.layers]
         self.title, self.note = f"Routing in {table.source}", _note(table)
+        self.rows = math.ceil(len(self.names) / math.ceil(len(self.names) / MOST_ROWS))
         self.name_width = self._widest(self.names) + GAP
         self.cell_width = max(CELL_WIDTH, self._widest(self.labels) + GAP)
 
@@ -71,18 +73,17 @@ class _Chart:
         for panel, start in enumerate(self._starts()):
             left = MARGIN + self.name_width + panel * self._panel_width()
             self._draw_labels(left)
-            for row in range(start, min(start + ROWS_IN_PANEL, len(self.names))):
+            for row in range(start, min(start + self.rows, len(self.names))):
                 self._draw_row(left, MARGIN + TITLE_HEIGHT + HEAD_HEIGHT + (row - start) * CELL_HEIGHT, row)
         return image
 
     def _size(self) -> tuple[int, int]:
         panels = len(self._starts()) * self._panel_width() - 2 * GAP
         texts = max(self._widest([self.note]), int(self.title_font.getlength(self.title)) + 1)
-        rows = min(len(self.names), ROWS_IN_PANEL)
-        return 2 * MARGIN + max(panels, texts), 2 * MARGIN + TITLE_HEIGHT + HEAD_HEIGHT + rows * CELL_HEIGHT
+        return 2 * MARGIN + max(panels, texts), 2 * MARGIN + TITLE_HEIGHT + HEAD_HEIGHT + self.rows * CELL_HEIGHT
 
     def _starts(self) -> range:
-        return range(0, len(self.names), ROWS_IN_PANEL)
+        return range(0, len(self.names), self.rows)
 
     def _panel_width(self) -> int:
         return self.name_width + self.cell_width * len(self.labels) + 2 * GAP

@@ -24,6 +24,9 @@ from .config import PICTURE, SIGLIP
 
 KINDS = ("keep", "whole", "object", "paint")
 
+PAINTINGS = 4
+"""Paintings of each scene, in different training styles."""
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -107,7 +110,7 @@ def _targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarra
     for edit in rng.sample(list(EDITS), 3) if scene.masks else ():
         name = rng.choice(list(scene.masks))
         yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.picture, scene.masks[name])
-    for style in rng.sample(TRAIN_STYLES, 2):
+    for style in rng.sample(TRAIN_STYLES, PAINTINGS):
         painted = paint((scene.picture * 255).astype(np.uint8), style).astype(np.float32) / 255
         caption = f"a painting in the {STYLE_NAMES[style]} style"
         yield {"kind": "paint", "prompt": restyle_prompt(style), "caption": caption, "style": style}, painted
