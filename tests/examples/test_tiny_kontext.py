@@ -2,7 +2,9 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
+from styleroute.moe import StyleExpert
 from styleroute.training.comfy import find_comfyui
 from styleroute.training.flow import euler_sigmas, pack, position_ids, unpack
 from transformers import CLIPTokenizer, T5TokenizerFast
@@ -93,6 +95,23 @@ def reference_euler(reference, latents, ref, states, pooled) -> torch.Tensor:
         ).sample[:, :16]
         latents = latents + (after - now) * unpack(velocity, 4)
     return latents
+
+
+@pytest.mark.parametrize("part", ["model", "clip", "vae", "clip_vision"])
+def test_the_shipped_weights_are_whole(tiny_kontext, part, monkeypatch):
+    monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
+    assert getattr(tiny_kontext.loading, f"load_{part}")() is not None
+
+
+def test_the_shipped_experts_fit_the_shipped_model_and_vision_tower(tiny_kontext, monkeypatch):
+    from styleroute.nodes.model_patching import patch_keys
+    from styleroute.nodes.vision_states import require_vision_model
+
+    monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
+    loading = tiny_kontext.loading
+    expert = StyleExpert.open(loading.models_folder() / "style_experts" / "tiny_styles.safetensors")
+    require_vision_model(loading.load_clip_vision(), expert.encoder_config)
+    assert patch_keys(loading.load_model(), expert).keys() == set(expert.layers)
 
 
 def test_missing_weights_are_named(tiny_kontext, tmp_path, monkeypatch):
