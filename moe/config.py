@@ -17,7 +17,7 @@ SIGLIP_FILE = "sigclip_vision_patch14_384.safetensors"
 
 @dataclass(frozen=True)
 class ExpertConfig:
-    """The sizes of an expert file, in the symbols of FORMATS.
+    """The sizes of an expert file; the symbols are those of `formats.py`.
 
     Attributes:
         kind: "style-moe", a routed mixture of experts, or "region-lora", one plain LoRA.

@@ -1,4 +1,7 @@
-"""The sizes of a style encoder, read from the keys and shapes of its file (FORMATS 2)."""
+"""The sizes of a style encoder, read from the keys and shapes of its file.
+
+The layout is StyleExpert's: for each tapped layer n `embedding_linears.<n>.0`, `layer_norms.<n>`, `projections.<n>`.
+"""
 
 import re
 from collections.abc import Mapping

@@ -43,7 +43,7 @@ class FileKeys:
 
     Attributes:
         layers: key in the file for each part of each layer (diffusers names), in the order of the blocks.
-        encoder: key in the file for each key of a style encoder (FORMATS 2, without prefix).
+        encoder: key in the file for each key of a style encoder (`encoder_sizes.py`), without prefix.
         other: keys that belong to neither.
     """
 
@@ -114,7 +114,7 @@ def _first(keys: list[str]) -> str:
 
 
 def _encoder_name(key: str) -> str | None:
-    """A key of FORMATS 2 without prefix; None if it is no encoder's key."""
+    """A style encoder's key without prefix; None if it is no encoder's key."""
     for prefix in _ENCODER_PREFIXES:
         key = key.removeprefix(prefix)
     return key if key.startswith(_ENCODER_STEMS) else None

@@ -30,9 +30,9 @@ def save_expert(
 
     Args:
         path: the .safetensors to write.
-        experts: tensors by the keys of FORMATS 1 (or 3 for a region LoRA).
+        experts: tensors by `<layer>.<part>`, with the parts of `formats.py`.
         config: what they are.
-        encoder_state: the style encoder's state dict, without prefix (FORMATS 2); None for none.
+        encoder_state: the style encoder's state dict, keys without prefix; None for none.
         encoder_config: its configuration; keeps the order of the taps and the name of the vision model.
         training: summary of the training, of plain JSON values.
 

@@ -1,4 +1,4 @@
-"""Shapes written with symbols, as in FORMATS, and unified over all tensors of a file."""
+"""Shapes written with symbols, such as [E, r, in], and unified over all tensors of a file."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

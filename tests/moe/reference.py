@@ -1,4 +1,4 @@
-"""The formulas of FORMATS in float64, written without the package."""
+"""The formulas of the paper and of its release in float64, written without the package."""
 
 import torch
 from torch import Tensor
