@@ -33,7 +33,7 @@ def expert_state(
 def encoder_state(
     *, taps=(-2, -3, -5), queries=2, tokens=7, width=6, projections=(5,), places=None, post=0, seed=1
 ) -> dict[str, torch.Tensor]:
-    """The release's style encoder; `projections`: the output widths of its linears, `places`: their numbers in a Sequential."""
+    """The release's encoder; `projections`: output widths of its linears, `places`: their numbers in a Sequential."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {}
     for tap in taps:
