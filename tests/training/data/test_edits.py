@@ -8,23 +8,28 @@ from scipy.special import ndtr
 from styleroute.training.data.edits import EDITS, apply_edit, instruction
 from styleroute.training.data.scenes import make_scene
 
-LUMINANCE = 0.299 * 0.25 + 0.587 * 0.5 + 0.114 * 0.9
+LUMINANCE = 0.299 * 0.25 + 0.587 * 0.5 + 0.114 * 0.7
 EXACT = {
     "black and white": (LUMINANCE, LUMINANCE, LUMINANCE),
-    "brighter": (0.25**0.55, 0.5**0.55, 0.9**0.55),
-    "darker": (0.6 * 0.25**1.3, 0.6 * 0.5**1.3, 0.6 * 0.9**1.3),
-    "warmer": (1.25 * 0.25, 0.5, 0.65 * 0.9),
-    "colder": (0.65 * 0.25, 0.5, 1.0),
+    "brighter": (0.25**0.55, 0.5**0.55, 0.7**0.55),
+    "darker": (0.6 * 0.25**1.3, 0.6 * 0.5**1.3, 0.6 * 0.7**1.3),
+    "warmer": (1.25 * 0.25, 0.5, 0.65 * 0.7),
+    "colder": (0.65 * 0.25, 0.5, 1.25 * 0.7),
 }
-"""What becomes of the colour (0.25, 0.5, 0.9); 1.25 x 0.9 is cut off at 1."""
+"""What becomes of the colour (0.25, 0.5, 0.7)."""
 
 
 @pytest.mark.parametrize("edit", EXACT)
 def test_the_formula(edit: str) -> None:
-    picture = np.full((2, 3, 3), (0.25, 0.5, 0.9), dtype=np.float32)
+    picture = np.full((2, 3, 3), (0.25, 0.5, 0.7), dtype=np.float32)
     changed = apply_edit(edit, picture)
     assert changed.dtype == np.float32
     np.testing.assert_allclose(changed, np.broadcast_to(EXACT[edit], (2, 3, 3)), rtol=1e-6)
+
+
+def test_light_is_cut_off_at_one() -> None:
+    white = np.ones((1, 1, 3), dtype=np.float32)
+    assert max(apply_edit(edit, white).max() for edit in EDITS) == 1
 
 
 def test_blurry_makes_of_an_edge_the_normal_distribution() -> None:
