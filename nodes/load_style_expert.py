@@ -5,12 +5,12 @@ import os
 from comfy_api.latest import io
 
 from ..moe import StyleExpert, StyleExpertError
+from ..moe.config import ROUTINGS
 from . import model_folders
 from .schema import StyleExpertType, advanced, schema
 
 IN_EXPERT_FILE = "in the expert file"
 AS_FILE_SAYS = "as the file says"
-ARITHMETICS = ["paper", "release-1"]
 
 
 class LoadStyleExpert(io.ComfyNode):
@@ -40,7 +40,7 @@ class LoadStyleExpert(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "routing",
-                    options=[AS_FILE_SAYS, *ARITHMETICS],
+                    options=[AS_FILE_SAYS, *ROUTINGS],
                     default=AS_FILE_SAYS,
                     tooltip="How the routed experts are added up. Leave it as the file says, unless you know that the "
                     "weights were trained with the other arithmetic.",

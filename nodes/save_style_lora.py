@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..moe import LowRank, StyleExpert, StyleExpertError
+from ..moe.saving import write_atomically
 from .model_folders import leads_outside
 from .schema import StyleExpertType, advanced, schema, strength_input, style_input
 from .style_types import Style, require_style
@@ -61,8 +62,9 @@ class SaveStyleLoRA(io.ComfyNode):
     ) -> io.NodeOutput:
         _refuse_outside(filename_prefix)
         deltas = style_expert.collapse(require_style(style_expert, style), strength)
+        state = lora_state(deltas, PRECISIONS[precision])
         path = _free_path(filename_prefix)
-        _write(lora_state(deltas, PRECISIONS[precision]), path, style_expert)
+        write_atomically(path, state, {"format": "pt", "source": style_expert.path.name}, check=False)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
 
 
@@ -90,19 +92,8 @@ def _refuse_outside(filename_prefix: str) -> None:
         )
 
 
-def _free_path(filename_prefix: str) -> str:
+def _free_path(filename_prefix: str) -> Path:
     folder, name, counter, *_ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
-    while os.path.exists(path := os.path.join(folder, f"{name}_{counter:05}.safetensors")):
+    while (path := Path(folder, f"{name}_{counter:05}.safetensors")).exists():
         counter += 1
     return path
-
-
-def _write(state: dict[str, Tensor], path: str, expert: StyleExpert) -> None:
-    """Under another name first: an interrupted run leaves no half file behind."""
-    unfinished = f"{path}.part"
-    try:
-        save_file(state, unfinished, metadata={"format": "pt", "source": expert.path.name})
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
