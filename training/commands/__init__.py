@@ -54,8 +54,9 @@ def _refusals() -> tuple[type[Exception], ...]:
     from ...moe import StyleExpertError
     from ..comfy import ComfyError, ComfyNotFound
     from ..data.packages import DataError
+    from ..run_folder import TrainingError
 
-    return (StyleExpertError, ComfyError, ComfyNotFound, DataError, FileNotFoundError)
+    return (StyleExpertError, ComfyError, ComfyNotFound, DataError, TrainingError, FileNotFoundError)
 
 
 def _overview() -> str:
