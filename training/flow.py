@@ -1,13 +1,70 @@
 """Flow matching on packed latents, with FLUX's token and noise conventions."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 SHIFT = 1.15
 """ComfyUI's noise shift for FLUX (``ModelSamplingFlux``'s default mu)."""
+
+
+STYLE_ROWS = 64
+"""Rows that the position of a style picture's latents is moved down by (StyleExpert's release, its second variant)."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Clean latents [B, C, H, W] beside the noisy ones, at a position index of their own.
+
+    Attributes:
+        latents: Kontext's content picture (index 1), or the style picture (index 2).
+        index: first number of the position.
+        corner: row and column, in tokens, of the latents' upper left corner.
+    """
+
+    latents: Tensor
+    index: int = 1
+    corner: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of_style(cls, latents: Tensor) -> "Reference":
+        """The style picture as a second reference."""
+        return cls(latents, index=2, corner=(STYLE_ROWS, 0))
+
+
+def predict_velocity(
+    transformer: nn.Module,
+    noisy: Tensor,
+    references: Sequence[Reference],
+    sigma: Tensor,
+    text: tuple[Tensor, Tensor],
+    guidance: Tensor,
+    corner: tuple[int, int] = (0, 0),
+) -> Tensor:
+    """Velocity [B, C, H, W] of diffusers' FLUX transformer at noise level ``sigma`` [B].
+
+    Args:
+        noisy: latents [B, C, H, W] under way.
+        references: what stands beside them; none to paint from the text alone.
+        text: T5 states [B, N, D] and CLIP's pooled vector [B, P].
+        guidance: guidance scale [B], for models that are distilled for it.
+        corner: row and column, in tokens, of a window of a larger picture.
+    """
+    rows, cols = noisy.shape[-2] // 2, noisy.shape[-1] // 2
+    parts = [Reference(noisy, 0, corner), *references]
+    tokens = torch.cat([pack(part.latents) for part in parts], dim=1)
+    ids = [position_ids(*_grid(part.latents), part.index, *part.corner) for part in parts]
+    states, pooled = text
+    output = transformer(
+        hidden_states=tokens, encoder_hidden_states=states, pooled_projections=pooled, timestep=sigma,
+        img_ids=torch.cat(ids).to(tokens.device), txt_ids=torch.zeros(states.shape[1], 3, device=tokens.device),
+        guidance=guidance, return_dict=False,
+    )[0]  # fmt: skip
+    return unpack(output[:, : rows * cols], rows)
 
 
 def pack(latents: Tensor) -> Tensor:
@@ -27,6 +84,10 @@ def position_ids(rows: int, cols: int, index: int = 0, top: int = 0, left: int =
     ids[..., 1] = torch.arange(top, top + rows)[:, None]
     ids[..., 2] = torch.arange(left, left + cols)[None, :]
     return ids.reshape(-1, 3)
+
+
+def _grid(latents: Tensor) -> tuple[int, int]:
+    return latents.shape[-2] // 2, latents.shape[-1] // 2
 
 
 def shift_sigma(time: Tensor, mu: float = SHIFT) -> Tensor:

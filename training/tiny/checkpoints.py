@@ -58,13 +58,7 @@ class Stage:
             self.step += 1
             yield self.step - 1
 
-    def rate(self, peak: float, warmup: int = 50, floor: float = 0.05) -> float:
-        """Learning rate at this step: a short warm-up, then a cosine down to ``floor`` times the peak."""
+    def rate(self, warmup: int = 50, floor: float = 0.05) -> float:
+        """Share of the peak learning rate at this step: a short warm-up, then a cosine down to ``floor``."""
         progress = min(self.step / self.steps, 1.0)
-        return peak * min(self.step / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group the same learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+        return min(self.step / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)

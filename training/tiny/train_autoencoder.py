@@ -10,17 +10,19 @@ from torch import Tensor
 from ..data.photos import Photo, load_photos
 from ..progress import track
 from .autoencoder import Autoencoder
-from .checkpoints import Stage, set_rate
+from .checkpoints import Stage
+from .optimizer import build_optimizer, set_rate
 
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
     """Schedule of the autoencoder's training; crops are square, in pixels."""
 
-    steps: int = 3200
+    steps: int = 2400
     batch: int = 16
     crop: int = 64
-    peak_rate: float = 1e-3
+    matrix_rate: float = 3e-3
+    rate: float = 1e-3
     decoder_only: bool = False
     swapped: float = 0.5
 
@@ -36,13 +38,11 @@ def train_autoencoder(
     """
     model = (start or Autoencoder()).to(memory_format=torch.channels_last)
     trained = model.taesd_decoder if config.decoder_only else model
-    optimizer = torch.optim.AdamW(
-        [p for p in trained.parameters() if p.requires_grad], lr=config.peak_rate, betas=(0.9, 0.98)
-    )
+    optimizer = build_optimizer(trained, config.matrix_rate, config.rate)
     stage.restore(model=model, optimizer=optimizer)
     for step in track(stage, "autoencoder"):
         rng = random.Random(step)
-        set_rate(optimizer, stage.rate(config.peak_rate))
+        set_rate(optimizer, stage.rate())
         batch = swap_colors(random_crops(pictures, config.batch, config.crop, rng), config.swapped, rng)
         with torch.autocast("cpu", torch.bfloat16):
             latents = model.encode(batch)

@@ -8,11 +8,12 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
-from ..flow import add_noise, euler_sigmas, pack, position_ids, sampler_sigmas, unpack
+from ..flow import Reference, add_noise, euler_sigmas, predict_velocity, sampler_sigmas
 from ..progress import track
-from .checkpoints import Stage, set_rate
-from .config import T5_TOKENS, TRANSFORMER
+from .checkpoints import Stage
+from .config import TRANSFORMER
 from .lessons import KINDS, Lesson, Lessons
+from .optimizer import build_optimizer, set_rate
 from .prompts import TextEncoders, Tokenizers
 
 GUIDANCE = (1.0, 5.0)
@@ -24,7 +25,8 @@ class KontextConfig:
 
     steps: int = 3000
     batch: int = 32
-    peak_rate: float = 1e-3
+    matrix_rate: float = 2e-3
+    rate: float = 1e-3
     crop_share: float = 0.75
     kinds: tuple[float, float, float, float] = (0.10, 0.27, 0.40, 0.23)
     unreferenced_every: int = 5
@@ -53,28 +55,19 @@ class TinyKontext(nn.Module):
     def velocity(self, noisy: Tensor, reference: Tensor | None, sigma: Tensor, text: tuple[Tensor, Tensor],
                  guidance: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:  # fmt: skip
         """Velocity [B, 16, H, W] at noise level ``sigma`` [B]; the reference stands at position index 1."""
-        rows, cols = noisy.shape[-2] // 2, noisy.shape[-1] // 2
-        tokens, ids = pack(noisy), position_ids(rows, cols, 0, *corner)
-        if reference is not None:
-            tokens = torch.cat([tokens, pack(reference)], dim=1)
-            ids = torch.cat([ids, position_ids(rows, cols, 1, *corner)])
-        states, pooled = text
-        output = self.transformer(
-            hidden_states=tokens, encoder_hidden_states=states, pooled_projections=pooled, timestep=sigma,
-            img_ids=ids, txt_ids=torch.zeros(T5_TOKENS, 3), guidance=guidance, return_dict=False,
-        )[0]  # fmt: skip
-        return unpack(output[:, : rows * cols], rows)
+        references = [] if reference is None else [Reference(reference, 1, corner)]
+        return predict_velocity(self.transformer, noisy, references, sigma, text, guidance, corner)
 
 
 def train_kontext(stage: Stage, config: KontextConfig, lessons: Lessons, tokenizers: Tokenizers) -> TinyKontext:
     """Train, resuming from the stage's checkpoint; each batch's randomness follows from its step number."""
     model = TinyKontext()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = build_optimizer(model, config.matrix_rate, config.rate, decay=0.01)
     stage.restore(model=model, optimizer=optimizer)
     if config.compile:
         model.transformer.compile(dynamic=False)
     for step in track(stage, "kontext"):
-        set_rate(optimizer, stage.rate(config.peak_rate))
+        set_rate(optimizer, stage.rate())
         loss = training_loss(model, config, _batch(step, config, lessons), tokenizers, step)
         optimizer.zero_grad()
         loss.backward()

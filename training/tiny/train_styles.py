@@ -9,13 +9,15 @@ from torch.nn import functional
 from transformers import SiglipVisionModel
 
 from ...moe import EncoderConfig, StyleEncoder
+from ..experts.routed_linear import AdapterConfig, Style, add_experts, trained_state
 from ..flow import add_noise, sampler_sigmas
 from ..progress import track
-from .checkpoints import Stage, set_rate
+from ..style_encoder.loss import info_nce
+from .checkpoints import Stage
 from .config import COND_DIM, ENCODER_QUERIES, ENCODER_TAPS, ENCODER_WIDTH, SIGLIP
 from .lessons import Lesson, Lessons
+from .optimizer import set_rate
 from .prompts import Tokenizers
-from .routed_linear import Style, add_experts, expert_tensors
 from .train_kontext import TinyKontext
 from .train_vision import normalize
 
@@ -81,15 +83,6 @@ def encoder_config() -> EncoderConfig:
     )
 
 
-def info_nce(first: Tensor, second: Tensor, first_labels: Tensor, second_labels: Tensor, temperature: float) -> Tensor:
-    """Mean over rows of the mean over equal-style columns of -log softmax(cosine / temperature)."""
-    cosine = functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T
-    log_probability = (cosine / temperature).log_softmax(dim=1)
-    positive = (first_labels[:, None] == second_labels[None, :]).float()
-    rows = positive.sum(1) > 0
-    return -((positive * log_probability).sum(1)[rows] / positive.sum(1)[rows]).mean()
-
-
 def train_experts(stage: Stage, config: StylesConfig, model: TinyKontext, lessons: Lessons, embeddings: Tensor,
                   tokenizers: Tokenizers) -> dict[str, Tensor]:  # fmt: skip
     """Flow matching on paintings; each is routed by another painting of its style.
@@ -99,10 +92,10 @@ def train_experts(stage: Stage, config: StylesConfig, model: TinyKontext, lesson
     """
     style = Style()
     sizes = {"experts": config.experts, "rank": config.rank, "top_k": config.top_k, "alpha": config.alpha}
-    torch.manual_seed(0)
-    routed = add_experts(model.requires_grad_(False).transformer, style, cond_dim=COND_DIM, **sizes)
+    adapter_config = AdapterConfig(shared_rank=config.rank, cond_dim=COND_DIM, **sizes)
+    routed = add_experts(model.requires_grad_(False).transformer, style, adapter_config)
     adapter = nn.ModuleList(routed.values())
-    trained = [parameter for layer in adapter for name, parameter in layer.named_parameters() if "base" not in name]
+    trained = list(trained_state(routed).values())
     optimizer = torch.optim.AdamW(trained, lr=config.peak_rate, betas=(0.9, 0.99), weight_decay=0.0)
     stage.restore(adapter=adapter, optimizer=optimizer)
     if config.compile:
@@ -111,7 +104,7 @@ def train_experts(stage: Stage, config: StylesConfig, model: TinyKontext, lesson
     paintings = lessons.groups["paint"]
     for step in track(stage, "experts"):
         rng = random.Random(step)
-        set_rate(optimizer, stage.rate(config.peak_rate))
+        set_rate(optimizer, stage.rate())
         chosen = [rng.randrange(len(paintings)) for _ in range(config.batch)]
         style.embedding = embeddings[[_other_of_style(index, paintings, rng) for index in chosen]]
         loss = _loss(model, lessons, [paintings[index] for index in chosen], text, step, rng)
@@ -123,7 +116,7 @@ def train_experts(stage: Stage, config: StylesConfig, model: TinyKontext, lesson
         if step % 100 == 99:
             stage.save(adapter=adapter, optimizer=optimizer)
     stage.save(adapter=adapter, optimizer=optimizer)
-    return expert_tensors(routed)
+    return {name: parameter.detach() for name, parameter in trained_state(routed).items()}
 
 
 def _loss(model: TinyKontext, lessons: Lessons, chosen: list[Lesson], text: list[Tensor], step: int,

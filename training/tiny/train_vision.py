@@ -9,9 +9,10 @@ from torch.nn import functional
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from ..progress import track
-from .checkpoints import Stage, set_rate
+from .checkpoints import Stage
 from .config import SIGLIP
 from .lessons import Lesson, Lessons
+from .optimizer import set_rate
 from .prompts import Tokenizers
 
 
@@ -62,7 +63,7 @@ def train_vision(stage: Stage, config: VisionConfig, lessons: Lessons, tokenizer
     stage.restore(model=model, optimizer=optimizer)
     for step in track(stage, "vision"):
         rng = random.Random(step)
-        set_rate(optimizer, stage.rate(config.peak_rate))
+        set_rate(optimizer, stage.rate())
         chosen = _choose(lessons, config, rng)
         pictures = normalize(lessons.pictures[[lesson.picture for lesson in chosen]])
         captions = [lesson.caption for lesson in chosen]

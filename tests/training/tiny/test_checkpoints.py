@@ -64,4 +64,4 @@ def test_a_piece_ends_with_its_minutes(tmp_path: Path, monkeypatch) -> None:
     ],
 )
 def test_the_rate_warms_up_and_falls_as_a_cosine(tmp_path: Path, step: int, rate: float) -> None:
-    assert Stage("kontext", tmp_path, 1000, 60, step=step).rate(2.0) == pytest.approx(2 * rate)
+    assert Stage("kontext", tmp_path, 1000, 60, step=step).rate() == pytest.approx(rate)

@@ -1,29 +1,38 @@
 """The batched MoE-LoRA layer against the paper's formula, one expert at a time, in float64."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
-from styleroute.training.tiny.routed_linear import RoutedLinear, Style, add_experts, expert_tensors
+from styleroute.training.experts.routed_linear import AdapterConfig, RoutedLinear, Style, add_experts, trained_state
 from torch import nn
 
 EXPERTS, RANK, TOP_K, ALPHA, COND = 5, 3, 2, 6.0, 7
+CONFIG = AdapterConfig(experts=EXPERTS, rank=RANK, shared_rank=RANK, top_k=TOP_K, alpha=ALPHA, cond_dim=COND)
 
 
-def _layer(style: Style, trained: bool = True) -> RoutedLinear:
+def _layer(style: Style, config: AdapterConfig = CONFIG, trained: bool = True) -> RoutedLinear:
     torch.manual_seed(0)
-    gate = torch.randn(EXPERTS, COND)
-    layer = RoutedLinear(nn.Linear(4, 6), style, experts=EXPERTS, rank=RANK, top_k=TOP_K, alpha=ALPHA, gate=gate)
+    layer = RoutedLinear(nn.Linear(4, 6), style, config)
     if trained:
-        nn.init.normal_(layer.loraB)
-        nn.init.normal_(layer.shared_B)
+        _train(layer)
     return layer.double()
+
+
+def _train(layer: RoutedLinear) -> None:
+    """Up-projections away from zero."""
+    for name, parameter in layer.named_parameters():
+        if name.endswith("B"):
+            nn.init.normal_(parameter)
 
 
 def _formula(layer: RoutedLinear, hidden: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
     """h' = l(h) + alpha / r (B_s A_s + sum_i w_i B_i A_i) h, row by row, expert by expert."""
     rows = []
     for row, style in zip(hidden, embedding, strict=True):
-        logits = layer.cond_gate @ style
+        logits = layer.cond_gate.weight @ style
         kept = logits.topk(TOP_K).indices
         weights = logits[kept].softmax(0)
         change = layer.shared_B[0] @ layer.shared_A[0]
@@ -41,7 +50,7 @@ def test_mixed_styles_in_one_batch_and_their_gradients() -> None:
     # The gate's softmax runs in float32 by design, hence 1e-5 and not 1e-12.
     ours, exact = layer(hidden), _formula(layer, hidden, style.embedding)
     torch.testing.assert_close(ours, exact, rtol=1e-5, atol=1e-5)
-    inputs = [hidden, layer.loraA, layer.loraB, layer.shared_A, layer.shared_B, layer.cond_gate]
+    inputs = [hidden, layer.loraA, layer.loraB, layer.shared_A, layer.shared_B, layer.cond_gate.weight]
     weight = torch.randn_like(exact)
     gradients = (torch.autograd.grad((output * weight).sum(), inputs) for output in (ours, exact))
     for mine, theirs in zip(*gradients, strict=True):
@@ -72,20 +81,40 @@ class _Block(nn.Module):
         self.norm1 = nn.Linear(8, 8)
 
 
-def test_the_file_that_training_writes_collapses_to_the_layer_itself(tmp_path) -> None:
+@pytest.mark.parametrize("routing", ["paper", "release-1"])
+def test_the_file_that_training_writes_collapses_to_the_layer_itself(tmp_path: Path, routing: str) -> None:
     model, style = nn.Module(), Style()
     model.transformer_blocks = nn.ModuleList([_Block()])
-    routed = add_experts(model, style, experts=EXPERTS, rank=RANK, top_k=TOP_K, alpha=ALPHA, cond_dim=COND)
+    routed = add_experts(model, style, replace(CONFIG, routing=routing))
     [(layer_name, layer)] = routed.items()
     assert layer_name == "transformer_blocks.0.attn.to_q"
-    nn.init.normal_(layer.loraB)
-    nn.init.normal_(layer.shared_B)
+    _train(layer)
     sizes = {"num_experts": EXPERTS, "rank": RANK, "shared_rank": RANK, "top_k": TOP_K, "cond_dim": COND}
-    config = ExpertConfig(kind="style-moe", alpha=ALPHA, routing="paper", base="tiny-kontext", **sizes)
-    save_expert(tmp_path / "experts.safetensors", expert_tensors(routed), config, None)
+    config = ExpertConfig(kind="style-moe", alpha=ALPHA, routing=routing, base="tiny-kontext", **sizes)
+    save_expert(tmp_path / "experts.safetensors", trained_state(routed), config, None)
 
     style.embedding = torch.randn(1, COND)
     pair = StyleExpert.open(tmp_path / "experts.safetensors").collapse(style.embedding)[layer_name]
     hidden = torch.randn(1, 3, 8)
     exact = layer.base(hidden) + hidden @ (pair.up @ pair.down).T
     torch.testing.assert_close(layer(hidden), exact, rtol=1e-5, atol=1e-5)
+
+
+def test_without_routed_experts_it_is_one_plain_lora() -> None:
+    layer = _layer(Style(), AdapterConfig(experts=0, shared_rank=3, alpha=6.0))
+    hidden = torch.randn(2, 5, 4, dtype=torch.float64)
+    exact = layer.base(hidden) + 2.0 * hidden @ (layer.shared_B[0] @ layer.shared_A[0]).T
+    torch.testing.assert_close(layer(hidden), exact)
+    assert {name.split(".")[0] for name, _ in layer.named_parameters()} == {"base", "shared_A", "shared_B"}
+
+
+def test_near_logits_keep_their_order_under_autocast() -> None:
+    style = Style()
+    layer = RoutedLinear(nn.Linear(4, 6), style, CONFIG)
+    style.embedding = torch.ones(1, COND)
+    logits = torch.tensor([0.0, 1.0001, 1.0, -1.0, 0.9999])
+    with torch.no_grad():
+        layer.cond_gate.weight.copy_(logits[:, None].expand(-1, COND) / COND)
+    with torch.autocast("cpu", torch.bfloat16):
+        indices, _ = layer._routing()
+    assert indices.tolist() == [[1, 2]]

@@ -1,0 +1,37 @@
+"""What a trainer asks of the model that it trains an adapter for."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from diffusers import FluxTransformer2DModel
+from torch import Tensor
+
+
+class Base(Protocol):
+    """A FLUX.1 Kontext, loaded part by part: pictures and prompts are encoded once, before the transformer is needed.
+
+    Attributes:
+        name: what the expert file says in its ``base`` entry.
+    """
+
+    name: str
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Pictures [B, 3, H, W] in 0..1 -> the transformer's latents [B, 16, H/8, W/8] (the mode, no sample)."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [B, 16, H/8, W/8] -> pictures [B, 3, H, W] in 0..1."""
+        ...
+
+    def encode_prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """T5 states [B, N, D] and CLIP's pooled vector [B, P]."""
+        ...
+
+    def transformer(self) -> FluxTransformer2DModel:
+        """The transformer, loaded anew."""
+        ...
+
+    def free_encoders(self) -> None:
+        """Let go of text encoders and VAE; they are loaded again when asked for."""
+        ...

@@ -1,0 +1,54 @@
+"""The small Kontext that ships with the pack, as a base to train adapters for."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from diffusers import FluxTransformer2DModel
+from torch import Tensor
+
+from ..paths import TINY_MODELS
+from ..tiny.autoencoder import Autoencoder
+from ..tiny.prompts import Tokenizers
+from ..tiny.shipped import load_autoencoder, load_kontext
+from ..tiny.train_kontext import TinyKontext
+
+
+class TinyBase:
+    """Implements ``Base`` with the shipped weight files in ``models``."""
+
+    name = "tiny-kontext"
+
+    def __init__(self, models: Path = TINY_MODELS) -> None:
+        self.models = models
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        return self._autoencoder.encode(pictures)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        return self._autoencoder.decode(latents).clamp(0, 1)
+
+    @torch.no_grad()
+    def encode_prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return self._kontext.text(*self._tokenizers(list(prompts)))
+
+    def transformer(self) -> FluxTransformer2DModel:
+        return load_kontext(self.models).transformer
+
+    def free_encoders(self) -> None:
+        """They are small: nothing to do."""
+
+    @cached_property
+    def _autoencoder(self) -> Autoencoder:
+        return load_autoencoder(self.models)
+
+    @cached_property
+    def _kontext(self) -> TinyKontext:
+        return load_kontext(self.models)
+
+    @cached_property
+    def _tokenizers(self) -> Tokenizers:
+        return Tokenizers()
