@@ -103,11 +103,7 @@ class StyleExpert:
             raise StyleExpertError(
                 f"{self.path.name} holds no style encoder; open it together with its encoder file (encoder_path)."
             )
-        with self._encoder_file.opened() as weights:
-            state = {name: weights.whole(key) for name, key in self._encoder_keys.items()}
-        encoder = StyleEncoder(self.encoder_config)
-        encoder.load_file_state(state)
-        return encoder.eval().requires_grad_(False)
+        return _read_encoder(self._encoder_file, self._encoder_keys, self.encoder_config)
 
     def route(self, style: Tensor) -> dict[str, Routing]:
         """The experts of every layer for each style of a batch.
@@ -172,13 +168,12 @@ class StyleExpert:
     def _read_encoder_config(self) -> EncoderConfig | None:
         if not self._encoder_keys:
             return None
-        header = self._encoder_file.header
-        shapes = {name: header.tensors[key].shape for name, key in self._encoder_keys.items()}
-        config = read_encoder_config(header.path, shapes, (read_entry(header) or {}).get("encoder"))
+        config = _encoder_config(self._encoder_file, self._encoder_keys)
         if self.config.kind == "style-moe" and config.cond_dim != self.config.cond_dim:
             raise StyleExpertError(
-                f"The style encoder in {header.path.name} gives {config.cond_dim} numbers, but the routers in "
-                f"{self.path.name} expect {self.config.cond_dim}; choose the encoder of their own training."
+                f"The style encoder in {self._encoder_file.header.path.name} gives {config.cond_dim} numbers, "
+                f"but the routers in {self.path.name} expect {self.config.cond_dim}; "
+                "choose the encoder of their own training."
             )
         return config
 
@@ -206,6 +201,31 @@ class StyleExpert:
 
 def _with_routing(config: ExpertConfig, routing: str | None) -> ExpertConfig:
     return config if routing is None or config.kind == "region-lora" else replace(config, routing=routing)
+
+
+def open_encoder(path: str | os.PathLike[str]) -> StyleEncoder:
+    """The style encoder of a file: one of its own, or an expert file that holds one; in float32.
+
+    Raises:
+        StyleExpertError: the file holds none, or what it holds is not whole.
+    """
+    file = WeightFile(read_header(path))
+    keys = sort_keys(file.header.tensors).encoder
+    _require_encoder_keys(file, keys)
+    return _read_encoder(file, keys, _encoder_config(file, keys))
+
+
+def _encoder_config(file: WeightFile, keys: Mapping[str, str]) -> EncoderConfig:
+    shapes = {name: file.header.tensors[key].shape for name, key in keys.items()}
+    return read_encoder_config(file.header.path, shapes, (read_entry(file.header) or {}).get("encoder"))
+
+
+def _read_encoder(file: WeightFile, keys: Mapping[str, str], config: EncoderConfig) -> StyleEncoder:
+    with file.opened() as weights:
+        state = {name: weights.whole(key) for name, key in keys.items()}
+    encoder = StyleEncoder(config)
+    encoder.load_file_state(state)
+    return encoder.eval().requires_grad_(False)
 
 
 def _require_encoder_keys(file: WeightFile, keys: Mapping[str, str]) -> None:

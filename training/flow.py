@@ -31,9 +31,9 @@ class Reference:
     corner: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of_style(cls, latents: Tensor) -> "Reference":
-        """The style picture as a second reference."""
-        return cls(latents, index=2, corner=(STYLE_ROWS, 0))
+    def of_style(cls, latents: Tensor, corner: tuple[int, int] = (0, 0)) -> "Reference":
+        """The style picture, or its window at ``corner``, as a second reference."""
+        return cls(latents, index=2, corner=(STYLE_ROWS + corner[0], corner[1]))
 
 
 def predict_velocity(

@@ -24,6 +24,7 @@ class KontextBase:
 
     def __init__(self, source: str, device: str = "cpu", dtype: torch.dtype = torch.bfloat16) -> None:
         self.source, self.device, self.dtype = source, device, dtype
+        self.identity = f"{source} {dtype}"
         self._require_flux()
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """The small Kontext that ships with the pack, as a base to train adapters for."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ class TinyBase:
 
     def __init__(self, models: Path = TINY_MODELS) -> None:
         self.models = models
+        self.identity = _digest(models)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
@@ -52,3 +54,11 @@ class TinyBase:
     @cached_property
     def _tokenizers(self) -> Tokenizers:
         return Tokenizers()
+
+
+def _digest(models: Path) -> str:
+    digest = hashlib.sha256()
+    for name in ("vae", "t5", "clip_l", "transformer"):
+        path = models / f"{name}.safetensors"
+        digest.update(path.read_bytes() if path.exists() else b"")  # what is missing is told of when it is loaded
+    return digest.hexdigest()

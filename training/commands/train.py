@@ -1,6 +1,11 @@
 """`styleroute train`: the trainers."""
 
+from ..experts.config import PRESETS as EXPERT_PRESETS
+from ..experts.config import ExpertsTrainConfig
+from ..progress import console
+from ..style_encoder.config import PRESETS, EncoderTrainConfig
 from ..tiny.run import TinyConfig, TinyTraining
+from .presets import PresetCommand
 
 
 def tiny(config: TinyConfig) -> None:
@@ -8,4 +13,37 @@ def tiny(config: TinyConfig) -> None:
     TinyTraining(config).run()
 
 
-SUBCOMMANDS = {"tiny": tiny}
+def encoder(config: EncoderTrainConfig) -> None:
+    """Train a style encoder on triplets (StyleExpert, Stage 1), and report how it finds styles that it never saw.
+
+    The first run reads every picture with the frozen SigLIP and keeps its states on disk. A run that was stopped goes
+    on when the same command is given again. Without options the values are the paper's.
+    """
+    from ..style_encoder.report import PICTURE_FILE
+    from ..style_encoder.training import train_style_encoder
+
+    report = train_style_encoder(config)
+    console.print(f"Wrote {config.encoder_file}", soft_wrap=True)
+    if report is None:
+        console.print("The test split holds no style that was not trained on: there is nothing to report on")
+        return
+    console.print(report.table())
+    console.print(f"Pictures of each style, by t-SNE: {config.run / PICTURE_FILE}", soft_wrap=True)
+
+
+def experts(config: ExpertsTrainConfig) -> None:
+    """Train routed experts on triplets (StyleExpert, Stage 2), for FLUX.1 Kontext or for the small one.
+
+    Latents, texts and style embeddings are made once and kept on disk. A run that was stopped goes on when the same
+    command is given again. On several devices: `accelerate launch -m styleroute.training.commands train experts ...`.
+    """
+    from ..experts.training import train_experts
+
+    train_experts(config)
+
+
+SUBCOMMANDS = {
+    "tiny": tiny,
+    "encoder": PresetCommand(encoder, {name: EncoderTrainConfig.preset(name) for name in PRESETS}),
+    "experts": PresetCommand(experts, EXPERT_PRESETS),
+}

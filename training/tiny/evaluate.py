@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from ..data.photos import load_photos
 from ..data.scenes import Scene, make_scene
 from ..paths import RUNS, TINY_MODELS
 from ..progress import console
+from ..sheet import write_sheet
 from .autoencoder import Autoencoder
 from .config import PICTURE
 from .prompts import Tokenizers
@@ -88,7 +88,7 @@ def evaluate(config: EvaluateConfig) -> Report:
                 trials[1].target,
             ]
         )
-    return Report(autoencoder_psnr(autoencoder), rows, _sheet(strips, config.output))
+    return Report(autoencoder_psnr(autoencoder), rows, write_sheet(strips, config.output / "edits.png"))
 
 
 def psnr(result: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -135,12 +135,3 @@ def _row(title: str, trials: list[Trial], results: list[np.ndarray], by_region: 
     inside = float(np.mean([psnr(result, trial.target, trial.mask) for result, trial in pairs]))
     outside = float(np.mean([psnr(result, trial.target, 1 - trial.mask) for result, trial in pairs]))
     return Row(title, whole, inside, outside)
-
-
-def _sheet(strips: list[list[np.ndarray]], folder: Path) -> Path:
-    """A row an instruction: photo, result, exact target, twice."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.concatenate([np.concatenate(strip, axis=1) for strip in strips])
-    path = folder / "edits.png"
-    Image.fromarray((pixels * 255).round().astype(np.uint8)).save(path)
-    return path

@@ -1,0 +1,167 @@
+"""How experts are trained. The defaults are StyleExpert's (Stage 2 of the paper)."""
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..paths import CACHE, RUNS
+from ..run_folder import TrainingError
+from .routed_linear import AdapterConfig
+
+Condition = Literal["style-encoder", "pooled-latents", "none"]
+"""What the routers read: the frozen style encoder's embedding, the style picture's VAE latents, pooled (no Stage 1),
+or nothing (one plain LoRA)."""
+
+POOLED_CELLS = 4
+"""Pooled latents are the means of 4 x 4 fields of the style picture's latents."""
+
+
+@dataclass(frozen=True)
+class ExpertsTrainConfig:
+    """Everything that shapes the experts, and where its parts lie.
+
+    Attributes:
+        data: folder of triplets, as `styleroute data` writes it.
+        base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
+        encoder: file of the style encoder (Stage 1), or an expert file that holds one.
+        vision: the SigLIP that the encoder reads: a name, a folder, or "tiny".
+        condition: what the routers read.
+        style_reference: whether the style picture's latents also stand beside the content's, as a second reference.
+        adapter: sizes of the adapter; its `cond_dim` is what the style encoder gives, whatever stands here.
+        rate: AdamW's learning rate.
+        schedule: "constant", or "cosine" down to a twentieth.
+        warmup: steps until the full rate.
+        batch: triplets of one device in one step.
+        accumulation: batches whose gradients are added up before a step.
+        steps: length of the training.
+        guidance: guidance scale that the model is told.
+        window: side in latent cells of the random window that a batch sees; None for whole pictures.
+        precision: "bf16" or "no" (float32).
+        optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
+        checkpointing: recompute activations in the backward pass, for less memory.
+        compile: torch.compile of the transformer.
+        seed: of first weights and all batches.
+        run: folder of configuration, checkpoint, curves and pictures.
+        output: the expert file; by default experts.safetensors in the run's folder.
+        cache: folder of latents and embeddings, which are made once.
+        minutes: how long this piece may run; the next one goes on where it stopped.
+        save_every: steps between two checkpoints.
+        validate_every: steps between two sheets of validation pictures; 0 for none.
+
+    Raises:
+        TrainingError: a value is impossible.
+    """
+
+    data: Path = Path("data") / "triplets"
+    base: str = "black-forest-labs/FLUX.1-Kontext-dev"
+    encoder: Path | None = RUNS / "style_encoder" / "style_encoder.safetensors"
+    vision: str = "google/siglip-so400m-patch14-384"
+    condition: Condition = "style-encoder"
+    style_reference: bool = False
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    rate: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 0
+    batch: int = 1
+    accumulation: int = 1
+    steps: int = 10_000
+    guidance: float = 3.5
+    window: int | None = None
+    precision: Literal["bf16", "no"] = "bf16"
+    optimizer: Literal["auto", "adamw", "adamw-8bit"] = "auto"
+    checkpointing: bool = True
+    compile: bool = False
+    seed: int = 0
+    run: Path = RUNS / "experts"
+    output: Path | None = None
+    cache: Path = CACHE / "experts"
+    minutes: float = math.inf
+    save_every: int = 250
+    validate_every: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "accumulation", "steps", "save_every"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}, expected 1 or more: give another one")
+        for name in ("rate", "minutes"):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}, expected a number above 0: give another one")
+        if self.adapter.experts and self.adapter.top_k > self.adapter.experts:
+            raise TrainingError(
+                f"top_k is {self.adapter.top_k}, but there are only {self.adapter.experts} experts: give fewer to keep"
+            )
+        if (self.condition == "none") != (self.adapter.experts == 0):
+            raise TrainingError(
+                f"condition is {self.condition!r} with {self.adapter.experts} routed experts: "
+                "one plain LoRA has condition `none` and no routed experts, a mixture has both"
+            )
+        if self.condition == "style-encoder" and self.encoder is None:
+            raise TrainingError(
+                "condition is 'style-encoder', but no encoder file is given: train one, or give --encoder"
+            )
+        if self.expert_file.suffix != ".safetensors":
+            raise TrainingError(f"output is {self.output}, expected a file name that ends in .safetensors: rename it")
+
+    def with_cond_dim(self, width: int) -> "ExpertsTrainConfig":
+        """The same for style embeddings of this width."""
+        return replace(self, adapter=replace(self.adapter, cond_dim=width))
+
+    @property
+    def expert_file(self) -> Path:
+        """Where the trained experts are written."""
+        return self.run / "experts.safetensors" if self.output is None else self.output
+
+
+SMALL: dict[str, Any] = {
+    "data": Path("data") / "paintings",
+    "base": "tiny",
+    "vision": "tiny",
+    "rate": 2e-3,
+    "schedule": "cosine",
+    "warmup": 50,
+    "batch": 24,
+    "steps": 3000,
+    "window": 16,
+    "checkpointing": False,
+    "compile": True,
+    "validate_every": 500,
+}
+"""What fits the small Kontext on two cores: windows of a quarter of the picture."""
+
+
+def single_lora(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
+    """One LoRA with as many parameters as all experts; it sees the style picture as a second reference."""
+    adapter = config.adapter
+    rank = adapter.experts * adapter.rank + adapter.shared_rank
+    # alpha / r as the experts have it: the rank makes no change of the learning rate in disguise.
+    plain = replace(adapter, experts=0, shared_rank=rank, alpha=adapter.alpha / adapter.rank * rank, cond_dim=0)
+    return replace(
+        config, adapter=plain, condition="none", encoder=None, style_reference=True, run=_beside(config, "single_lora")
+    )
+
+
+def no_encoder(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
+    """Routers that read the style picture's pooled latents: no Stage 1."""
+    return replace(config, condition="pooled-latents", encoder=None, run=_beside(config, "no_encoder"))
+
+
+def release_1(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
+    """The arithmetic of the published weights."""
+    return replace(config, adapter=replace(config.adapter, routing="release-1"), run=_beside(config, "release_1"))
+
+
+def _beside(config: ExpertsTrainConfig, suffix: str) -> Path:
+    return config.run.with_name(f"{config.run.name}_{suffix}")
+
+
+def _presets() -> dict[str, ExpertsTrainConfig]:
+    paper = ExpertsTrainConfig()
+    small = ExpertsTrainConfig(**SMALL, run=RUNS / "experts_small")
+    variants = {"": lambda config: config, "single-lora": single_lora, "no-encoder": no_encoder, "release-1": release_1}
+    presets = {name or "paper": make(paper) for name, make in variants.items()}
+    return presets | {f"small-{name}" if name else "small": make(small) for name, make in variants.items()}
+
+
+PRESETS: dict[str, ExpertsTrainConfig] = _presets()
+"""`paper` and `small`, and each as `single-lora`, `no-encoder` and `release-1`."""

@@ -1,0 +1,99 @@
+"""Arrays with a row for every picture or prompt, computed once and kept on disk as memory maps."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track as track_all
+
+from .disk import require_room
+from .progress import console
+
+INDEX_FILE, PROGRESS_FILE = "index.json", "progress.json"
+SAVE_EVERY = 16
+"""Chunks between two notes of how far it is."""
+
+Compute = Callable[[range], Mapping[str, np.ndarray]]
+"""Row numbers -> arrays with these rows, by name."""
+
+
+def cached_rows(
+    folder: Path,
+    identity: Mapping[str, Any],
+    arrays: Mapping[str, tuple[tuple[int, ...], Any]],
+    compute: Compute,
+    title: str,
+    chunk: int = 16,
+) -> dict[str, np.ndarray]:
+    """Read the arrays from ``folder``, or compute what is missing; an interrupted run goes on where it stopped.
+
+    Args:
+        identity: of what the rows are computed from, as JSON; another one makes everything anew.
+        arrays: shape, its first number the count of rows, and dtype of each array.
+        compute: gives the rows asked for.
+        title: of the progress bar.
+        chunk: rows at once.
+
+    Raises:
+        TrainingError: the disk has no room for them.
+    """
+    index = json.loads(json.dumps({"identity": identity, "arrays": {k: [s, str(d)] for k, (s, d) in arrays.items()}}))
+    if _read(folder / INDEX_FILE) != index:
+        _start(folder, index, arrays)
+    count = next(iter(arrays.values()))[0][0]
+    done = _read(folder / PROGRESS_FILE)["done"]
+    maps = {name: np.load(_file(folder, name), mmap_mode="r+") for name in arrays}
+    starts = range(done, count, chunk)
+    for number, start in enumerate(track_all(starts, title, console=console, disable=not console.is_terminal), 1):
+        rows = range(start, min(start + chunk, count))
+        for name, values in compute(rows).items():
+            maps[name][rows.start : rows.stop] = values
+        if number % SAVE_EVERY == 0 or rows.stop == count:
+            _note(folder, maps, rows.stop)
+    return {name: np.load(_file(folder, name), mmap_mode="r") for name in arrays}
+
+
+def fingerprint(path: Path) -> list[Any]:
+    """A file's name, bytes and time of its last change."""
+    found = path.stat()
+    return [str(path), found.st_size, found.st_mtime_ns]
+
+
+def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    needed = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
+    require_room(folder, needed, "Cached latents and embeddings")
+    folder.mkdir(parents=True)
+    for name, (shape, dtype) in arrays.items():
+        np.lib.format.open_memmap(_file(folder, name), "w+", dtype, shape)
+    _write(folder / PROGRESS_FILE, {"done": 0})
+    # Last: where it is, the others are.
+    _write(folder / INDEX_FILE, index)
+
+
+def _note(folder: Path, maps: Mapping[str, np.memmap], done: int) -> None:
+    """First the numbers, then the note that they are there."""
+    for array in maps.values():
+        array.flush()
+    _write(folder / PROGRESS_FILE, {"done": done})
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, value: Any) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(value))
+    os.replace(partial, path)
