@@ -6,9 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from transformers import SiglipVisionModel
 
-from ...moe import ExpertConfig, save_expert
 from ..data.photos import load_photos
 from ..paths import RUNS, TINY_MODELS
 from ..progress import console
@@ -18,11 +16,10 @@ from .export import export_autoencoder, export_kontext, export_vision
 from .lessons import Lessons, load_lessons
 from .prompts import Tokenizers
 from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
-from .train_kontext import KontextConfig, TinyKontext, train_kontext
-from .train_styles import StylesConfig, encoder_config, train_encoder, train_experts, vision_states
-from .train_vision import PictureCaptionModel, VisionConfig, train_vision
+from .train_kontext import KontextConfig, train_kontext
+from .train_vision import VisionConfig, train_vision
 
-STAGES = ("autoencoder", "decoder", "kontext", "vision", "styles")
+STAGES = ("autoencoder", "vision", "kontext", "decoder")
 
 
 @dataclass(frozen=True)
@@ -39,14 +36,13 @@ class TinyConfig:
 
     stages: tuple[str, ...] = STAGES
     minutes: float = 60.0
-    scenes: int = 520
+    scenes: int = 700
     run: Path = RUNS / "tiny"
     models: Path = TINY_MODELS
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    decoder: AutoencoderConfig = field(default_factory=lambda: AutoencoderConfig(steps=2000, decoder_only=True))
+    decoder: AutoencoderConfig = field(default_factory=lambda: AutoencoderConfig(steps=1000, decoder_only=True))
     kontext: KontextConfig = field(default_factory=KontextConfig)
     vision: VisionConfig = field(default_factory=VisionConfig)
-    styles: StylesConfig = field(default_factory=StylesConfig)
 
     def __post_init__(self) -> None:
         unknown = [stage for stage in self.stages if stage not in STAGES]
@@ -64,10 +60,9 @@ class TinyTraining:
         """Run the chosen stages."""
         stages: dict[str, Callable[[], None]] = {
             "autoencoder": self.autoencoder,
-            "decoder": self.decoder,
-            "kontext": self.kontext,
             "vision": self.vision,
-            "styles": self.styles,
+            "kontext": self.kontext,
+            "decoder": self.decoder,
         }
         for name in self.config.stages:
             console.print(f"[bold]{name}[/bold]")
@@ -94,38 +89,6 @@ class TinyTraining:
         model = train_vision(self._stage("vision", config.steps), config, self._lessons, self._tokenizers)
         export_vision(model, self.config.models)
 
-    def styles(self) -> None:
-        """The style encoder, then the experts, written as one expert file."""
-        config, lessons = self.config.styles, self._lessons
-        paintings = lessons.groups["paint"]
-        states = vision_states(self._vision, lessons.pictures[[painting.picture for painting in paintings]])
-        encoder = train_encoder(config, states, [painting.style for painting in paintings])
-        with torch.no_grad():
-            embeddings = encoder(states)
-        stage = self._stage("experts", config.steps)
-        tensors = train_experts(stage, config, self._kontext, lessons, embeddings, self._tokenizers)
-        sizes = {"num_experts": config.experts, "rank": config.rank, "shared_rank": config.rank, "top_k": config.top_k}
-        expert = ExpertConfig(
-            kind="style-moe",
-            alpha=config.alpha,
-            cond_dim=embeddings.shape[1],
-            routing="paper",
-            base="tiny-kontext",
-            **sizes,
-        )
-        path = self.config.models / "style_experts" / "tiny_styles.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A finished stage that is only written again has no losses to tell of.
-        loss = {"loss": sum(stage.losses[-50:]) / len(stage.losses[-50:])} if stage.losses else {}
-        save_expert(
-            path,
-            {name: tensor.half() for name, tensor in tensors.items()},
-            expert,
-            {name: tensor.half() for name, tensor in encoder.state_dict().items()},
-            encoder_config(),
-            {"steps": stage.step, "paintings": len(paintings), **loss},
-        )
-
     def _finish_autoencoder(self, model: Autoencoder) -> None:
         export_autoencoder(model, self.config.models)
         console.print(f"autoencoder: {autoencoder_psnr(model):.2f} dB on test photos at 256 x 256")
@@ -150,18 +113,6 @@ class TinyTraining:
         model = Autoencoder().to(memory_format=torch.channels_last)
         self._require(self._finished("autoencoder").restore(model=model), "autoencoder")
         return model.eval()
-
-    @property
-    def _kontext(self) -> TinyKontext:
-        model = TinyKontext()
-        self._require(self._finished("kontext").restore(model=model), "kontext")
-        return model.eval()
-
-    @property
-    def _vision(self) -> SiglipVisionModel:
-        model = PictureCaptionModel()
-        self._require(self._finished("vision").restore(model=model), "vision")
-        return model.vision.eval()
 
     @cached_property
     def _lessons(self) -> Lessons:

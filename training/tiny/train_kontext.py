@@ -23,13 +23,13 @@ GUIDANCE = (1.0, 5.0)
 class KontextConfig:
     """Schedule: the first ``crop_share`` of the steps see quarter pictures (windows of 16 x 16 latent cells)."""
 
-    steps: int = 3000
+    steps: int = 2600
     batch: int = 32
-    matrix_rate: float = 2e-3
+    matrix_rate: float = 3e-3
     rate: float = 1e-3
     crop_share: float = 0.75
-    kinds: tuple[float, float, float, float] = (0.10, 0.27, 0.40, 0.23)
-    unreferenced_every: int = 5
+    kinds: tuple[float, float, float, float] = (0.06, 0.16, 0.38, 0.40)
+    unreferenced_every: int = 6
     changed_weight: float = 5.0
     compile: bool = True
 

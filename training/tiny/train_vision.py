@@ -20,7 +20,7 @@ from .prompts import Tokenizers
 class VisionConfig:
     """Schedule of the vision tower's training."""
 
-    steps: int = 600
+    steps: int = 800
     batch: int = 64
     peak_rate: float = 1e-3
     painted_share: float = 0.8

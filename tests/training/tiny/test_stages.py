@@ -1,7 +1,6 @@
 """Every stage, stopped half way and gone on with, is the stage trained straight through."""
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,8 @@ import pytest
 import torch
 from styleroute.training.tiny.autoencoder import Autoencoder
 from styleroute.training.tiny.checkpoints import Stage
-from styleroute.training.tiny.config import COND_DIM
 from styleroute.training.tiny.train_autoencoder import AutoencoderConfig, train_autoencoder
-from styleroute.training.tiny.train_kontext import KontextConfig, TinyKontext, train_kontext
-from styleroute.training.tiny.train_styles import StylesConfig, train_experts
+from styleroute.training.tiny.train_kontext import KontextConfig, train_kontext
 from styleroute.training.tiny.train_vision import VisionConfig, train_vision
 from torch import Tensor
 
@@ -69,17 +66,6 @@ def test_kontext_resumes_exactly(tmp_path: Path, lessons, tokenizers) -> None:
 def test_vision_resumes_exactly(tmp_path: Path, lessons, tokenizers) -> None:
     config = VisionConfig(steps=4, batch=4)
     _require_exact_resume(lambda stage: train_vision(stage, config, lessons, tokenizers).state_dict(), tmp_path)
-
-
-def test_experts_resume_exactly(tmp_path: Path, lessons, tokenizers) -> None:
-    config = StylesConfig(experts=4, rank=2, batch=2, compile=False)
-    torch.manual_seed(0)
-    model, embeddings = TinyKontext(), torch.randn(4, COND_DIM)
-
-    def train(stage: Stage) -> Mapping[str, Tensor]:
-        return train_experts(stage, config, deepcopy(model), lessons, embeddings, tokenizers)
-
-    _require_exact_resume(train, tmp_path)
 
 
 def test_the_decoder_stage_leaves_the_encoder_alone(tmp_path: Path) -> None:
