@@ -9,7 +9,7 @@ from .encoder import StyleEncoder
 from .errors import StyleExpertError
 from .expert import StyleExpert
 from .router import Router, Routing
-from .saving import save_expert
+from .saving import save_encoder, save_expert
 
 __all__ = [
     "EncoderConfig",
@@ -20,5 +20,6 @@ __all__ = [
     "StyleEncoder",
     "StyleExpert",
     "StyleExpertError",
+    "save_encoder",
     "save_expert",
 ]

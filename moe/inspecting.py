@@ -101,7 +101,7 @@ def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
     report.own_format = read_entry(header) is not None
     if report.kind == "style-encoder" and not found.other:
         shapes = {name: header.tensors[key].shape for name, key in found.encoder.items()}
-        report.encoder_config = read_encoder_config(header.path, shapes)
+        report.encoder_config = read_encoder_config(header.path, shapes, (read_entry(header) or {}).get("encoder"))
         return
     expert = StyleExpert.open(header.path)
     report.config, report.layers, report.encoder_config = expert.config, expert.layers, expert.encoder_config

@@ -1,4 +1,4 @@
-"""Writing expert files of our own."""
+"""Writing expert and encoder files of our own."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .config import EncoderConfig, ExpertConfig
+from .encoder_sizes import read_encoder_config
 from .errors import StyleExpertError
 from .expert import StyleExpert
 from .expert_sizes import ENTRY, FORMAT_VERSION
@@ -39,9 +40,7 @@ def save_expert(
     Raises:
         StyleExpertError: the path is no .safetensors, or the tensors contradict `config`; nothing is written then.
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise StyleExpertError(f"{path.name} is no .safetensors file name; give the target that ending.")
+    path = _require_name(path)
     encoder = {f"{ENCODER_PREFIX}{name}": weight for name, weight in (encoder_state or {}).items()}
     entry = {"format": FORMAT_VERSION, **asdict(config)}
     if encoder_config is not None:
@@ -50,6 +49,36 @@ def save_expert(
         entry["training"] = dict(training)
     tensors = {key: weight.detach().cpu().contiguous() for key, weight in {**experts, **encoder}.items()}
     write_atomically(path, tensors, {"format": "pt", ENTRY: json.dumps(entry)}, check=True)
+
+
+def save_encoder(
+    path: str | os.PathLike[str],
+    state: Mapping[str, Tensor],
+    config: EncoderConfig,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a style encoder alone, in the release's layout with our header entry.
+
+    Args:
+        path: the .safetensors to write.
+        state: the encoder's state dict.
+        config: its configuration; keeps the order of the taps and the name of the vision model.
+        training: summary of the training, of plain JSON values.
+
+    Raises:
+        StyleExpertError: the path is no .safetensors, or the tensors contradict `config`; nothing is written then.
+    """
+    path = _require_name(path)
+    entry = json.loads(json.dumps({"format": FORMAT_VERSION, "encoder": asdict(config)}))
+    shapes = {name: tuple(weight.shape) for name, weight in state.items()}
+    if read_encoder_config(path, shapes, entry["encoder"]) != config:
+        raise StyleExpertError(
+            f"The encoder's tensors are not of the sizes that its configuration says ({config}); save both from one encoder."
+        )
+    if training is not None:
+        entry["training"] = dict(training)
+    tensors = {name: weight.detach().cpu().contiguous() for name, weight in state.items()}
+    write_atomically(path, tensors, {"format": "pt", ENTRY: json.dumps(entry)}, check=False)
 
 
 def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], *, check: bool) -> None:
@@ -62,3 +91,10 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _require_name(path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise StyleExpertError(f"{path.name} is no .safetensors file name; give the target that ending.")
+    return path

@@ -1,16 +1,17 @@
 """The `styleroute` command. Each subcommand is one file here, imported only when it is asked for.
 
 To add a command: write a file with a function `run`, typed and documented as tyro reads it (its arguments are the
-options), or with a dict `SUBCOMMANDS` of such functions, and give it a line in `COMMANDS`.
+options), or with a dict `SUBCOMMANDS` of such functions or `PresetCommand`s, and give it a line in `COMMANDS`.
 """
 
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 COMMANDS = {
     "demo": "paint a photo in the style of a picture, through a real ComfyUI",
-    "train": "train a model: `train tiny`",
+    "train": "train a model: `train tiny`, `train encoder`",
     "evaluate": "print the figures of the small Kontext on photos that it never saw",
     "benchmark": "time the pack against bare ComfyUI",
     "convert": "make one expert file out of release files, or safetensors out of .pt",
@@ -44,9 +45,15 @@ def _run(name: str, arguments: list[str]) -> None:
 
     module = import_module(f".{name}", __name__)
     if subcommands := getattr(module, "SUBCOMMANDS", None):
+        subcommands = {name: _with_preset(command, arguments) for name, command in subcommands.items()}
         tyro.extras.subcommand_cli_from_dict(subcommands, prog=f"styleroute {name}", args=arguments)
     else:
         tyro.cli(module.run, prog=f"styleroute {name}", args=arguments)
+
+
+def _with_preset(command: Any, arguments: list[str]) -> Any:
+    """A function as it is; of a `PresetCommand`, the function with the defaults of the preset that is asked for."""
+    return command.chosen(arguments) if hasattr(command, "chosen") else command
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -1,0 +1,156 @@
+"""The training itself: what a step draws, exact resume, and every way a run can stop."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.training.run_folder import RunFolder, TrainingError
+from styleroute.training.style_encoder import trainer as module
+from styleroute.training.style_encoder.config import EncoderTrainConfig
+from styleroute.training.style_encoder.examples import StyleExamples, train_examples
+from styleroute.training.style_encoder.pictures import train_pictures
+from styleroute.training.style_encoder.trainer import EncoderTrainer, draw
+from styleroute.training.style_encoder.training import FREE, new_encoder
+from styleroute.training.style_encoder.vision import Vision
+
+Start = Callable[..., EncoderTrainer]
+
+
+@pytest.fixture
+def examples(config: EncoderTrainConfig, vision: Vision) -> StyleExamples:
+    return train_examples(config, train_pictures(config.data), vision)
+
+
+@pytest.fixture
+def start(config: EncoderTrainConfig, vision: Vision, examples: StyleExamples) -> Start:
+    """A trainer in the folder of a name; one that is there already goes on."""
+
+    def start(name: str, examples: StyleExamples = examples, **values) -> EncoderTrainer:
+        changed = replace(config, run=config.run.with_name(name), **values)
+        run = RunFolder(changed.run, changed, FREE)
+        run.begin()
+        return EncoderTrainer(changed, run, new_encoder(changed, vision), examples)
+
+    return start
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseException] = KeyboardInterrupt) -> None:
+    def draw_or_stop(examples: StyleExamples, batch: int, seed: int, number: int) -> module.Batch:
+        if number == step:
+            raise error
+        return draw(examples, batch, seed, number)
+
+    monkeypatch.setattr(module, "draw", draw_or_stop)
+
+
+def test_a_step_draws_two_batches_of_its_own(examples: StyleExamples) -> None:
+    batch = draw(examples, 12, seed=0, step=3)
+    assert batch.first.shape == (12, 2, 16, 24)
+    assert not torch.equal(batch.first, batch.second)
+    assert torch.equal(batch.first, draw(examples, 12, seed=0, step=3).first)
+    assert not torch.equal(batch.first, draw(examples, 12, seed=0, step=4).first)
+    assert not torch.equal(batch.first, draw(examples, 12, seed=1, step=3).first)
+
+
+def test_it_learns_to_tell_styles_apart(start: Start) -> None:
+    trainer = start("run", steps=80)
+    trainer.train()
+    assert sum(trainer.losses[-10:]) < 0.8 * sum(trainer.losses[:10])
+
+
+def test_a_killed_run_goes_on_with_the_same_losses_and_weights(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = start("whole")
+    whole.train()
+    killed = start("killed")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5, SystemExit)  # as a kill does, it leaves the checkpoint of step 4 alone
+        with pytest.raises(SystemExit):
+            killed.train()
+    resumed = start("killed")
+    assert resumed.step == 4
+    resumed.train()
+    assert killed.losses[:4] + resumed.losses == whole.losses
+    for name, weight in whole.encoder.state_dict().items():
+        assert torch.equal(weight, resumed.encoder.state_dict()[name]), name
+
+
+def test_an_interruption_saves_the_last_whole_step(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        start("run").train()
+    assert start("run").step == 3
+
+
+def test_an_interruption_within_an_update_keeps_the_checkpoint_before(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = start("run")
+    update, calls = trainer._optimizer.step, []
+
+    def interrupted() -> None:
+        calls.append(None)
+        update()
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer._optimizer, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert start("run").step == 2
+
+
+def test_the_end_of_the_minutes_saves(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = start("run", minutes=1.0)
+    ticks = iter([0.0, 30.0, 59.0, 61.0])
+    trainer._started = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(ticks))
+    trainer.train()
+    monkeypatch.undo()
+    assert trainer.step == 3
+    assert start("run").step == 3
+
+
+def test_nan_stops_and_the_last_good_checkpoint_stays(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw_nan(examples: StyleExamples, batch: int, seed: int, step: int) -> module.Batch:
+        drawn = draw(examples, batch, seed, step)
+        return replace(drawn, first=drawn.first * float("nan")) if step == 3 else drawn
+
+    monkeypatch.setattr(module, "draw", draw_nan)
+    with pytest.raises(TrainingError, match=r"the loss of step 3 is not finite: .*give a lower --rate"):
+        start("run").train()
+    assert start("run").step == 2
+
+
+def test_weights_that_ran_away_are_not_saved(start: Start) -> None:
+    trainer = start("run")
+    trainer.train()
+    with torch.no_grad():
+        next(trainer.encoder.parameters()).fill_(float("inf"))
+    with pytest.raises(TrainingError, match="the weights of step 6 is not finite"):
+        trainer._save()
+    assert all(weight.isfinite().all() for weight in start("run").encoder.parameters())
+
+
+def test_a_longer_schedule_goes_on(start: Start) -> None:
+    start("run").train()
+    longer = start("run", steps=8)
+    longer.train()
+    assert (longer.step, len(longer.losses)) == (8, 2)
+
+
+def test_other_pictures_are_refused(start: Start, examples: StyleExamples) -> None:
+    start("run").train()
+    with pytest.raises(TrainingError, match="holds a run on other pictures or another vision model"):
+        start("run", examples=replace(examples, identity="another"))
+
+
+def test_curves_are_written(start: Start) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer = start("run")
+    trainer.train()
+    events = EventAccumulator(str(Path(trainer.run.path) / "tensorboard")).Reload()
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(trainer.losses)
+    assert len(events.Scalars("gradient norm")) == 6

@@ -1,0 +1,153 @@
+"""`styleroute train encoder` from the data set to the file that the experts read, and what it refuses."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.moe import ExpertConfig, StyleExpert, save_expert
+from styleroute.moe.inspecting import inspect_file
+from styleroute.training.commands import main
+from styleroute.training.data.packages import DataError
+from styleroute.training.run_folder import TrainingError
+from styleroute.training.style_encoder.config import EncoderTrainConfig
+from styleroute.training.style_encoder.training import train_style_encoder
+from styleroute.training.style_encoder.vision import Vision, load_vision
+
+
+def expert_file(folder: Path, cond_dim: int) -> Path:
+    """An expert file without an encoder."""
+    sizes = {"num_experts": 2, "rank": 1, "shared_rank": 0, "top_k": 1, "alpha": 1.0, "cond_dim": cond_dim}
+    shapes = {"loraA": (2, 1, 4), "loraB": (2, 4, 1), "cond_gate.weight": (2, cond_dim)}
+    stem = "transformer_blocks.0.attn.to_q.lora_layer"
+    experts = {f"{stem}.{part}": torch.randn(shape) for part, shape in shapes.items()}
+    save_expert(folder / "experts.safetensors", experts, ExpertConfig(kind="style-moe", **sizes), None)
+    return folder / "experts.safetensors"
+
+
+def test_the_trained_encoder_opens_beside_experts(config: EncoderTrainConfig, vision: Vision, tmp_path: Path) -> None:
+    report = train_style_encoder(config)
+    encoder = StyleExpert.open(expert_file(tmp_path, 64), config.encoder_file).encoder
+    assert encoder.config.taps == config.taps
+    assert encoder.config.vision_model == config.vision
+    trained = torch.load(config.run / "checkpoint.pt", weights_only=True)["encoder"]
+    states = torch.randn(2, 4, 16, 24)
+    assert torch.equal(encoder.state_dict()["projections.-3.weight"], trained["projections.-3.weight"])
+    assert encoder(states).shape == (2, 64)
+    assert [row.queries for row in report.rows] == [10, 10, 10]
+    assert {"report.json", "styles.png", "config.json"} <= {path.name for path in config.run.iterdir()}
+
+
+def test_the_file_tells_of_its_training(config: EncoderTrainConfig) -> None:
+    from safetensors import safe_open
+
+    report = train_style_encoder(config)
+    with safe_open(str(config.encoder_file), "pt") as file:
+        training = json.loads(file.metadata()["styleroute"])["training"]
+    assert (training["steps"], training["pictures"], training["styles"]) == (6, 15, 3)
+    assert training["unseen_styles"]["recall_at_1"] == report.rows[0].recall_at_1
+    inspected = inspect_file(config.encoder_file)
+    assert (inspected.kind, inspected.problems) == ("style-encoder", [])
+    assert inspected.encoder_config.vision_model == config.vision
+
+
+def test_training_beats_the_untrained_vision_model_on_unseen_styles(config: EncoderTrainConfig) -> None:
+    report = train_style_encoder(replace(config, steps=80))
+    ours, baseline, noise = (row.mean_average_precision for row in report.rows)
+    assert ours > baseline
+    assert ours > noise
+
+
+def test_a_stopped_run_goes_on_by_the_same_command_to_the_same_file(config: EncoderTrainConfig, tmp_path: Path) -> None:
+    train_style_encoder(config)
+    pieces = replace(config, run=tmp_path / "pieces")
+    train_style_encoder(replace(pieces, steps=3))
+    train_style_encoder(pieces)
+    whole, resumed = (StyleExpert.open(expert_file(tmp_path, 64), c.encoder_file).encoder for c in (config, pieces))
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_another_configuration_is_refused_and_nothing_is_lost(config: EncoderTrainConfig) -> None:
+    train_style_encoder(config)
+    before = config.encoder_file.read_bytes()
+    with pytest.raises(TrainingError, match=r"holds a run with rate = 0\.003, this one has 0\.1"):
+        train_style_encoder(replace(config, rate=0.1))
+    assert config.encoder_file.read_bytes() == before
+
+
+def test_broken_pictures_are_left_out_and_named(config: EncoderTrainConfig, capsys: pytest.CaptureFixture) -> None:
+    broken = config.data / "train" / "level" / "2.png"
+    broken.write_bytes(broken.read_bytes()[:80])
+    train_style_encoder(config)
+    shown = capsys.readouterr().out
+    assert "Left out 1 of 15 train pictures" in shown
+    assert "level/2.png" in shown.replace("\n", "")
+
+
+def test_a_style_with_a_single_picture_is_left_out_and_named(
+    config: EncoderTrainConfig, capsys: pytest.CaptureFixture
+) -> None:
+    keep_only(config.data, "level", "0.png")
+    train_style_encoder(config)
+    assert "Left out 1 styles with a single picture: level" in capsys.readouterr().out
+
+
+def test_a_single_style_is_refused(config: EncoderTrainConfig) -> None:
+    for style in ("level", "checked"):
+        keep_only(config.data, style, "0.png")
+    with pytest.raises(
+        TrainingError, match=r"holds 1 styles with two readable pictures or more .* expected at least 2"
+    ):
+        train_style_encoder(config)
+    assert not config.run.exists()
+
+
+def test_a_picture_under_two_styles_is_refused(config: EncoderTrainConfig) -> None:
+    metadata = config.data / "train" / "metadata.jsonl"
+    row = json.loads(metadata.read_text().splitlines()[0]) | {"style": "other", "style_id": 9}
+    metadata.write_text(f"{metadata.read_text()}\n{json.dumps(row)}")
+    with pytest.raises(TrainingError, match="stands under the styles 'upright' and 'other'"):
+        train_style_encoder(config)
+
+
+def test_a_folder_that_is_no_data_set_is_refused_before_any_work(config: EncoderTrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no triplets"):
+        train_style_encoder(replace(config, data=tmp_path / "none", vision="none either"))
+    assert not config.run.exists()
+
+
+def test_without_unseen_styles_there_is_no_report(config: EncoderTrainConfig) -> None:
+    shutil.rmtree(config.data / "test")
+    assert train_style_encoder(config) is None
+    assert config.encoder_file.exists()
+
+
+def test_the_command_with_the_tiny_preset(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    options = {"data": data, "run": tmp_path / "run", "cache": tmp_path / "cache", "steps": 2, "batch": 8}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    assert main(["train", "encoder", "--preset", "tiny", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "Retrieval among 2 unseen styles, 10 queries" in shown
+    assert "mean of last states" in shown
+    encoder = StyleExpert.open(expert_file(tmp_path, 384), tmp_path / "run" / "style_encoder.safetensors").encoder
+    assert encoder.config.vision_model == load_vision("tiny").file
+
+
+def test_the_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["train", "encoder", "--preset", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "run")]) == 1
+    assert "holds no triplets" in capsys.readouterr().err
+    assert main(["train", "encoder", "--batch", "1"]) == 1
+    assert "batch is 1, expected" in capsys.readouterr().err
+
+
+def keep_only(data: Path, style: str, picture: str) -> None:
+    """Leaves one picture to a training style, its own reference."""
+    metadata = data / "train" / "metadata.jsonl"
+    rows = [json.loads(line) for line in metadata.read_text().splitlines()]
+    kept = [row for row in rows if row["style"] != style or row["stylised_file_name"].endswith(picture)]
+    for row in kept:
+        if row["style"] == style:
+            row["reference_file_name"] = row["stylised_file_name"]
+    metadata.write_text("\n".join(map(json.dumps, kept)))

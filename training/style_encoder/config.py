@@ -1,0 +1,103 @@
+"""How a style encoder is trained. The defaults are StyleExpert's (Stage 1 of the paper)."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..paths import CACHE, RUNS
+from ..run_folder import TrainingError
+from ..tiny.config import ENCODER_QUERIES, ENCODER_TAPS, ENCODER_WIDTH
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "tiny": {
+        "vision": "tiny",
+        "taps": ENCODER_TAPS,
+        "num_queries": ENCODER_QUERIES,
+        "proj_dim": ENCODER_WIDTH,
+        "temperature": 0.1,
+        "rate": 1e-3,
+        "steps": 600,
+    },
+}
+"""The paper's values, and those that fit the small Kontext."""
+
+
+@dataclass(frozen=True)
+class EncoderTrainConfig:
+    """Everything that shapes a style encoder, and where its parts lie.
+
+    Attributes:
+        data: folder of triplets, as `styleroute data` writes it.
+        vision: name of a SigLIP on Hugging Face, a folder that holds one, or "tiny", the one of the demo pack.
+        taps: layers of the vision model that are read, counted from its end, in the order of the embedding.
+        num_queries: tokens that each layer is pooled to.
+        proj_dim: width of each pooled token; a style has taps x num_queries x proj_dim numbers.
+        temperature: tau of InfoNCE; the paper does not give it, this is CLIP's first value.
+        rate: AdaBelief's learning rate.
+        batch: B, pictures in each of the two batches of a step.
+        steps: length of the training; a longer one goes on where a shorter one ended.
+        seed: of the encoder's first weights and of all batches.
+        run: folder of configuration, checkpoint, curves and report.
+        output: the encoder file; by default style_encoder.safetensors in the run's folder.
+        cache: folder of the vision model's states, which are made once.
+        minutes: how long this piece may run; the next one goes on where it stopped.
+        save_every: steps between two checkpoints.
+
+    Raises:
+        TrainingError: a value is impossible.
+    """
+
+    data: Path = Path("data") / "paintings"
+    vision: str = "google/siglip-so400m-patch14-384"
+    taps: tuple[int, ...] = (-2, -11, -20)
+    num_queries: int = 8
+    proj_dim: int = 128
+    temperature: float = 0.07
+    rate: float = 1e-5
+    batch: int = 128
+    steps: int = 3500
+    seed: int = 0
+    run: Path = RUNS / "style_encoder"
+    output: Path | None = None
+    cache: Path = CACHE / "vision_states"
+    minutes: float = math.inf
+    save_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name, least in (("num_queries", 1), ("proj_dim", 1), ("batch", 2), ("steps", 1), ("save_every", 1)):
+            self._require_whole(name, least)
+        self._require_whole("seed", 0)
+        for name in ("temperature", "rate", "minutes"):
+            self._require_positive(name, or_infinite=name == "minutes")
+        self._require_taps()
+        if self.encoder_file.suffix != ".safetensors":
+            raise TrainingError(f"output is {self.output}, expected a file name that ends in .safetensors: rename it")
+
+    @classmethod
+    def preset(cls, name: str, **values: Any) -> "EncoderTrainConfig":
+        """The configuration of `PRESETS` with this name; `values` go before its own."""
+        return cls(**{**PRESETS[name], **values})
+
+    @property
+    def encoder_file(self) -> Path:
+        """Where the trained encoder is written."""
+        return self.run / "style_encoder.safetensors" if self.output is None else self.output
+
+    def _require_whole(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if type(value) is not int or value < least:
+            raise TrainingError(f"{name} is {value!r}, expected a whole number of {least} or more: give another one")
+
+    def _require_positive(self, name: str, or_infinite: bool) -> None:
+        value = getattr(self, name)
+        if not (0 < value < math.inf or (or_infinite and value == math.inf)):
+            raise TrainingError(f"{name} is {value!r}, expected a number above 0: give another one")
+
+    def _require_taps(self) -> None:
+        if not self.taps or any(tap >= 0 for tap in self.taps) or len(set(self.taps)) != len(self.taps):
+            raise TrainingError(
+                f"taps is {self.taps}, expected different negative numbers, counted from the vision model's end, "
+                "such as -2 -11 -20: give others"
+            )

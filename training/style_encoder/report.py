@@ -1,0 +1,103 @@
+"""How well an encoder tells styles apart that it was never trained on, beside the vision model alone."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from rich.table import Table
+from sklearn.manifold import TSNE
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_hit_rate
+
+REPORT_FILE, PICTURE_FILE = "report.json", "styles.png"
+_LEAST_TO_DRAW = 5
+"""t-SNE has nothing to arrange with fewer pictures."""
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Shares in 0..1 over `queries` pictures; `left_out` have no other content in their style."""
+
+    name: str
+    recall_at_1: float
+    mean_average_precision: float
+    queries: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class EncoderReport:
+    """The encoder against the vision model's own vector and against chance."""
+
+    styles: list[str]
+    rows: list[Retrieval]
+
+    def table(self) -> Table:
+        """For a terminal."""
+        first = self.rows[0]
+        title = f"Retrieval among {len(self.styles)} unseen styles, {first.queries} queries, never of the same content"
+        table = Table("embedding", title=title)
+        for heading in ("recall@1", "mAP"):
+            table.add_column(heading, justify="right")
+        for row in self.rows:
+            table.add_row(row.name, f"{row.recall_at_1:.1%}", f"{row.mean_average_precision:.1%}")
+        return table
+
+    def save(self, folder: Path) -> None:
+        """As JSON beside the run's other files."""
+        (folder / REPORT_FILE).write_text(json.dumps(asdict(self), indent=2))
+
+
+def retrieve(name: str, vectors: Tensor, labels: Tensor, contents: list[str]) -> Retrieval:
+    """Each picture asks for others of its style, by cosine, among all pictures of other contents.
+
+    Args:
+        name: of the embedding.
+        vectors: [N, C].
+        labels: styles, [N].
+        contents: what each of the N pictures shows.
+    """
+    unit = functional.normalize(vectors.float(), dim=-1)
+    # torchmetrics counts only scores above 0 as found: cosines are moved to 1..3.
+    scores = unit @ unit.T + 2
+    same = labels[:, None] == labels[None, :]
+    ids = {content: number for number, content in enumerate(dict.fromkeys(contents))}
+    shown = torch.tensor([ids[content] for content in contents])
+    hits, precisions = [], []
+    for query in range(len(vectors)):
+        others = shown != shown[query]
+        if same[query, others].any():
+            hits.append(retrieval_hit_rate(scores[query, others], same[query, others], top_k=1))
+            precisions.append(retrieval_average_precision(scores[query, others], same[query, others]))
+    count = len(hits)
+    means = [torch.stack(values).mean().item() if count else 0.0 for values in (hits, precisions)]
+    return Retrieval(name, *means, count, len(vectors) - count)
+
+
+def draw_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: dict[int, str]) -> bool:
+    """t-SNE of each embedding [N, C] beside the others, a colour a style; False where there are too few pictures."""
+    if len(labels) < _LEAST_TO_DRAW:
+        return False
+    figure = Figure(figsize=(6 * len(panels), 6.5), layout="constrained")
+    for axes, (title, vectors) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        places = _places(vectors)
+        for number, (label, name) in enumerate(names.items()):
+            of_style = (labels == label).numpy()
+            axes.scatter(*places[of_style].T, s=14, color=colormaps["tab20"](number % 20), label=name)
+        axes.set(title=title, xticks=[], yticks=[])
+    handles, texts = axes.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(len(names), 7))
+    figure.savefig(path, dpi=110)
+    return True
+
+
+def _places(vectors: Tensor) -> np.ndarray:
+    """[N, 2] by cosine distance."""
+    unit = functional.normalize(vectors.float(), dim=-1).numpy()
+    perplexity = min(30.0, (len(unit) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(unit)

@@ -1,0 +1,141 @@
+"""Stage 1 of StyleExpert: a style encoder on cached states, resumable to the bit."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from pytorch_optimizer import AdaBelief
+from torch import Tensor
+
+from ...moe import StyleEncoder
+from ..progress import track
+from ..run_folder import RunFolder, TrainingError
+from .config import EncoderTrainConfig
+from .examples import StyleExamples
+from .loss import info_nce
+
+BETAS, EPSILON = (0.9, 0.999), 1e-16
+"""AdaBelief as its paper has it: no decay, no rectification."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Two independently drawn batches: states float16 [B, L, T, D] and labels [B] of each."""
+
+    first: Tensor
+    second: Tensor
+    first_labels: Tensor
+    second_labels: Tensor
+
+
+def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> Batch:
+    """The batches of a step, with replacement. They follow from seed and step alone: a resumed run draws the same."""
+    generator = torch.Generator().manual_seed((seed << 32) + step)
+    first, second = torch.randint(len(examples), (2, batch), generator=generator)
+    labels = examples.labels
+    return Batch(examples.states(first), examples.states(second), labels[first], labels[second])
+
+
+@dataclass
+class EncoderTrainer:
+    """Trains `encoder` in place; its progress is in the run's folder.
+
+    Attributes:
+        step: number of steps done.
+        losses: of the steps of this piece.
+    """
+
+    config: EncoderTrainConfig
+    run: RunFolder
+    encoder: StyleEncoder
+    examples: StyleExamples
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps = self.config.steps
+        self._device = next(self.encoder.parameters()).device
+        self._optimizer = AdaBelief(
+            self.encoder.parameters(), lr=self.config.rate, betas=BETAS, eps=EPSILON, weight_decay=0.0, rectify=False
+        )
+        self._started = time.monotonic()
+        # False while an update is half applied: what is saved then would not be a state of the training.
+        self._whole = True
+        self._restore()
+
+    def train(self) -> None:
+        """Runs until the last step or the end of this piece's minutes; an interruption saves.
+
+        Raises:
+            TrainingError: a loss, gradient or weight is not finite; the last good checkpoint stays.
+        """
+        config = self.config
+        try:
+            for step in track(self, "style encoder"):
+                self._update(step, draw(self.examples, config.batch, config.seed, step))
+                if self.step % config.save_every == 0:
+                    self._save()
+        except KeyboardInterrupt:
+            if self._whole:
+                self._save()
+            raise
+        self._save()
+
+    def remaining(self) -> Iterator[int]:
+        """The steps still to do in this piece."""
+        while self.step < self.steps and time.monotonic() - self._started < self.config.minutes * 60:
+            yield self.step
+
+    def _update(self, step: int, batch: Batch) -> None:
+        loss = self._loss(batch)
+        self._optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.encoder.parameters()])
+        self._require_finite(step, loss=loss, gradient=norm)
+        self._whole = False
+        self._optimizer.step()
+        self.step, self._whole = step + 1, True
+        self.losses.append(loss.item())
+        self.run.curves.add_scalar("loss", loss.item(), step)
+        self.run.curves.add_scalar("gradient norm", norm.item(), step)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        first, second = (self.encoder(part.to(self._device).float()) for part in (batch.first, batch.second))
+        labels = batch.first_labels.to(self._device), batch.second_labels.to(self._device)
+        return info_nce(first, second, *labels, self.config.temperature)
+
+    def _save(self) -> None:
+        weights = torch.cat([weight.detach().flatten() for weight in self.encoder.parameters()])
+        self._require_finite(self.step, weights=weights)
+        self.run.save(
+            {
+                "step": self.step,
+                "examples": self.examples.identity,
+                "encoder": self.encoder.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+            }
+        )
+        self.run.curves.flush()
+
+    def _restore(self) -> None:
+        state = self.run.restore()
+        if state is None:
+            return
+        if state["examples"] != self.examples.identity:
+            raise TrainingError(
+                f"{self.run.path} holds a run on other pictures or another vision model than there are now in "
+                f"{self.config.data} and {self.config.vision}: bring them back to go on with it, or give another "
+                "--run to start anew"
+            )
+        self.encoder.load_state_dict(state["encoder"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+    def _require_finite(self, step: int, **values: Tensor) -> None:
+        for name, value in values.items():
+            if not value.isfinite().all():
+                raise TrainingError(
+                    f"the {name} of step {step} is not finite: the run stops, and the checkpoint in {self.run.path}, "
+                    "if there is one, is of before; give a lower --rate or a higher --temperature, and another --run"
+                )

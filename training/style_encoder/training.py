@@ -1,0 +1,98 @@
+"""`styleroute train encoder`, from the data set to the encoder file and its report."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...moe import EncoderConfig, StyleEncoder, save_encoder
+from ..progress import console
+from ..run_folder import RunFolder
+from .config import EncoderTrainConfig
+from .examples import StyleExamples, train_examples, unseen_examples
+from .pictures import train_pictures, unseen_pictures
+from .report import PICTURE_FILE, EncoderReport, draw_styles, retrieve
+from .trainer import EncoderTrainer
+from .vision import Vision, load_vision, require_layers
+
+FREE = ("steps", "minutes", "output", "cache", "save_every")
+"""What may change between two pieces of a run."""
+
+
+def train_style_encoder(config: EncoderTrainConfig) -> EncoderReport | None:
+    """Trains, writes the encoder file, and reports; None where the test split has no unseen style.
+
+    Raises:
+        DataError, TrainingError: something does not fit; nothing that was there is lost.
+    """
+    run = RunFolder(config.run, config, FREE)
+    pictures = train_pictures(config.data)
+    unseen = unseen_pictures(config.data, pictures)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    vision = load_vision(config.vision, device)
+    require_layers(vision, config.taps)
+    examples = train_examples(config, pictures, vision)
+    trainer = EncoderTrainer(config, run, new_encoder(config, vision).to(device), examples)
+    run.begin()
+    judged = unseen_examples(config, unseen, vision) if unseen else None
+    trainer.train()
+    report = judge(trainer.encoder, vision, judged, config.run) if judged else None
+    _write(config, trainer, report)
+    return report
+
+
+def new_encoder(config: EncoderTrainConfig, vision: Vision) -> StyleEncoder:
+    """An untrained encoder for the vision model, the same for the same seed."""
+    sizes = EncoderConfig(
+        taps=config.taps,
+        num_queries=config.num_queries,
+        num_tokens=vision.num_tokens,
+        hidden_size=vision.hidden_size,
+        proj_dim=config.proj_dim,
+        cond_dim=len(config.taps) * config.num_queries * config.proj_dim,
+        vision_model=vision.file,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return StyleEncoder(sizes)
+
+
+def judge(encoder: StyleEncoder, vision: Vision, unseen: StyleExamples, folder: Path) -> EncoderReport | None:
+    """The report on unseen styles; its numbers and its t-SNE picture are written into `folder`.
+
+    None where no picture has another one of its style to find.
+    """
+    baseline = "pooled vector" if vision.has_head else "mean of last states"
+    panels = {"style encoder": unseen.embed(encoder), f"vision model's {baseline}": unseen.pooled}
+    noise = torch.randn(len(unseen), 64, generator=torch.Generator().manual_seed(0))
+    contents = [picture.content for picture in unseen.pictures]
+    vectors = {**panels, "random numbers": noise}
+    styles = {picture.style_id: picture.style for picture in unseen.pictures}
+    rows = [retrieve(name, vector, unseen.labels, contents) for name, vector in vectors.items()]
+    if not rows[0].queries:
+        return None
+    report = EncoderReport(list(styles.values()), rows)
+    report.save(folder)
+    draw_styles(folder / PICTURE_FILE, panels, unseen.labels, styles)
+    return report
+
+
+def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, report: EncoderReport | None) -> None:
+    """The encoder file, with a summary of its training."""
+    summary: dict[str, Any] = {
+        "steps": trainer.step,
+        "pictures": len(trainer.examples),
+        "styles": len(set(trainer.examples.labels.tolist())),
+        **{name: getattr(config, name) for name in ("batch", "rate", "temperature", "seed")},
+    }
+    if trainer.losses:
+        last = trainer.losses[-50:]
+        summary["loss"] = sum(last) / len(last)
+    if report:
+        best = report.rows[0]
+        figures = {"recall_at_1": best.recall_at_1, "mean_average_precision": best.mean_average_precision}
+        summary["unseen_styles"] = figures
+    config.encoder_file.parent.mkdir(parents=True, exist_ok=True)
+    save_encoder(config.encoder_file, trainer.encoder.state_dict(), trainer.encoder.config, summary)
+    if trainer.step < config.steps:
+        console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command goes on from there")

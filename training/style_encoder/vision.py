@@ -1,0 +1,160 @@
+"""The frozen SigLIP whose hidden states a style encoder reads."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoConfig, SiglipImageProcessor, SiglipVisionModel
+
+from ...moe.config import SIGLIP_FILE
+from ..run_folder import TrainingError
+from ..tiny.lessons import vision_size
+from ..tiny.shipped import load_vision as load_tiny
+from ..tiny.train_vision import normalize
+
+TINY = "tiny"
+_FILES = {TINY: "the tiny SigLIP of the demo pack", "google/siglip-so400m-patch14-384": SIGLIP_FILE}
+"""What ComfyUI's users have in the place of a model."""
+_KNOWN_TYPES = ("siglip", "siglip_vision_model")
+
+
+@dataclass(frozen=True)
+class VisionOutput:
+    """states [B, L, T, D] of the layers asked for, and one vector a picture, pooled [B, D]."""
+
+    states: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True)
+class Vision:
+    """A SigLIP vision tower with its preparation of pictures.
+
+    Attributes:
+        model: the tower, frozen, in float32.
+        prepare: pictures to pixel values [B, 3, S, S].
+        file: the model's file name for ComfyUI's users, or what comes nearest to it.
+        has_head: whether its pooling head was trained; else the mean of the last states stands for the pooled vector.
+        identity: a digest of its weights.
+    """
+
+    model: SiglipVisionModel
+    prepare: Callable[[list[Image]], Tensor]
+    file: str
+    has_head: bool
+    identity: str
+
+    @property
+    def num_layers(self) -> int:
+        return self.model.config.num_hidden_layers
+
+    @property
+    def num_tokens(self) -> int:
+        """T: patches of a picture."""
+        return (self.model.config.image_size // self.model.config.patch_size) ** 2
+
+    @property
+    def hidden_size(self) -> int:
+        """D."""
+        return self.model.config.hidden_size
+
+    @torch.no_grad()
+    def read(self, pictures: list[Image], layers: tuple[int, ...]) -> VisionOutput:
+        """States of `layers` (counted from the end) and pooled vectors, on the CPU in float32."""
+        output = self.model(self.prepare(pictures).to(self.model.device), output_hidden_states=True)
+        states = torch.stack([output.hidden_states[layer] for layer in layers], dim=1)  # [B, L, T, D]
+        pooled = output.pooler_output if self.has_head else output.last_hidden_state.mean(dim=1)
+        return VisionOutput(states.float().cpu(), pooled.float().cpu())
+
+
+def load_vision(name: str, device: str | torch.device = "cpu") -> Vision:
+    """The SigLIP of a name on Hugging Face, of a folder, or the demo pack's ("tiny").
+
+    Raises:
+        TrainingError: there is none, it is of another kind, or its weights are not whole.
+    """
+    if name == TINY:
+        model, prepare, preparation, has_head = load_tiny(), _prepare_tiny, "", False
+    else:
+        model, processor = _load_siglip(name)
+        prepare, has_head = partial(_prepare, processor), getattr(model.config, "vision_use_head", True)
+        preparation = str([processor.image_mean, processor.image_std, int(processor.resample)])
+    identity = _digest(model, has_head, preparation)
+    model = model.eval().requires_grad_(False).to(device)
+    return Vision(model, prepare, _FILES.get(name, name), has_head, identity)
+
+
+def require_layers(vision: Vision, taps: tuple[int, ...]) -> None:
+    """Checks that the taps are layers of the vision model.
+
+    Raises:
+        TrainingError: it has fewer.
+    """
+    if vision.num_layers < -min(taps):
+        raise TrainingError(
+            f"taps reach layer {min(taps)} from the end, but {vision.file} has {vision.num_layers} layers: "
+            "give taps that fit it, or another vision model"
+        )
+
+
+def _load_siglip(name: str) -> tuple[SiglipVisionModel, SiglipImageProcessor]:
+    kind = _opened(name, lambda: AutoConfig.from_pretrained(name).model_type)
+    if kind not in _KNOWN_TYPES:
+        raise TrainingError(f"vision = {name} is a model of the kind {kind!r}, expected a SigLIP: choose another")
+    model, loaded = _opened(
+        name, lambda: SiglipVisionModel.from_pretrained(name, dtype=torch.float32, output_loading_info=True)
+    )
+    if missing := sorted(loaded["missing_keys"]):
+        raise TrainingError(
+            f"vision = {name} lacks {len(missing)} weights of a SigLIP, {missing[0]} for one: take a whole copy of it"
+        )
+    processor = _opened(name, lambda: SiglipImageProcessor.from_pretrained(name))
+    side = model.config.image_size
+    if {processor.size["height"], processor.size["width"]} != {side}:
+        raise TrainingError(
+            f"vision = {name} takes pictures of {side} x {side}, but its preprocessor_config.json makes them "
+            f"{processor.size['height']} x {processor.size['width']}: take the one that belongs to it"
+        )
+    return model, processor
+
+
+def _opened(name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).split("\n")[0].rstrip(".")
+        raise TrainingError(
+            f"vision = {name} cannot be opened ({reason}): give the name of a SigLIP on Hugging Face, a folder with "
+            "its config.json, model.safetensors and preprocessor_config.json, or tiny"
+        ) from error
+
+
+def _prepare(processor: SiglipImageProcessor, pictures: list[Image]) -> Tensor:
+    return processor(images=pictures, return_tensors="pt")["pixel_values"]
+
+
+def _prepare_tiny(pictures: list[Image]) -> Tensor:
+    return torch.cat([normalize(_tiny_pixels(picture)) for picture in pictures])
+
+
+def _tiny_pixels(picture: Image) -> Tensor:
+    """uint8 [1, 3, 128, 128], rounded as the pictures that the tiny SigLIP was trained on."""
+    pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+    return (vision_size(pixels) * 255).round().byte()
+
+
+def _digest(model: SiglipVisionModel, has_head: bool, preparation: str) -> str:
+    """Of the preparation and of all weights but an untrained head's, which are random."""
+    digest = hashlib.sha256(f"{preparation} {model.config.image_size} {model.config.patch_size}".encode())
+    for name, weight in sorted(model.state_dict().items()):
+        if has_head or ".head." not in f".{name}":
+            digest.update(name.encode())
+            digest.update(weight.float().contiguous().numpy())
+    return digest.hexdigest()
