@@ -31,9 +31,9 @@ class Reference:
     corner: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of_style(cls, latents: Tensor, corner: tuple[int, int] = (0, 0)) -> "Reference":
-        """The style picture, or its window at ``corner``, as a second reference."""
-        return cls(latents, index=2, corner=(STYLE_ROWS + corner[0], corner[1]))
+    def of_style(cls, latents: Tensor, corner: tuple[int, int] = (0, 0), rows: int = STYLE_ROWS) -> "Reference":
+        """The style picture, or its window at ``corner``, as a second reference, moved down by ``rows``."""
+        return cls(latents, index=2, corner=(rows + corner[0], corner[1]))
 
 
 def predict_velocity(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ..flow import STYLE_ROWS
 from ..paths import CACHE, RUNS
 from ..run_folder import TrainingError
 from .routed_linear import AdapterConfig
@@ -28,6 +29,8 @@ class ExpertsTrainConfig:
         vision: the SigLIP that the encoder reads: a name, a folder, or "tiny".
         condition: what the routers read.
         style_reference: whether the style picture's latents also stand beside the content's, as a second reference.
+        style_rows: rows, in tokens, that the second reference's position is moved down by: 64 as in StyleExpert's
+            release, 0 as ComfyUI's stock reference method `index` places it.
         adapter: sizes of the adapter; its `cond_dim` is what the style encoder gives, whatever stands here.
         rate: AdamW's learning rate.
         schedule: "constant", or "cosine" down to a twentieth.
@@ -59,6 +62,7 @@ class ExpertsTrainConfig:
     vision: str = "google/siglip-so400m-patch14-384"
     condition: Condition = "style-encoder"
     style_reference: bool = False
+    style_rows: int = STYLE_ROWS
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     rate: float = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
@@ -123,6 +127,7 @@ SMALL: dict[str, Any] = {
     "batch": 24,
     "steps": 3000,
     "window": 16,
+    "style_rows": 0,
     "checkpointing": False,
     "compile": True,
     "validate_every": 500,

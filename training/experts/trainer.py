@@ -191,7 +191,7 @@ def flow_matching_loss(model: torch.nn.Module, batch: Batch, noise: Tensor, sigm
         style.embedding = batch.style
     references = [Reference(batch.content, 1, batch.corner)]
     if config.style_reference:
-        references.append(Reference.of_style(batch.reference, batch.reference_corner))
+        references.append(Reference.of_style(batch.reference, batch.reference_corner, config.style_rows))
     noisy = add_noise(batch.stylised, noise, sigma)
     guidance = torch.full_like(sigma, config.guidance)
     velocity = predict_velocity(model, noisy, references, sigma, batch.text, guidance, batch.corner)

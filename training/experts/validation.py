@@ -34,7 +34,9 @@ class Validation:
                               for part in ("content", "reference"))  # fmt: skip
         if self.examples.styles:
             style.embedding = torch.stack([self.examples.styles[row.reference] for row in self.chosen]).to(device)
-        references = [Reference(content)] + ([Reference.of_style(reference)] if self.config.style_reference else [])
+        references = [Reference(content)] + (
+            [Reference.of_style(reference, rows=self.config.style_rows)] if self.config.style_reference else []
+        )
         rows = [self.examples.prompts[row.prompt] for row in self.chosen]
         text = tuple(
             torch.from_numpy(part[rows]).float().to(device) for part in (self.examples.states, self.examples.pooled)
