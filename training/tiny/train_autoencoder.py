@@ -1,4 +1,4 @@
-"""Stage 1 of the tiny Kontext: the autoencoder, on random crops of photos and paintings."""
+"""Stage 1 of the tiny Kontext: the autoencoder, on random crops of photos."""
 
 import random
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..data.photos import Photo, load_photos
-from ..progress import track
 from .autoencoder import Autoencoder
 from .checkpoints import Stage
-from .optimizer import build_optimizer, set_rate
+from .loop import run_stage
+from .optimizer import build_optimizer
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,29 @@ def train_autoencoder(
     expects. ``decoder_only`` leaves the encoder, and so every cached latent, as it is.
     """
     model = (start or Autoencoder()).to(memory_format=torch.channels_last)
-    trained = model.taesd_decoder if config.decoder_only else model
-    optimizer = build_optimizer(trained, config.matrix_rate, config.rate)
+    if config.decoder_only:
+        model.taesd_encoder.requires_grad_(False)
+    optimizer = build_optimizer(model, config.matrix_rate, config.rate)
     stage.restore(model=model, optimizer=optimizer)
-    for step in track(stage, "autoencoder"):
-        rng = random.Random(step)
-        set_rate(optimizer, stage.rate())
-        batch = swap_colors(random_crops(pictures, config.batch, config.crop, rng), config.swapped, rng)
-        with torch.autocast("cpu", torch.bfloat16):
-            latents = model.encode(batch)
-            restored = model.decode(latents.detach() if config.decoder_only else latents)
-        loss = log_error(restored.float(), batch)
-        if not config.decoder_only:
-            loss = loss + 0.02 * spread_penalty(latents.float())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        optimizer.step()
-        stage.losses.append(loss.item())
-        if step % 200 == 199:
-            stage.save(model=model, optimizer=optimizer)
-    stage.save(model=model, optimizer=optimizer)
+
+    def loss_of(step: int) -> Tensor:
+        return autoencoder_loss(model, _batch(pictures, config, random.Random(step)), config.decoder_only)
+
+    run_stage(stage, model, optimizer, loss_of)
     return model.eval()
+
+
+def autoencoder_loss(model: Autoencoder, batch: Tensor, decoder_only: bool) -> Tensor:
+    """Loss on pictures [B, 3, S, S] in 0..1."""
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = model.encode(batch)
+        restored = model.decode(latents.detach() if decoder_only else latents)
+    error = log_error(restored.float(), batch)
+    return error if decoder_only else error + 0.02 * spread_penalty(latents.float())
+
+
+def _batch(pictures: list[np.ndarray], config: AutoencoderConfig, rng: random.Random) -> Tensor:
+    return swap_colors(random_crops(pictures, config.batch, config.crop, rng), config.swapped, rng)
 
 
 def random_crops(pictures: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:

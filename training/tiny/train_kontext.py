@@ -9,11 +9,11 @@ from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
 from ..flow import Reference, add_noise, euler_sigmas, predict_velocity, sampler_sigmas
-from ..progress import track
 from .checkpoints import Stage
 from .config import TRANSFORMER
 from .lessons import KINDS, Lesson, Lessons
-from .optimizer import build_optimizer, set_rate
+from .loop import run_stage
+from .optimizer import build_optimizer
 from .prompts import TextEncoders, Tokenizers
 
 GUIDANCE = (1.0, 5.0)
@@ -66,17 +66,11 @@ def train_kontext(stage: Stage, config: KontextConfig, lessons: Lessons, tokeniz
     stage.restore(model=model, optimizer=optimizer)
     if config.compile:
         model.transformer.compile(dynamic=False)
-    for step in track(stage, "kontext"):
-        set_rate(optimizer, stage.rate())
-        loss = training_loss(model, config, _batch(step, config, lessons), tokenizers, step)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        stage.losses.append(loss.item())
-        if step % 200 == 199:
-            stage.save(model=model, optimizer=optimizer)
-    stage.save(model=model, optimizer=optimizer)
+
+    def loss_of(step: int) -> Tensor:
+        return training_loss(model, config, _batch(step, config, lessons), tokenizers, step)
+
+    run_stage(stage, model, optimizer, loss_of)
     return model.eval()
 
 

@@ -1,5 +1,6 @@
 """Stage 3 of the tiny Kontext: the SigLIP vision tower, by the sigmoid loss of pictures against captions."""
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -8,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
-from ..progress import track
 from .checkpoints import Stage
 from .config import SIGLIP
 from .lessons import Lesson, Lessons
-from .optimizer import set_rate
+from .loop import run_stage
 from .prompts import Tokenizers
 
 
@@ -61,22 +61,16 @@ def train_vision(stage: Stage, config: VisionConfig, lessons: Lessons, tokenizer
     model = PictureCaptionModel()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
     stage.restore(model=model, optimizer=optimizer)
-    for step in track(stage, "vision"):
-        rng = random.Random(step)
-        set_rate(optimizer, stage.rate())
-        chosen = _choose(lessons, config, rng)
+
+    def loss_of(step: int) -> Tensor:
+        chosen = _choose(lessons, config, random.Random(step))
         pictures = normalize(lessons.pictures[[lesson.picture for lesson in chosen]])
         captions = [lesson.caption for lesson in chosen]
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(pictures, tokenizers(captions)[0])
-        loss = sigmoid_loss(logits.float(), captions)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        stage.losses.append(loss.item())
-        if step % 200 == 199:
-            stage.save(model=model, optimizer=optimizer)
-    stage.save(model=model, optimizer=optimizer)
+        return sigmoid_loss(logits.float(), captions)
+
+    run_stage(stage, model, optimizer, loss_of, clip=math.inf)
     return model.vision.eval()
 
 

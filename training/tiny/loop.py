@@ -1,0 +1,39 @@
+"""The loop that every stage shares: rate, loss, update, checkpoint."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..progress import track
+from .checkpoints import Stage
+from .optimizer import set_rate
+
+SAVE_EVERY = 200
+
+
+def run_stage(
+    stage: Stage, model: nn.Module, optimizer: Optimizer, loss_of: Callable[[int], Tensor], clip: float = 1.0
+) -> None:
+    """Do the stage's remaining steps; checkpoints on the way and at the end.
+
+    Args:
+        model: what the checkpoint holds beside the optimiser; already restored.
+        loss_of: loss of a step's batch, whose randomness follows from the step's number.
+        clip: largest norm of the gradient; infinite for no limit.
+    """
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for step in track(stage, stage.name):
+        set_rate(optimizer, stage.rate())
+        loss = loss_of(step)
+        optimizer.zero_grad()
+        loss.backward()
+        if math.isfinite(clip):
+            torch.nn.utils.clip_grad_norm_(trained, clip)
+        optimizer.step()
+        stage.losses.append(loss.item())
+        if step % SAVE_EVERY == SAVE_EVERY - 1:
+            stage.save(model=model, optimizer=optimizer)
+    stage.save(model=model, optimizer=optimizer)
