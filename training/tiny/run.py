@@ -66,6 +66,7 @@ class TinyTraining:
         }
         for name in self.config.stages:
             console.print(f"[bold]{name}[/bold]")
+            torch.manual_seed(0)
             stages[name]()
 
     def autoencoder(self) -> None:
