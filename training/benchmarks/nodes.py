@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..moe import ExpertConfig, save_expert
-from ..moe.layer_names import all_layers, layer_shape
-from .comfy import PACK, ComfyServer
+from ...moe import ExpertConfig, save_expert
+from ...moe.layer_names import all_layers, layer_shape
+from ..comfy import PACK, ComfyServer
+from .row import Row
 
 BENCHMARK_PACK = PACK / "benchmarks" / "benchmark_nodes"
 HIDDEN, NUM_DOUBLE, NUM_SINGLE = 1024, 2, 4
@@ -21,25 +20,6 @@ HIDDEN, NUM_DOUBLE, NUM_SINGLE = 1024, 2, 4
 CONFIG = ExpertConfig(kind="style-moe", num_experts=16, rank=8, shared_rank=8, top_k=2, alpha=8.0, cond_dim=3072)
 IMPORT_STARTS = 3
 IMPORT_LIMIT_MS = 150.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line: measured values, of which the median must not be above `limit`."""
-
-    what: str
-    against: str
-    values: tuple[float, ...]
-    limit: float
-    unit: str = ""
-
-    @property
-    def middle(self) -> float:
-        return median(self.values)
-
-    @property
-    def passed(self) -> bool:
-        return self.middle <= self.limit
 
 
 def run_benchmark(pairs: int) -> list[Row]:

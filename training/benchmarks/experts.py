@@ -1,0 +1,122 @@
+"""A Stage 2 step with routed experts against the same model under a PEFT LoRA of the kept experts' rank."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import torch
+from diffusers import FluxTransformer2DModel
+from peft import LoraConfig
+from torch import Tensor
+from torch.nn import functional
+
+from ..experts.routed_linear import ADAPTED, AdapterConfig, Style, add_experts, trained_state
+from ..flow import Reference, predict_velocity
+from .row import Row
+
+CONFIG = AdapterConfig()
+"""The published sizes: 16 experts of rank 8, two kept, one shared."""
+
+RANK = CONFIG.shared_rank + CONFIG.top_k * CONFIG.rank
+SIDES = ("experts", "peft")
+SIZES = {
+    "in_channels": 64, "num_layers": 2, "num_single_layers": 4, "attention_head_dim": 128, "num_attention_heads": 8,
+    "joint_attention_dim": 1024, "pooled_projection_dim": 256, "guidance_embeds": True, "axes_dims_rope": (16, 56, 56),
+}  # fmt: skip
+TEXT_TOKENS = 128
+STEP_LIMIT, MEMORY_LIMIT = 1.10, 1.05
+
+
+def run_benchmark(pairs: int) -> list[Row]:
+    """The rows of batch sizes 1 and 8, each picture in another style."""
+    return [row for batch in (1, 8) for row in compare(batch, pairs)]
+
+
+def compare(batch: int, pairs: int, cells: int = 64) -> list[Row]:
+    """Steps of both sides by turns in one process, then each side's memory in a process of its own.
+
+    Args:
+        batch: pictures in a step.
+        pairs: steps of each side.
+        cells: side of the latents.
+    """
+    steps = {side: training_step(side, batch, cells) for side in SIDES}
+    for step in steps.values():
+        step()  # optimiser states are made, caches are warm
+    ratios = tuple(_timed(steps["experts"]) / _timed(steps["peft"]) for _ in range(pairs))
+    steps.clear()
+    ours, theirs = (_alone(side, batch, cells) for side in SIDES)
+    what, against = f"batch {batch}: ", f"PEFT LoRA, rank {RANK}"
+    passing = (ours["peak"] - ours["resting"]) / (theirs["peak"] - theirs["resting"])
+    return [
+        Row(f"{what}step", against, ratios, STEP_LIMIT),
+        Row(f"{what}peak memory", against, (ours["peak"] / theirs["peak"],), MEMORY_LIMIT),
+        # The experts that were not kept rest in memory with their optimiser states; activations must not grow.
+        Row(f"{what}peak above what rests between steps", against, (passing,), MEMORY_LIMIT),
+    ]
+
+
+def training_step(side: str, batch: int, cells: int) -> Callable[[], None]:
+    """A function that does one whole step: forward, backward, AdamW. Random weights, the same for both sides."""
+    torch.manual_seed(0)
+    transformer, style = FluxTransformer2DModel(**SIZES), Style()
+    style.embedding = torch.randn(batch, CONFIG.cond_dim)
+    trained = _experts(transformer, style) if side == "experts" else _peft(transformer)
+    optimizer = torch.optim.AdamW(trained, lr=1e-4)
+    latents, reference = torch.randn(2, batch, 16, cells, cells)
+    text = torch.randn(batch, TEXT_TOKENS, SIZES["joint_attention_dim"]), torch.randn(batch, 256)
+    level = torch.full((batch,), 0.5)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            velocity = predict_velocity(transformer, latents, [Reference(reference)], level, text, level)
+        functional.mse_loss(velocity.float(), latents).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _experts(transformer: FluxTransformer2DModel, style: Style) -> list[Tensor]:
+    return list(trained_state(add_experts(transformer, style, CONFIG)).values())
+
+
+def _peft(transformer: FluxTransformer2DModel) -> list[Tensor]:
+    transformer.requires_grad_(False)
+    names = "|".join(name.replace(".", r"\.") for name in ADAPTED)
+    transformer.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=rf".*blocks\..*({names})"))
+    return [parameter for parameter in transformer.parameters() if parameter.requires_grad]
+
+
+def _timed(step: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def _alone(side: str, batch: int, cells: int) -> dict[str, int]:
+    """Memory of one side, in a process that has never held anything else."""
+    command = [sys.executable, "-c", f"from {__name__} import print_memory; print_memory({side!r}, {batch}, {cells})"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def print_memory(side: str, batch: int, cells: int) -> None:
+    """Two steps; prints the process's memory at rest and at its peak as JSON."""
+    step = training_step(side, batch, cells)
+    for _ in range(2):
+        step()
+    print(json.dumps({"resting": psutil.Process().memory_info().rss, "peak": _peak()}))
+
+
+def _peak() -> int:
+    """The most bytes that this process has held."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    # Kilobytes on Linux, bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,50 @@
+"""A measured ratio with its limit, and the table of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: measured values, of which the median must not be above `limit`."""
+
+    what: str
+    against: str
+    values: tuple[float, ...]
+    limit: float
+    unit: str = ""
+
+    @property
+    def middle(self) -> float:
+        return median(self.values)
+
+    @property
+    def passed(self) -> bool:
+        return self.middle <= self.limit
+
+
+def table(title: str, rows: Sequence[Row]) -> Table:
+    """Median, spread and limit of each row."""
+    shown = Table(title=title)
+    for heading in ("what", "against"):
+        shown.add_column(heading)
+    for heading in ("median", "min..max", "pairs", "at most", ""):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(
+            row.what,
+            row.against,
+            _number(row.middle, row.unit),
+            f"{_number(min(row.values))}..{_number(max(row.values))}",
+            str(len(row.values)),
+            _number(row.limit, row.unit),
+            "[green]kept[/]" if row.passed else "[red]missed[/]",
+        )
+    return shown
+
+
+def _number(value: float, unit: str = "") -> str:
+    return f"{value:.0f} {unit}".strip() if value >= 10 else f"{value:.3f}"
