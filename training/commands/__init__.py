@@ -12,6 +12,7 @@ from typing import Any
 COMMANDS = {
     "demo": "paint a photo in the style of a picture, through a real ComfyUI",
     "train": "train a model: `train tiny`, `train encoder`",
+    "data": "make a data set: `data paintings` of photos, `data triplets` of your own pictures",
     "evaluate": "print the figures of the small Kontext on photos that it never saw",
     "benchmark": "time the pack against bare ComfyUI",
     "convert": "make one expert file out of release files, or safetensors out of .pt",

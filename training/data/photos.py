@@ -48,11 +48,11 @@ def load_photos(split: str, cache_folder: Path = CACHE) -> list[Photo]:
     train = [photo for index, photo in enumerate(bundle) if index % TEST_EVERY]
     if split == "train":
         return train
-    seen = {_template(photo) for photo in train}
-    return [*_scikit_photos(), *(photo for photo in bundle[::TEST_EVERY] if _template(photo) not in seen)]
+    seen = {template(photo) for photo in train}
+    return [*_scikit_photos(), *(photo for photo in bundle[::TEST_EVERY] if template(photo) not in seen)]
 
 
-def _template(photo: Photo) -> str:
+def template(photo: Photo) -> str:
     """The bundle numbers a template's pictures: ``name-1`` and ``name-2`` show the same thing before and after."""
     return re.sub(r"-\d+$", "", photo.name)
 
