@@ -73,7 +73,7 @@ def save_encoder(
     shapes = {name: tuple(weight.shape) for name, weight in state.items()}
     if read_encoder_config(path, shapes, entry["encoder"]) != config:
         raise StyleExpertError(
-            f"The encoder's tensors are not of the sizes that its configuration says ({config}); save both from one encoder."
+            f"The encoder's tensors are not of the sizes of its configuration, {config}; save both of one encoder."
         )
     if training is not None:
         entry["training"] = dict(training)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,37 +38,50 @@ def cached_rows(
         chunk: rows at once.
 
     Raises:
-        TrainingError: the disk has no room for them.
+        TrainingError: the disk has no room for them; what was there stays.
     """
     index = json.loads(json.dumps({"identity": identity, "arrays": {k: [s, str(d)] for k, (s, d) in arrays.items()}}))
     if _read(folder / INDEX_FILE) != index:
-        _start(folder, index, arrays)
+        _start(folder, index, arrays, title.capitalize())
     count = next(iter(arrays.values()))[0][0]
     done = _read(folder / PROGRESS_FILE)["done"]
     maps = {name: np.load(_file(folder, name), mmap_mode="r+") for name in arrays}
     starts = range(done, count, chunk)
-    for number, start in enumerate(track_all(starts, title, console=console, disable=not console.is_terminal), 1):
-        rows = range(start, min(start + chunk, count))
-        for name, values in compute(rows).items():
-            maps[name][rows.start : rows.stop] = values
-        if number % SAVE_EVERY == 0 or rows.stop == count:
-            _note(folder, maps, rows.stop)
+    try:
+        for number, start in enumerate(track_all(starts, title, console=console, disable=not console.is_terminal), 1):
+            rows = range(start, min(start + chunk, count))
+            for name, values in compute(rows).items():
+                maps[name][rows.start : rows.stop] = values
+            done = rows.stop
+            if number % SAVE_EVERY == 0:
+                _note(folder, maps, done)
+    finally:
+        if starts:
+            _note(folder, maps, done)
     return {name: np.load(_file(folder, name), mmap_mode="r") for name in arrays}
 
 
 def fingerprint(path: Path) -> list[Any]:
-    """A file's name, bytes and time of its last change."""
-    found = path.stat()
+    """A file's name, bytes and time of its last change; the latter are the same for all missing files."""
+    try:
+        found = path.stat()
+    except OSError:
+        return [str(path), -1, -1]
     return [str(path), found.st_size, found.st_mtime_ns]
 
 
-def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple[int, ...], Any]], what: str) -> None:
+    """Makes the files at their full size, in the place of those of another cache; whatever else is there stays."""
+    own = (folder / INDEX_FILE, folder / PROGRESS_FILE, *(_file(folder, name) for name in arrays))
+    old = [path for path in own if path.exists()]
     needed = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
-    require_room(folder, needed, "Cached latents and embeddings")
-    folder.mkdir(parents=True)
+    require_room(folder, needed - sum(path.stat().st_size for path in old), what)
+    for path in old:
+        path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
     for name, (shape, dtype) in arrays.items():
         np.lib.format.open_memmap(_file(folder, name), "w+", dtype, shape)
+        _take_room(_file(folder, name))
     _write(folder / PROGRESS_FILE, {"done": 0})
     # Last: where it is, the others are.
     _write(folder / INDEX_FILE, index)
@@ -80,6 +92,13 @@ def _note(folder: Path, maps: Mapping[str, np.memmap], done: int) -> None:
     for array in maps.values():
         array.flush()
     _write(folder / PROGRESS_FILE, {"done": done})
+
+
+def _take_room(path: Path) -> None:
+    """Without this a new memory map is a sparse file, and a disk that fills up would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from pytorch_optimizer import AdaBelief
 from torch import Tensor
@@ -31,8 +32,8 @@ class Batch:
 
 def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> Batch:
     """The batches of a step, with replacement. They follow from seed and step alone: a resumed run draws the same."""
-    generator = torch.Generator().manual_seed((seed << 32) + step)
-    first, second = torch.randint(len(examples), (2, batch), generator=generator)
+    # Not torch's generator: on a CPU it knows seeds of 32 bits only, too few for both numbers.
+    first, second = torch.from_numpy(np.random.default_rng((seed, step)).integers(len(examples), size=(2, batch)))
     labels = examples.labels
     return Batch(examples.states(first), examples.states(second), labels[first], labels[second])
 
