@@ -8,7 +8,7 @@ import numpy as np
 
 from .objects import Cutout
 from .packages import DataError
-from .paintings import STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint
+from .paintings import BLENDS, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint, style_name
 from .photos import Photo, template
 from .scenes import Scene, make_scene
 from .triplet_writer import Example, Style
@@ -21,6 +21,7 @@ class ScenesConfig:
     Attributes:
         contents_per_photo: scenes of each photo: its middle square as it is, then crops with 0 to 2 objects.
         styles_per_content: train: this many training styles, drawn anew for each content.
+        blends: train: this many blends of two training styles are drawn from too; the space between the 21 is filled.
         seen_styles: test: this many training styles for all contents, beside the unseen ones.
         seed: of everything that is drawn.
         size: side of a picture in pixels.
@@ -28,6 +29,7 @@ class ScenesConfig:
 
     contents_per_photo: int = 5
     styles_per_content: int = 4
+    blends: int = 0
     seen_styles: int = 5
     seed: int = 0
     size: int = 256
@@ -35,10 +37,15 @@ class ScenesConfig:
     def __post_init__(self) -> None:
         if self.contents_per_photo < 1:
             raise DataError(f"contents per photo is {self.contents_per_photo}: give at least 1")
-        for name, least in (("styles_per_content", 1), ("seen_styles", 0)):
-            if not least <= getattr(self, name) <= len(TRAIN_STYLES):
+        most = len(TRAIN_STYLES)
+        for name, least, limit in (
+            ("styles_per_content", 1, most),
+            ("seen_styles", 0, most),
+            ("blends", 0, len(BLENDS)),
+        ):
+            if not least <= getattr(self, name) <= limit:
                 text = name.replace("_", " ")
-                raise DataError(f"{text} is {getattr(self, name)}: give {least} to {len(TRAIN_STYLES)}, as many as are")
+                raise DataError(f"{text} is {getattr(self, name)}: give {least} to {limit}, as many as are")
 
 
 class PaintedScenes:
@@ -75,7 +82,8 @@ class PaintedScenes:
     def _styles(self, rng: random.Random) -> list[Style]:
         if self.split == "test":
             return self._test_styles
-        return [Style(STYLE_NAMES[index], index) for index in rng.sample(TRAIN_STYLES, self.config.styles_per_content)]
+        known = (*TRAIN_STYLES, *range(len(STYLE_NAMES), len(STYLE_NAMES) + self.config.blends))
+        return [Style(style_name(index), index) for index in rng.sample(known, self.config.styles_per_content)]
 
     def _rng(self, of: str) -> random.Random:
         return random.Random(f"{self.config.seed} {self.split} {of}")

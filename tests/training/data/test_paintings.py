@@ -6,13 +6,35 @@ import numpy as np
 import pytest
 from styleroute.training.data import paintings
 from styleroute.training.data.packages import DataError
-from styleroute.training.data.paintings import STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint
+from styleroute.training.data.paintings import BLENDS, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint, style_name
 
 
 def test_styles_are_split_21_to_5() -> None:
     assert len(set(STYLE_NAMES)) == 26
     assert sorted((*TRAIN_STYLES, *TEST_STYLES)) == list(range(26))
     assert len(TEST_STYLES) == 5
+
+
+def test_blends_are_of_training_styles_alone() -> None:
+    assert len(set(BLENDS)) == 210
+    assert {part for blend in BLENDS for part in blend} == set(TRAIN_STYLES)
+    first, second = BLENDS[3]
+    assert style_name(26 + 3) == f"{STYLE_NAMES[first]} and {STYLE_NAMES[second]}"
+    assert style_name(5) == "autumn oil"
+
+
+def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
+    asked = []
+
+    class Teacher:
+        def stylize(self, picture, style):
+            asked.append(style)
+            return picture
+
+    monkeypatch.setattr(paintings, "_teacher", Teacher)
+    for style in (7, 26):
+        paint(np.zeros((64, 64, 3), dtype=np.uint8), style)
+    assert asked == [{7: 1.0}, dict.fromkeys(BLENDS[0], 1.0)]
 
 
 def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> None:
