@@ -1,4 +1,7 @@
-"""Stand-ins for the pictures that training fetches, so that its tests need no network; and ComfyUI, where it is."""
+"""Stand-ins for what training fetches, so that its tests need no network; and ComfyUI, where it is.
+
+The small random FLUX.1 Kontext stands in a folder of diffusers' layout, as a user's would.
+"""
 
 import importlib
 import sys
@@ -6,9 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
 from styleroute.training.comfy import ComfyNotFound, find_comfyui
 from styleroute.training.data.objects import Cutout
 from styleroute.training.data.photos import Photo
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
+
+WIDTH = 16
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.fixture
@@ -35,3 +44,75 @@ def comfyui() -> Path:
     sys.path.insert(0, str(folder))
     importlib.import_module("comfy.cli_args").args.cpu = True
     return folder
+
+
+@pytest.fixture(scope="session")
+def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A FLUX.1 Kontext of one double and one single block, two heads of 16, with text encoders and VAE."""
+    folder = tmp_path_factory.mktemp("kontext")
+    torch.manual_seed(0)
+    transformer = FluxTransformer2DModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        pooled_projection_dim=WIDTH,
+        guidance_embeds=True,
+        axes_dims_rope=(4, 6, 6),
+    )
+    clip, t5 = _clip(), _t5()
+    pipeline = FluxKontextPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=_vae(),
+        text_encoder=clip[0],
+        tokenizer=clip[1],
+        text_encoder_2=t5[0],
+        tokenizer_2=t5[1],
+        transformer=transformer,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4,) * 4,
+        norm_num_groups=2,
+        layers_per_block=1,
+        latent_channels=16,
+        shift_factor=0.1159,
+        scaling_factor=0.3611,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+
+
+def _clip() -> tuple[CLIPTextModel, CLIPTokenizer]:
+    """Reads single letters."""
+    words = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
+    last = len(words) - 1
+    config = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=WIDTH,
+        intermediate_size=WIDTH,
+        num_attention_heads=1,
+        num_hidden_layers=1,
+        projection_dim=WIDTH,
+        bos_token_id=last - 1,
+        eos_token_id=last,
+        pad_token_id=last,
+    )
+    vocabulary = {word: index for index, word in enumerate(words)}
+    return CLIPTextModel(config), CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
+
+
+def _t5() -> tuple[T5EncoderModel, T5TokenizerFast]:
+    """Reads single letters."""
+    words = ["<pad>", "</s>", "<unk>", "\u2581", *LETTERS]
+    config = T5Config(vocab_size=len(words), d_model=WIDTH, d_ff=WIDTH, d_kv=8, num_heads=2, num_layers=1)
+    tokenizer = T5TokenizerFast(vocab=[(word, -float(index)) for index, word in enumerate(words)], extra_ids=0)
+    return T5EncoderModel(config), tokenizer

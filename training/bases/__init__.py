@@ -1,5 +1,7 @@
 """The models that adapters are trained for: FLUX.1 Kontext, and the small Kontext that ships with the pack."""
 
+import torch
+
 from .base import Base
 from .kontext import KontextBase
 from .tiny import TinyBase
@@ -7,10 +9,15 @@ from .tiny import TinyBase
 __all__ = ["Base", "load_base"]
 
 
-def load_base(source: str, device: str = "cpu") -> Base:
-    """``"tiny"``, or the name or folder of a FLUX.1 Kontext in diffusers' layout.
+def load_base(source: str, device: str = "cpu", dtype: torch.dtype = torch.bfloat16) -> Base:
+    """``"tiny"`` (always float32, on the CPU until it trains), or a FLUX.1 Kontext in diffusers' layout.
+
+    Args:
+        source: "tiny", a hub name or a folder.
+        device: where pictures and prompts are encoded.
+        dtype: of FLUX's weights.
 
     Raises:
         TrainingError: the folder holds another family of models, or is not there.
     """
-    return TinyBase() if source == "tiny" else KontextBase(source, device)
+    return TinyBase() if source == "tiny" else KontextBase(source, device, dtype)

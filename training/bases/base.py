@@ -13,10 +13,12 @@ class Base(Protocol):
     Attributes:
         name: what the expert file says in its ``base`` entry.
         identity: tells these weights from others, for what is cached of them.
+        text_sizes: N, D and P of ``encode_prompts``, known before anything is loaded.
     """
 
     name: str
     identity: str
+    text_sizes: tuple[int, int, int]
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Pictures [B, 3, H, W] in 0..1 -> the transformer's latents [B, 16, H/8, W/8] (the mode, no sample)."""

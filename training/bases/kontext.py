@@ -1,16 +1,21 @@
 """FLUX.1 Kontext through diffusers, as a base to train adapters for."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 
 import torch
-from diffusers import DiffusionPipeline, FluxKontextPipeline, FluxTransformer2DModel
+from diffusers import AutoencoderKL, DiffusionPipeline, FluxKontextPipeline, FluxTransformer2DModel
 from torch import Tensor
 
 from ..run_folder import TrainingError
 
 T5_TOKENS = 128
 """Length of a prompt in StyleExpert's published inference."""
+
+_SAMPLE = 2**16
+"""Bytes of a weight file's two ends that tell it from another one; all of them would take minutes to read."""
 
 
 class KontextBase:
@@ -24,25 +29,24 @@ class KontextBase:
 
     def __init__(self, source: str, device: str = "cpu", dtype: torch.dtype = torch.bfloat16) -> None:
         self.source, self.device, self.dtype = source, device, dtype
-        self.identity = f"{source} {dtype}"
-        self._require_flux()
+        sizes = _transformer_config(source)
+        self.text_sizes = T5_TOKENS, sizes["joint_attention_dim"], sizes["pooled_projection_dim"]
+        self.identity = f"{source} {dtype} {_digest(Path(source))}"
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        vae = self._encoders.vae
-        posterior = vae.encode((pictures * 2 - 1).to(self.device, self.dtype)).latent_dist
-        return (posterior.mode().float() - vae.config.shift_factor) * vae.config.scaling_factor
+        posterior = self._vae.encode((pictures * 2 - 1).to(self.device, self.dtype)).latent_dist
+        return (posterior.mode().float() - self._vae.config.shift_factor) * self._vae.config.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        vae = self._encoders.vae
-        scaled = latents / vae.config.scaling_factor + vae.config.shift_factor
-        return (vae.decode(scaled.to(self.device, self.dtype)).sample.float() / 2 + 0.5).clamp(0, 1)
+        scaled = latents / self._vae.config.scaling_factor + self._vae.config.shift_factor
+        return (self._vae.decode(scaled.to(self.device, self.dtype)).sample.float() / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        states, pooled, _ = self._encoders.encode_prompt(
-            list(prompts), device=self.device, max_sequence_length=T5_TOKENS
+        states, pooled, _ = self._text.encode_prompt(
+            list(prompts), prompt_2=None, device=self.device, max_sequence_length=T5_TOKENS
         )
         return states.float(), pooled.float()
 
@@ -50,24 +54,62 @@ class KontextBase:
         return FluxTransformer2DModel.from_pretrained(self.source, subfolder="transformer", torch_dtype=self.dtype)
 
     def free_encoders(self) -> None:
-        self.__dict__.pop("_encoders", None)
+        for part in ("_text", "_vae"):
+            self.__dict__.pop(part, None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    # Two parts: validation decodes pictures beside the transformer, where T5's 9 GB would have no room.
     @cached_property
-    def _encoders(self) -> FluxKontextPipeline:
-        pipeline = FluxKontextPipeline.from_pretrained(self.source, transformer=None, torch_dtype=self.dtype)
-        return pipeline.to(self.device)
+    def _vae(self) -> AutoencoderKL:
+        return AutoencoderKL.from_pretrained(self.source, subfolder="vae", torch_dtype=self.dtype).to(self.device)
 
-    def _require_flux(self) -> None:
-        try:
-            family = DiffusionPipeline.load_config(self.source)["_class_name"]
-        except OSError as error:
-            raise TrainingError(
-                f"{self.source} is no diffusers pipeline: give the folder or the hub name of a FLUX.1 Kontext "
-                f"(with model_index.json in it), or `tiny`. diffusers said: {str(error)[:200]}"
-            ) from error
-        if not str(family).startswith("Flux"):
-            raise TrainingError(
-                f"{self.source} is a {family}, and these adapters are for FLUX: give a FLUX.1 Kontext, or `tiny`"
-            )
+    @cached_property
+    def _text(self) -> FluxKontextPipeline:
+        parts = FluxKontextPipeline.from_pretrained(self.source, transformer=None, vae=None, torch_dtype=self.dtype)
+        return parts.to(self.device)
+
+
+def _transformer_config(source: str) -> dict:
+    """The transformer's sizes, of a FLUX that takes references and a guidance.
+
+    Raises:
+        TrainingError: it is none.
+    """
+    try:
+        pipeline = DiffusionPipeline.load_config(source)
+        kind = pipeline.get("transformer", [None, None])[1]
+        sizes = FluxTransformer2DModel.load_config(source, subfolder="transformer") if kind else {}
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{source} is no diffusers pipeline ({_first_line(error)}): give the folder or the hub name of a "
+            "FLUX.1 Kontext, with model_index.json in it, or `tiny`"
+        ) from error
+    if kind != "FluxTransformer2DModel":
+        raise TrainingError(
+            f"{source} is a {pipeline.get('_class_name')}, and these adapters are for FLUX.1 Kontext: "
+            "give the folder or the hub name of one, or `tiny`"
+        )
+    if sizes.get("in_channels") != 64 or not sizes.get("guidance_embeds"):
+        raise TrainingError(
+            f"{source} is a FLUX with {sizes.get('in_channels')} input channels and guidance_embeds "
+            f"{sizes.get('guidance_embeds')}, expected 64 and True as in FLUX.1 Kontext: give one, or `tiny`"
+        )
+    return sizes
+
+
+def _digest(folder: Path) -> str:
+    """Tells the weights in a folder from others; of a hub name it says nothing, since the name does."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)} {size}".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_SAMPLE))
+            file.seek(max(size - _SAMPLE, 0))
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")[:200]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..paths import TINY_MODELS
 from ..tiny.autoencoder import Autoencoder
+from ..tiny.config import CLIP, T5, T5_TOKENS
 from ..tiny.prompts import Tokenizers
 from ..tiny.shipped import load_autoencoder, load_kontext
 from ..tiny.train_kontext import TinyKontext
@@ -20,6 +21,7 @@ class TinyBase:
     """Implements ``Base`` with the shipped weight files in ``models``."""
 
     name = "tiny-kontext"
+    text_sizes = T5_TOKENS, T5["d_model"], CLIP["hidden_size"]
 
     def __init__(self, models: Path = TINY_MODELS) -> None:
         self.models = models

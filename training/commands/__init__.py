@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "paint a photo in the style of a picture, through a real ComfyUI",
     "train": "train a model: `train tiny`, `train encoder`",
     "data": "make a data set: `data paintings` of photos, `data triplets` of your own pictures",
+    "evidence": "measure trained experts on styles and photos that they never saw: `evidence styles`",
     "evaluate": "print the figures of the small Kontext on photos that it never saw",
     "benchmark": "time the pack against bare ComfyUI",
     "convert": "make one expert file out of release files, or safetensors out of .pt",

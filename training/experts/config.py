@@ -17,6 +17,9 @@ or nothing (one plain LoRA)."""
 POOLED_CELLS = 4
 """Pooled latents are the means of 4 x 4 fields of the style picture's latents."""
 
+LEAST_1 = ("batch", "accumulation", "steps", "save_every")
+LEAST_0 = ("warmup", "seed", "validate_every", "style_rows")
+
 
 @dataclass(frozen=True)
 class ExpertsTrainConfig:
@@ -39,7 +42,7 @@ class ExpertsTrainConfig:
         accumulation: batches whose gradients are added up before a step.
         steps: length of the training.
         guidance: guidance scale that the model is told.
-        window: side in latent cells of the random window that a batch sees; None for whole pictures.
+        window: side in latent cells, an even number, of the random window that a batch sees; None for whole pictures.
         precision: "bf16" or "no" (float32).
         optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
         checkpointing: recompute activations in the backward pass, for less memory.
@@ -85,25 +88,8 @@ class ExpertsTrainConfig:
     validate_every: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("batch", "accumulation", "steps", "save_every"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}, expected 1 or more: give another one")
-        for name in ("rate", "minutes"):
-            if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} is {getattr(self, name)}, expected a number above 0: give another one")
-        if self.adapter.experts and self.adapter.top_k > self.adapter.experts:
-            raise TrainingError(
-                f"top_k is {self.adapter.top_k}, but there are only {self.adapter.experts} experts: give fewer to keep"
-            )
-        if (self.condition == "none") != (self.adapter.experts == 0):
-            raise TrainingError(
-                f"condition is {self.condition!r} with {self.adapter.experts} routed experts: "
-                "one plain LoRA has condition `none` and no routed experts, a mixture has both"
-            )
-        if self.condition == "style-encoder" and self.encoder is None:
-            raise TrainingError(
-                "condition is 'style-encoder', but no encoder file is given: train one, or give --encoder"
-            )
+        self._require_numbers()
+        self._require_condition()
         if self.expert_file.suffix != ".safetensors":
             raise TrainingError(f"output is {self.output}, expected a file name that ends in .safetensors: rename it")
 
@@ -115,6 +101,28 @@ class ExpertsTrainConfig:
     def expert_file(self) -> Path:
         """Where the trained experts are written."""
         return self.run / "experts.safetensors" if self.output is None else self.output
+
+    def _require_numbers(self) -> None:
+        for least, names in ((1, LEAST_1), (0, LEAST_0)):
+            for name in names:
+                if getattr(self, name) < least:
+                    raise TrainingError(f"{name} is {getattr(self, name)}, expected {least} or more: give another one")
+        for name in ("rate", "minutes"):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}, expected a number above 0: give another one")
+        if self.window is not None and (self.window < 2 or self.window % 2):
+            raise TrainingError(f"window is {self.window}, expected an even number of latent cells: give another one")
+
+    def _require_condition(self) -> None:
+        if (self.condition == "none") != (self.adapter.experts == 0):
+            raise TrainingError(
+                f"condition is {self.condition!r} with {self.adapter.experts} routed experts: "
+                "one plain LoRA has condition `none` and no routed experts, a mixture has both"
+            )
+        if self.condition == "style-encoder" and self.encoder is None:
+            raise TrainingError(
+                "condition is 'style-encoder', but no encoder file is given: train one, or give --encoder"
+            )
 
 
 SMALL: dict[str, Any] = {

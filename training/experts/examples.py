@@ -1,25 +1,43 @@
 """What experts learn from: triplets as cached latents, text and style embeddings, drawn by batch number."""
 
+import hashlib
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
-from ...moe import StyleEncoder
 from ..bases import Base
 from ..data.triplets import Triplet
-from ..progress import console
-from ..row_cache import cached_rows, fingerprint
+from ..picture_rows import PictureRows, picture_rows, picture_size, tell_broken
+from ..row_cache import cached_rows
 from ..run_folder import TrainingError
-from ..style_encoder.states import cached_states, stored_layers
-from ..style_encoder.vision import Vision
-from .config import POOLED_CELLS
+from .conditions import PooledLatents, StyleCondition, pool
+
+MULTIPLE = 16
+"""Sides of pictures: a latent cell is 8 pixels wide, a token 2 cells."""
+PIXELS = 2**20
+"""At once through the VAE, whatever the pictures' size."""
+REMEDY = "`styleroute data triplets FOLDER OUTPUT --size S` writes all anew at one size"
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Each prompt's row in `states` float16 [Q, N, D] and `pooled` float32 [Q, P], memory maps."""
+
+    rows: dict[str, int]
+    states: np.ndarray
+    pooled: np.ndarray
+
+    def of(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """T5 states [B, N, D] and pooled vectors [B, P]."""
+        rows = [self.rows[prompt] for prompt in prompts]
+        return torch.from_numpy(self.states[rows]).float(), torch.from_numpy(self.pooled[rows]).float()
 
 
 @dataclass(frozen=True)
@@ -27,25 +45,31 @@ class Examples:
     """Triplets with what was computed of their pictures and prompts.
 
     Attributes:
-        triplets: N of them, all readable.
-        latents: float16 [P, 16, H, W] of the distinct pictures, a memory map.
-        rows: each picture's row in `latents`.
-        prompts: each prompt's row in `states` [Q, T, D] and `pooled` [Q, V].
-        styles: each reference's embedding [cond_dim], by its path; empty for a plain LoRA.
+        triplets: those whose pictures are all readable.
+        pictures: latents float16 [P, 16, H, W].
+        prompts: text.
+        styles: embeddings [S, cond_dim] of the references; None for a plain LoRA.
     """
 
     triplets: Sequence[Triplet]
-    latents: np.ndarray
-    rows: dict[Path, int]
-    prompts: dict[str, int]
-    states: np.ndarray
-    pooled: np.ndarray
-    styles: dict[Path, Tensor]
+    pictures: PictureRows
+    prompts: Prompts
+    styles: PictureRows | None
 
-    def with_styles(self, styles: dict[Path, Tensor]) -> "Examples":
-        """The triplets whose reference has an embedding, and the embeddings."""
-        triplets = [row for row in self.triplets if row.reference in styles]
-        return replace(self, triplets=triplets, styles=styles)
+    def latents(self, paths: Sequence[Path]) -> Tensor:
+        """[B, 16, H, W]."""
+        return torch.from_numpy(self.pictures.of(paths, "latents")).float()
+
+    def style(self, references: Sequence[Path]) -> Tensor | None:
+        """Style embeddings [B, cond_dim]."""
+        return None if self.styles is None else torch.from_numpy(self.styles.of(references, "styles")).float()
+
+    def identity(self, data: Path) -> str:
+        """A digest of the triplets' names within `data`, the sizes of their files and their prompts."""
+        files = [(row.content, row.reference, row.stylised) for row in self.triplets]
+        names = [[(str(path.relative_to(data.resolve())), path.stat().st_size) for path in row] for row in files]
+        prompts = [row.prompt for row in self.triplets]
+        return hashlib.sha256(json.dumps([names, prompts]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -68,64 +92,32 @@ class Batch:
         return Batch(*parts, text, style, self.corner, self.reference_corner)
 
 
-def make_examples(triplets: Sequence[Triplet], base: Base, cache: Path) -> Examples:
+def make_examples(triplets: Sequence[Triplet], base: Base, condition: StyleCondition | None, cache: Path) -> Examples:
     """Encode every picture and prompt once; broken pictures leave their triplets out, counted and named.
 
     Raises:
         TrainingError: the pictures have different sizes, no triplet is whole, or the disk has no room.
     """
-    triplets = _readable(triplets)
-    pictures = sorted({path for row in triplets for path in (row.content, row.stylised, row.reference)})
-    size = _one_size(pictures)
-    identity = {"base": base.identity, "pictures": [fingerprint(path) for path in pictures]}
-    shape = tuple(base.encode(torch.zeros(1, 3, size[1], size[0])).shape[1:])
-    latents = cached_rows(
-        cache / "latents", identity, {"latents": ((len(pictures), *shape), "float16")},
-        lambda rows: {"latents": base.encode(_pixels([pictures[row] for row in rows])).half().cpu().numpy()}, "latents",
-    )["latents"]  # fmt: skip
-    prompts = sorted({row.prompt for row in triplets})
-    states, pooled = base.encode_prompts(prompts[:1])
-    arrays = {
-        "states": ((len(prompts), *states.shape[1:]), "float16"),
-        "pooled": ((len(prompts), *pooled.shape[1:]), "float32"),
-    }
-    text = cached_rows(
-        cache / "text", {"base": base.identity, "prompts": prompts}, arrays,
-        lambda rows: _text(base, [prompts[row] for row in rows]), "prompts",
-    )  # fmt: skip
-    places = {path: row for row, path in enumerate(pictures)}
-    return Examples(triplets, latents, places, {p: row for row, p in enumerate(prompts)}, **text, styles={})
-
-
-def encoded_styles(
-    references: Sequence[Path], encoder: StyleEncoder, vision: Vision, cache: Path
-) -> dict[Path, Tensor]:
-    """Style embeddings [cond_dim] of reference pictures, by the frozen encoder."""
-    pictures = sorted(set(references))
-    states = cached_states(cache / "style_states", pictures, vision, stored_layers(encoder.config.taps))
-    found: dict[Path, Tensor] = {}
-    with torch.no_grad():
-        for path, row in states.rows.items():
-            found[path] = encoder(torch.from_numpy(states.states[row : row + 1].copy()).float())[0]
-    return found
-
-
-def pooled_latents(examples: Examples) -> dict[Path, Tensor]:
-    """Style embeddings without a style encoder: the reference's latents, averaged to 16 x 4 x 4 numbers."""
-    references = {row.reference for row in examples.triplets}
-    return {path: pool(torch.from_numpy(examples.latents[examples.rows[path]].copy())) for path in references}
-
-
-def pool(latents: Tensor) -> Tensor:
-    """[16, H, W] -> [256]."""
-    return functional.adaptive_avg_pool2d(latents.float(), POOLED_CELLS).flatten()
+    paths = sorted({path for row in triplets for path in (row.content, row.stylised, row.reference)})
+    pictures = _encoded_pictures(paths, base, cache / "latents")
+    tell_broken(pictures, "pictures")
+    triplets = [row for row in triplets if {row.content, row.stylised, row.reference} <= pictures.rows.keys()]
+    styles = None
+    if condition is not None and triplets:
+        styles = condition.rows(sorted({row.reference for row in triplets}), pictures, cache)
+        triplets = [row for row in triplets if row.reference in styles.rows]
+        tell_broken(styles, "style pictures")
+    if not triplets:
+        raise TrainingError(f"no triplet has pictures that are all whole: {REMEDY}")
+    prompts = _encoded_prompts(sorted({row.prompt for row in triplets}), base, cache / "text")
+    return Examples(triplets, pictures, prompts, styles)
 
 
 def draw(examples: Examples, count: int, window: int | None, seed: int, number: int) -> Batch:
     """The batch with this number: it follows from seed and number alone, whatever device draws it."""
     rng = random.Random(f"{seed} {number}")
     chosen = [examples.triplets[rng.randrange(len(examples.triplets))] for _ in range(count)]
-    height, width = examples.latents.shape[-2:]
+    height, width = examples.pictures.arrays["latents"].shape[-2:]
     side = (height, width) if window is None else (min(window, height), min(window, width))
     corner, other = ([2 * rng.randint(0, (full - part) // 2) for full, part in zip((height, width), side, strict=True)]
                      for _ in range(2))  # fmt: skip
@@ -133,58 +125,64 @@ def draw(examples: Examples, count: int, window: int | None, seed: int, number: 
         content=_window(examples, [row.content for row in chosen], corner, side),
         stylised=_window(examples, [row.stylised for row in chosen], corner, side),
         reference=_window(examples, [row.reference for row in chosen], other, side),
-        text=_prompt_rows(examples, [row.prompt for row in chosen]),
-        style=torch.stack([examples.styles[row.reference] for row in chosen]) if examples.styles else None,
+        text=examples.prompts.of([row.prompt for row in chosen]),
+        style=examples.style([row.reference for row in chosen]),
         corner=(corner[0] // 2, corner[1] // 2),
         reference_corner=(other[0] // 2, other[1] // 2),
     )
 
 
 def _window(examples: Examples, paths: list[Path], corner: list[int], side: tuple[int, int]) -> Tensor:
-    rows = [examples.rows[path] for path in paths]
     top, left = corner
-    part = examples.latents[rows, :, top : top + side[0], left : left + side[1]]
-    return torch.from_numpy(np.ascontiguousarray(part)).float()
+    return examples.latents(paths)[..., top : top + side[0], left : left + side[1]].contiguous()
 
 
-def _prompt_rows(examples: Examples, prompts: list[str]) -> tuple[Tensor, Tensor]:
-    rows = [examples.prompts[prompt] for prompt in prompts]
-    return torch.from_numpy(examples.states[rows]).float(), torch.from_numpy(examples.pooled[rows]).float()
+def _encoded_pictures(paths: Sequence[Path], base: Base, cache: Path) -> PictureRows:
+    width, height = _one_size(paths)
+
+    def encode(pictures: list[Image.Image]) -> dict[str, np.ndarray]:
+        latents = base.encode(_pixels(pictures)).float().cpu()
+        return {"latents": latents.numpy(), "pooled": pool(latents).numpy()}
+
+    latents = (16, height // 8, width // 8)
+    shapes = {"latents": (latents, "float16"), "pooled": ((PooledLatents.width,), "float32")}
+    chunk = max(1, min(32, PIXELS // (width * height)))
+    return picture_rows(cache, {"base": base.identity}, paths, shapes, encode, "latents", chunk)
 
 
-def _text(base: Base, prompts: list[str]) -> dict[str, np.ndarray]:
-    states, pooled = base.encode_prompts(prompts)
-    return {"states": states.half().cpu().numpy(), "pooled": pooled.cpu().numpy()}
+def _encoded_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
+    tokens, width, pooled = base.text_sizes
+    arrays = {
+        "states": ((len(prompts), tokens, width), "float16"),
+        "pooled": ((len(prompts), pooled), "float32"),
+    }
+
+    def encode(rows: range) -> dict[str, np.ndarray]:
+        states, pooled = base.encode_prompts([prompts[row] for row in rows])
+        return {"states": states.half().cpu().numpy(), "pooled": pooled.cpu().numpy()}
+
+    text = cached_rows(cache, {"base": base.identity, "prompts": prompts}, arrays, encode, "prompts")
+    return Prompts({prompt: row for row, prompt in enumerate(prompts)}, **text)
 
 
-def _pixels(paths: list[Path]) -> Tensor:
-    pictures = [np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255 for path in paths]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+def _pixels(pictures: list[Image.Image]) -> Tensor:
+    pixels = np.stack([np.asarray(picture, dtype=np.float32) / 255 for picture in pictures])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
-def _readable(triplets: Sequence[Triplet]) -> list[Triplet]:
-    broken: dict[Path, str] = {}
-    for path in {path for row in triplets for path in (row.content, row.stylised, row.reference)}:
-        try:
-            with Image.open(path) as picture:
-                picture.convert("RGB")
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
-            broken[path] = str(error)
-    whole = [row for row in triplets if not broken.keys() & {row.content, row.stylised, row.reference}]
-    if not whole:
-        raise TrainingError(f"none of the {len(triplets)} triplets has whole pictures: make the data set anew")
-    if broken:
-        first = min(broken)
-        console.print(f"Left out {len(triplets) - len(whole)} triplets with {len(broken)} broken pictures: {first} ...")
-    return whole
-
-
-def _one_size(pictures: Sequence[Path]) -> tuple[int, int]:
-    sizes = {Image.open(path).size: path for path in pictures}
-    if len(sizes) > 1:
-        (first, one), (second, other), *_ = sizes.items()
+def _one_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Width and height of all pictures that can be opened."""
+    found = {size: path for path in paths if (size := picture_size(path)) is not None}
+    if not found:
+        raise TrainingError(f"none of the {len(paths)} pictures of the triplets is whole: {REMEDY}")
+    if len(found) > 1:
+        (first, one), (second, other), *_ = found.items()
         raise TrainingError(
-            f"{one} is {first[0]} x {first[1]} and {other} is {second[0]} x {second[1]}, expected one size: "
-            "`styleroute data triplets FOLDER OUTPUT --size S` writes all at one"
+            f"{one} is {first[0]} x {first[1]} and {other} is {second[0]} x {second[1]}, expected one size: {REMEDY}"
         )
-    return next(iter(sizes))
+    [(width, height)] = found
+    if width % MULTIPLE or height % MULTIPLE:
+        raise TrainingError(
+            f"the pictures are {width} x {height}, expected sides that are multiples of {MULTIPLE}: {REMEDY}"
+        )
+    return width, height

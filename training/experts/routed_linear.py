@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ...moe.config import RELEASE_ALPHA
 from ...moe.router import Router
+from ..run_folder import TrainingError
 
 ADAPTED = (
     "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj",
@@ -27,7 +29,10 @@ class AdapterConfig:
         top_k: k, the experts kept a layer.
         alpha: numerator of the paper's scale alpha / r.
         cond_dim: width of the style embedding.
-        routing: "paper" or "release-1", the arithmetic of FORMATS in moe's ``mixture``.
+        routing: the paper's arithmetic, or that of the published weights (moe's ``mixture``).
+
+    Raises:
+        TrainingError: the sizes are impossible.
     """
 
     experts: int = 16
@@ -36,13 +41,28 @@ class AdapterConfig:
     top_k: int = 2
     alpha: float = 16.0
     cond_dim: int = 3072
-    routing: str = "paper"
+    routing: Literal["paper", "release-1"] = "paper"
+
+    def __post_init__(self) -> None:
+        least = {"experts": 0, "rank": 1, "shared_rank": 1, "top_k": 1, "cond_dim": 1 if self.experts else 0}
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                raise TrainingError(f"{name} is {getattr(self, name)}, expected {number} or more: give another one")
+        if self.experts and self.top_k > self.experts:
+            raise TrainingError(f"top_k is {self.top_k}, but there are only {self.experts} experts: give fewer to keep")
+        if not 0 < self.scale < math.inf:
+            raise TrainingError(
+                f"the experts would be multiplied with {self.scale} (alpha {self.alpha}, rank {self.rank}, "
+                f"{self.routing}), expected a number above 0: give another alpha, or for release-1 a rank of "
+                f"{RELEASE_ALPHA} at the most"
+            )
 
     @property
     def scale(self) -> float:
         """What the summed experts are multiplied with."""
-        rank = self.rank if self.experts else self.shared_rank
-        return RELEASE_ALPHA // rank if self.routing == "release-1" else self.alpha / rank
+        if not self.experts:
+            return self.alpha / self.shared_rank
+        return float(RELEASE_ALPHA // self.rank) if self.routing == "release-1" else self.alpha / self.rank
 
 
 class Style:

@@ -1,12 +1,14 @@
 """Stage 2 of StyleExpert: routed experts by flow matching, on one device or many, resumable to the bit."""
 
+import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from diffusers import FluxTransformer2DModel
@@ -23,6 +25,8 @@ from .routed_linear import RoutedLinear, Style, add_experts, trained_state
 from .usage import ExpertUsage
 
 LOG_EVERY = 10
+LOSSES = 50
+"""Of the last steps, which a checkpoint holds."""
 
 
 @dataclass
@@ -34,7 +38,8 @@ class ExpertsTrainer:
 
     Attributes:
         step: number of steps done.
-        losses: of the steps of this piece.
+        losses: of the last steps.
+        whole: False while an update is half applied: the weights are then no state of the training.
     """
 
     config: ExpertsTrainConfig
@@ -45,6 +50,7 @@ class ExpertsTrainer:
     identity: str
     step: int = 0
     losses: list[float] = field(default_factory=list)
+    whole: bool = True
 
     def __post_init__(self) -> None:
         config = self.config
@@ -60,16 +66,16 @@ class ExpertsTrainer:
         if config.compile:
             self.transformer.compile(dynamic=False)
         self._model, self._optimizer = self.accelerator.prepare(self.transformer, optimizer)
-        self.usage = ExpertUsage(self.routed)
+        self.usage = ExpertUsage(self.routed) if config.adapter.experts else None
 
-    def train(self, on_step: "Any" = None) -> None:
+    def train(self, on_step: Callable[[int], None] | None = None) -> None:
         """Run until the last step or the end of this piece's minutes; Ctrl-C ends after the step under way.
 
         Args:
             on_step: called after every step with its number, on every process.
 
         Raises:
-            TrainingError: the loss is not finite; the last good checkpoint stays.
+            TrainingError: a loss or gradient is not finite; the last good checkpoint stays.
             KeyboardInterrupt: it was interrupted, and has saved.
         """
         with self._interruptible():
@@ -92,9 +98,11 @@ class ExpertsTrainer:
     def save(self) -> None:
         """Write the checkpoint, by the first process alone."""
         if self.accelerator.is_main_process:
-            adapter = {name: parameter.detach().cpu() for name, parameter in self.trained.items()}
-            optimizer = self._optimizer.state_dict()
-            self.run.save({"step": self.step, "examples": self.identity, "adapter": adapter, "optimizer": optimizer})
+            state = {"step": self.step, "losses": self.losses[-LOSSES:], "examples": self.identity}
+            state["adapter"] = {name: parameter.detach().cpu() for name, parameter in self.trained.items()}
+            state["optimizer"] = self._optimizer.state_dict()
+            self.run.save(state)
+            self.run.curves.flush()
         self.accelerator.wait_for_everyone()
 
     def _update(self, step: int) -> float:
@@ -105,24 +113,29 @@ class ExpertsTrainer:
                 self.accelerator.backward(loss / config.accumulation)
             losses.append(loss.detach())
         mean = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
-        self._require_finite(step, mean)
-        self.accelerator.clip_grad_norm_(list(self.trained.values()), 1.0)
+        norm = self.accelerator.clip_grad_norm_(list(self.trained.values()), 1.0)
+        self._require_finite(step, loss=mean, gradient=norm.item())
         for group in self._optimizer.param_groups:
             group["lr"] = config.rate * rate_share(config, step)
+        self.whole = False
         self._optimizer.step()
+        self.step, self.whole = step + 1, True
         self._optimizer.zero_grad()
-        self.step = step + 1
         self.losses.append(mean)
         return mean
 
     def _loss(self, number: int) -> Tensor:
         """Flow-matching loss of this process's share of the batches with this number."""
         config, number = self.config, number * self.accelerator.num_processes + self.accelerator.process_index
-        batch = draw(self.examples, config.batch, config.window, config.seed, number)
-        generator = torch.Generator().manual_seed((config.seed << 32) + number)
+        batch = draw(self.examples, config.batch, config.window, config.seed, number).to(self.accelerator.device)
+        # One number of 32 bits out of both: torch's generator on a CPU heeds no more of its seed.
+        seed = np.random.SeedSequence((config.seed, number)).generate_state(1).item()
+        generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(batch.stylised.shape, generator=generator).to(self.accelerator.device)
         sigma = sampler_sigmas(config.batch, generator).to(self.accelerator.device)
-        return flow_matching_loss(self._model, batch.to(self.accelerator.device), noise, sigma, self.style, config)
+        if self.usage is not None and self.accelerator.is_main_process:
+            self.usage.see(batch.style)
+        return flow_matching_loss(self._model, batch, noise, sigma, self.style, config)
 
     def _no_sync(self, last: bool) -> AbstractContextManager:
         return nullcontext() if last else self.accelerator.no_sync(self._model)
@@ -132,9 +145,8 @@ class ExpertsTrainer:
             return
         self.run.curves.add_scalar("loss", loss, step)
         self.run.curves.add_scalar("rate", self._optimizer.param_groups[0]["lr"], step)
-        if self.config.adapter.experts:
-            for expert, share in enumerate(self.usage.shares(self.style.embedding)):
-                self.run.curves.add_scalar(f"usage/expert {expert:02}", share, step)
+        for expert, share in enumerate(self.usage.shares() if self.usage else ()):
+            self.run.curves.add_scalar(f"usage/expert {expert:02}", share, step)
 
     def _ends(self) -> bool:
         """Whether time is up or an interruption came, on any process."""
@@ -163,25 +175,35 @@ class ExpertsTrainer:
 
     def _restore(self, optimizer: torch.optim.Optimizer) -> None:
         state = self.run.restore()
-        if state is None:
-            return
-        if state["examples"] != self.identity:
-            raise TrainingError(
-                f"{self.run.path} holds a run on other triplets, another base or another encoder than there are now: "
-                "bring them back to go on with it, or give another --run to start anew"
-            )
-        with torch.no_grad():
-            for name, parameter in self.trained.items():
-                parameter.copy_(state["adapter"][name])
-        optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        if state is not None:
+            if state["examples"] != self.identity:
+                raise TrainingError(
+                    f"{self.run.path} holds a run on other triplets, another base or another encoder than there are "
+                    "now: bring them back to go on with it, or give another --run to start anew"
+                )
+            with torch.no_grad():
+                for name, parameter in self.trained.items():
+                    parameter.copy_(state["adapter"][name])
+            optimizer.load_state_dict(state["optimizer"])
+            self.step, self.losses = state["step"], state["losses"]
+        self._require_same_step()
 
-    def _require_finite(self, step: int, loss: float) -> None:
-        if loss != loss or abs(loss) == float("inf"):
+    def _require_same_step(self) -> None:
+        step = torch.tensor([self.step], device=self.accelerator.device)
+        steps = self.accelerator.gather(step).unique().tolist()
+        if len(steps) > 1:
             raise TrainingError(
-                f"the loss of step {step} is {loss}: the run stops, and the checkpoint in {self.run.path}, if there is "
-                "one, is of before; give a lower --rate or --precision no, and another --run"
+                f"the processes found checkpoints of the steps {steps} in {self.run.path}: "
+                "give a --run on a disk that all machines see"
             )
+
+    def _require_finite(self, step: int, **values: float) -> None:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the {name} of step {step} is {value}: the run stops, and the checkpoint in {self.run.path}, if "
+                    "there is one, is of before; give a lower --rate or --precision no, and another --run"
+                )
 
 
 def flow_matching_loss(model: torch.nn.Module, batch: Batch, noise: Tensor, sigma: Tensor, style: Style,

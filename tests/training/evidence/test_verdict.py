@@ -1,0 +1,39 @@
+import pytest
+from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA
+from styleroute.training.evidence.overlap import DISSIMILAR, SIMILAR, Overlap
+from styleroute.training.evidence.scores import COLOUR, Row, Score
+from styleroute.training.evidence.tables import verdict_table
+from styleroute.training.evidence.verdict import FAILS, HOLDS, MISSING, UNCLEAR, difference, findings, sentence
+
+
+def row(name: str, *judge: float, seeds: int = 1) -> Row:
+    trials = [number // seeds for number in range(len(judge))]
+    return Row(name, trials, [Score(value, 0, 0, 0, 0) for value in judge])
+
+
+def test_orders_hold_fail_or_are_not_told_apart() -> None:
+    rows = [
+        row(FULL, 0.95, 0.96, 0.97),
+        row(SINGLE_LORA, 0.93, 0.94, 0.95),
+        row(NO_ENCODER, 0.96, 0.96, 0.97),
+        row(COLOUR, 0.99, 0.90, 0.97),
+    ]
+    found = findings(rows, [Overlap(SIMILAR, 5, 0.3), Overlap(DISSIMILAR, 5, 0.1)])
+    assert [finding.outcome for finding in found] == [HOLDS, FAILS, UNCLEAR, MISSING, HOLDS]
+    assert found[3].numbers == "no full + style reference"
+    assert "3.00 times, the paper 3.13" in found[4].numbers
+    said = sentence(found)
+    assert said.startswith("Of 5 expected orders holds: full > single LoRA")
+    assert all(f"{outcome}:" in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
+    assert verdict_table(found).row_count == 5
+
+
+def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
+    better = row("b", 0.5, 0.7, 0.9, 1.1, seeds=2)  # 0.6 and 1.0
+    mean, error = difference(better, row("w", 0.5, 0.8), "judge")  # 0.1 and 0.2
+    assert (mean, error) == pytest.approx((0.15, 0.05))
+
+
+def test_too_little_overlap_does_not_hold_and_a_single_trial_tells_nothing() -> None:
+    found = findings([row(FULL, 0.9), row(SINGLE_LORA, 0.8)], [Overlap(SIMILAR, 5, 0.15), Overlap(DISSIMILAR, 5, 0.1)])
+    assert (found[0].outcome, found[-1].outcome) == (UNCLEAR, FAILS)

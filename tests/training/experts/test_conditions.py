@@ -1,0 +1,47 @@
+"""What the routers read: the frozen encoder's embedding, or pooled latents (with the examples' tests)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from styleroute.moe.errors import StyleExpertError
+from styleroute.moe.expert import open_encoder
+from styleroute.training.experts.conditions import load_condition
+from styleroute.training.experts.config import ExpertsTrainConfig
+from styleroute.training.experts.examples import Examples
+from styleroute.training.run_folder import TrainingError
+from styleroute.training.style_encoder.vision import load_vision
+
+
+def test_the_embedding_is_the_encoders_of_the_vision_models_states(
+    config: ExpertsTrainConfig, examples: Examples
+) -> None:
+    reference = examples.triplets[3].reference
+    states = load_vision(config.vision).read([Image.open(reference)], (-1,)).states
+    torch.testing.assert_close(examples.style([reference]), open_encoder(config.encoder)(states))
+
+
+def test_identities_tell_encoders_apart(config: ExpertsTrainConfig, write_encoder: Callable[..., Path]) -> None:
+    one, other = (
+        load_condition(config, "cpu"),
+        load_condition(replace(config, encoder=write_encoder(proj_dim=5)), "cpu"),
+    )
+    assert (one.width, other.width) == (12, 10)
+    assert one.identity != other.identity
+    assert load_condition(replace(config, condition="pooled-latents"), "cpu").width == 256
+
+
+def test_an_encoder_of_another_vision_model_is_refused(
+    config: ExpertsTrainConfig, write_encoder: Callable[..., Path]
+) -> None:
+    foreign = replace(config, encoder=write_encoder(num_tokens=9))
+    with pytest.raises(TrainingError, match=r"reads 9 tokens x 8, but the vision model .* gives 4 x 8: give the --vis"):
+        load_condition(foreign, "cpu")
+
+
+def test_a_file_without_an_encoder_is_refused(config: ExpertsTrainConfig, siglip: Path) -> None:
+    with pytest.raises(StyleExpertError, match="holds no style encoder"):
+        load_condition(replace(config, encoder=siglip / "model.safetensors"), "cpu")

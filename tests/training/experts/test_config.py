@@ -1,0 +1,93 @@
+"""The paper's values are the defaults, presets differ in what they are named after, impossible values are refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tyro
+from styleroute.training.commands import train
+from styleroute.training.experts.config import PRESETS, ExpertsTrainConfig
+from styleroute.training.experts.routed_linear import AdapterConfig, RoutedLinear, Style
+from styleroute.training.run_folder import TrainingError
+from torch import nn
+
+
+def _parameters(adapter: AdapterConfig) -> int:
+    """Of one adapted layer, gates apart."""
+    layer = RoutedLinear(nn.Linear(20, 30), Style(), adapter)
+    named = {name: parameter.numel() for name, parameter in layer.named_parameters()}
+    return sum(count for name, count in named.items() if not name.startswith(("base.", "cond_gate.")))
+
+
+def test_the_papers_values_are_the_defaults() -> None:
+    config = ExpertsTrainConfig()
+    assert config == PRESETS["paper"] == next(iter(PRESETS.values()))
+    adapter = config.adapter
+    assert (adapter.experts, adapter.rank, adapter.top_k, adapter.routing) == (16, 8, 2, "paper")
+    assert (config.rate, config.steps, config.batch, config.schedule) == (1e-4, 10_000, 1, "constant")
+    assert (config.condition, config.style_reference, config.precision) == ("style-encoder", False, "bf16")
+
+
+@pytest.mark.parametrize("size", ["", "small-"])
+def test_a_single_lora_has_the_budget_of_all_experts_and_sees_the_style(size: str) -> None:
+    full, single = PRESETS[size.rstrip("-") or "paper"], PRESETS[f"{size}single-lora"]
+    assert _parameters(single.adapter) == _parameters(full.adapter)
+    assert single.adapter.scale == full.adapter.scale
+    assert (single.condition, single.encoder, single.style_reference) == ("none", None, True)
+    assert single.adapter.experts == 0
+
+
+@pytest.mark.parametrize("size", ["", "small-"])
+def test_the_other_variants_differ_in_one_thing_each(size: str) -> None:
+    full = PRESETS[size.rstrip("-") or "paper"]
+    blind, release = PRESETS[f"{size}no-encoder"], PRESETS[f"{size}release-1"]
+    assert replace(blind, run=full.run) == replace(full, condition="pooled-latents", encoder=None)
+    assert replace(release, run=full.run) == replace(full, adapter=replace(full.adapter, routing="release-1"))
+    assert len({preset.run for preset in PRESETS.values()}) == len(PRESETS)
+
+
+def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ExpertsTrainConfig] = []
+    command = replace(train.SUBCOMMANDS["experts"], run=seen.append)
+    arguments = ["--preset", "small-no-encoder", "--adapter.rank", "4", "--data", "mine"]
+    tyro.cli(command.chosen(arguments), args=arguments)
+    expected = PRESETS["small-no-encoder"]
+    assert seen == [replace(expected, adapter=replace(expected.adapter, rank=4), data=Path("mine"))]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"steps": 0}, "steps is 0, expected 1 or more"),
+        ({"warmup": -1}, "warmup is -1, expected 0 or more"),
+        ({"seed": -1}, "seed is -1, expected 0 or more"),
+        ({"rate": 0.0}, "rate is 0.0, expected a number above 0"),
+        ({"rate": float("nan")}, "rate is nan, expected a number above 0"),
+        ({"window": 7}, "window is 7, expected an even number"),
+        ({"condition": "none"}, "condition is 'none' with 16 routed experts"),
+        ({"encoder": None}, "no encoder file is given: train one"),
+        ({"output": Path("experts.pt")}, r"expected a file name that ends in \.safetensors"),
+    ],
+)
+def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
+    with pytest.raises(TrainingError, match=sentence):
+        ExpertsTrainConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"rank": 0}, "rank is 0, expected 1 or more"),
+        ({"top_k": 17}, "top_k is 17, but there are only 16 experts"),
+        ({"cond_dim": 0}, "cond_dim is 0, expected 1 or more"),
+        ({"alpha": 0.0}, "multiplied with 0.0 .*give another alpha"),
+        ({"rank": 32, "routing": "release-1"}, r"multiplied with 0\.0 .*a rank of 16 at the most"),
+    ],
+)
+def test_impossible_sizes_are_refused(values: dict, sentence: str) -> None:
+    with pytest.raises(TrainingError, match=sentence):
+        AdapterConfig(**values)
+
+
+def test_one_plain_lora_knows_no_routing_arithmetic() -> None:
+    assert AdapterConfig(experts=0, shared_rank=136, alpha=272.0, cond_dim=0, routing="release-1").scale == 2.0

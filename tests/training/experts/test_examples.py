@@ -1,0 +1,117 @@
+"""Triplets with their latents, text and style embeddings: what is drawn, and what is left out or refused."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from styleroute.training.bases import Base
+from styleroute.training.data.triplets import read_triplets
+from styleroute.training.experts.conditions import PooledLatents
+from styleroute.training.experts.examples import Examples, draw, make_examples
+from styleroute.training.flow import position_ids
+from styleroute.training.run_folder import TrainingError
+
+
+def _made(data: Path, base: Base, cache: Path) -> Examples:
+    return make_examples(read_triplets(data, "train"), base, PooledLatents(), cache)
+
+
+def _pixels(path: Path) -> torch.Tensor:
+    return torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255
+
+
+def test_rows_are_what_the_base_says_of_the_pictures_and_prompts(examples: Examples, base: Base) -> None:
+    row = examples.triplets[4]
+    latents = base.encode(_pixels(row.stylised))
+    torch.testing.assert_close(examples.latents([row.stylised]), latents, atol=1e-3, rtol=1e-3)
+    states, pooled = base.encode_prompts([row.prompt])
+    mine = examples.prompts.of([row.prompt])
+    torch.testing.assert_close(mine[0], states, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(mine[1], pooled, atol=1e-5, rtol=1e-5)
+
+
+def test_a_batch_follows_from_seed_and_number(examples: Examples) -> None:
+    first, again, other = (draw(examples, 3, None, seed, number) for seed, number in ((0, 5), (0, 5), (0, 6)))
+    assert torch.equal(first.stylised, again.stylised)
+    assert not torch.equal(first.stylised, other.stylised)
+    assert first.style.shape == (3, 12)
+    assert first.corner == first.reference_corner == (0, 0)
+
+
+def test_content_and_stylised_share_a_window_whose_corner_is_told(examples: Examples) -> None:
+    whole = {path: examples.latents([path])[0] for path in examples.pictures.rows}
+    corners = set()
+    for number in range(12):
+        batch = draw(examples, 1, 4, 0, number)
+        top, left = (2 * place for place in batch.corner)
+        inside = [picture[:, top : top + 4, left : left + 4] for picture in whole.values()]
+        for part in (batch.content, batch.stylised):
+            assert any(torch.equal(part[0], window) for window in inside)
+        corners.add(batch.corner)
+    assert len(corners) > 3
+    assert position_ids(2, 2, 1, *batch.corner)[0].tolist() == [1, *batch.corner]
+
+
+def test_pooled_latents_are_the_means_of_fields(own_data: Path, base: Base, tmp_path: Path) -> None:
+    examples = _made(own_data, base, tmp_path / "cache")
+    reference = examples.triplets[0].reference
+    fields = examples.latents([reference])[0].reshape(16, 4, 2, 4, 2).mean((2, 4)).flatten()
+    torch.testing.assert_close(examples.style([reference])[0], fields, atol=1e-3, rtol=1e-3)
+
+
+def test_missing_and_broken_pictures_are_counted_and_named(
+    own_data: Path, base: Base, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    train = own_data / "train"
+    (train / "red" / "0.png").unlink()  # one triplet's picture, and another's reference
+    broken = train / "green" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    for _ in range(2):  # computed, and read again
+        examples = _made(own_data, base, tmp_path / "cache")
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "Skipped 2 of 9 triplets, whose pictures are missing" in shown
+        assert "Left out 1 of 11 pictures" in shown
+        assert f"{broken}: it is no whole picture" in shown
+        left = [(row.style, row.stylised.stem) for row in examples.triplets]
+        assert left == [("red", "1"), ("green", "2"), *(("blue", content) for content in "012")]
+
+
+def test_no_whole_triplet_is_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
+    for path in (own_data / "train" / "content").iterdir():
+        path.write_text("This is no picture.")
+    with pytest.raises(TrainingError, match=r"no triplet has pictures that are all whole: `styleroute data triplets"):
+        _made(own_data, base, tmp_path / "cache")
+
+
+def test_mixed_and_odd_sizes_are_refused_before_any_work(own_data: Path, base: Base, tmp_path: Path) -> None:
+    one = own_data / "train" / "red" / "1.png"
+    Image.new("RGB", (64, 80)).save(one)
+    with pytest.raises(TrainingError, match=r"is 64 x 64 and .*red/1\.png is 64 x 80, expected one size: `styleroute"):
+        _made(own_data, base, tmp_path / "cache")
+    for path in (own_data / "train").glob("*/*.png"):
+        Image.new("RGB", (72, 64)).save(path)
+    with pytest.raises(TrainingError, match=r"72 x 64, expected sides that are multiples of 16"):
+        _made(own_data, base, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_full_disk_is_refused(data: Path, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
+    with pytest.raises(TrainingError, match=r"Latents need 0\.0 MiB in .*, but only 0\.0 MiB are free there"):
+        _made(data, base, tmp_path / "cache")
+
+
+def test_the_identity_tells_other_triplets_but_not_another_place(
+    data: Path, own_data: Path, examples: Examples, base: Base, tmp_path: Path
+) -> None:
+    moved = _made(own_data, base, tmp_path / "cache")
+    assert moved.identity(own_data) == examples.identity(data)
+    Image.new("RGB", (64, 64), "red").save(own_data / "train" / "red" / "0.png")
+    repainted = _made(own_data, base, tmp_path / "cache")
+    assert repainted.identity(own_data) != examples.identity(data)
+    metadata = own_data / "train" / "metadata.jsonl"
+    metadata.write_text(metadata.read_text().replace("photo of a", "drawing of a"))
+    assert _made(own_data, base, tmp_path / "cache").identity(own_data) != repainted.identity(own_data)

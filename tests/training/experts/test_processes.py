@@ -1,0 +1,52 @@
+"""Two processes on the CPU, as `accelerate launch` and torchrun start them, against one with twice the accumulation."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.training.experts.config import ExpertsTrainConfig
+from styleroute.training.experts.training import train_experts
+
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+
+
+def _options(config: ExpertsTrainConfig) -> list[str]:
+    """The command line that gives this configuration."""
+    adapter = config.adapter
+    options = {
+        "adapter.experts": adapter.experts, "adapter.rank": adapter.rank, "adapter.shared-rank": adapter.shared_rank,
+        "adapter.alpha": adapter.alpha, "style-reference": None,
+    }  # fmt: skip
+    for name in ("data", "base", "encoder", "vision", "rate", "batch", "steps", "precision", "run", "cache"):
+        options[name] = getattr(config, name)
+    options |= {"save-every": config.save_every, "validate-every": config.validate_every}
+    return [part for name, value in options.items() for part in (f"--{name}", str(value)) if part != "None"]
+
+
+def _train(launcher: list[str], config: ExpertsTrainConfig) -> dict:
+    command = [sys.executable, "-m", *launcher, "-m", "styleroute.training.commands", "train", "experts"]
+    done = subprocess.run([*command, *_options(config)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Wrote ") == 1
+    return _state(config.run)
+
+
+def _state(run: Path) -> dict:
+    return torch.load(run / "checkpoint.pt", weights_only=True)
+
+
+def test_two_processes_give_the_weights_of_one_with_twice_the_accumulation(config: ExpertsTrainConfig) -> None:
+    config = replace(config, rate=1e-3, steps=3, style_reference=True, validate_every=2)
+    one = replace(config, accumulation=2, run=config.run / "one")
+    train_experts(one)
+    expected = _state(one.run)
+    # A cache of its own: one process fills it while the other waits.
+    two = replace(config, run=config.run / "two", cache=config.run / "cache")
+    state = _train(TORCHRUN, two)
+    assert state["losses"] == pytest.approx(expected["losses"], abs=1e-5)
+    for name, weight in expected["adapter"].items():
+        torch.testing.assert_close(state["adapter"][name], weight, rtol=0, atol=1e-5)
+    assert (two.run / "validation" / "000003.png").is_file()

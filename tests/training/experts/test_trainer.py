@@ -1,0 +1,183 @@
+"""One process: exact resume, interruption, NaN, memory savers."""
+
+import itertools
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.training.experts import trainer as module
+from styleroute.training.experts.trainer import ExpertsTrainer, flow_matching_loss
+from styleroute.training.run_folder import TrainingError
+
+MakeTrainer = Callable[..., ExpertsTrainer]
+
+
+class _Killed(Exception):
+    pass
+
+
+def _at(number: int, do: Callable[[], None]) -> Callable[[int], None]:
+    return lambda step: do() if step == number else None
+
+
+def _kill() -> None:
+    raise _Killed
+
+
+def _require_same_run(trainer: ExpertsTrainer, whole: ExpertsTrainer) -> None:
+    state, expected = trainer.run.restore(), whole.run.restore()
+    assert state["step"] == expected["step"]
+    assert state["losses"] == expected["losses"]
+    for name, weight in expected["adapter"].items():
+        assert torch.equal(state["adapter"][name], weight), name
+    for mine, theirs in zip(*(run["optimizer"]["state"].values() for run in (state, expected)), strict=True):
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("end", ["killed", "interrupted", "out of time"])
+def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: Path, end: str) -> None:
+    sizes = {"schedule": "cosine", "warmup": 2, "accumulation": 2, "window": 4, "style_reference": True}
+    whole = make_trainer(run=tmp_path / "whole", **sizes)
+    whole.train()
+    assert len(whole.losses) == 6
+    assert len(set(whole.losses)) == 6
+
+    first = make_trainer(**sizes)
+    if end == "killed":  # after 3 steps, the last checkpoint is that of step 2
+        with pytest.raises(_Killed):
+            first.train(on_step=_at(3, _kill))
+    elif end == "interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            first.train(on_step=_at(3, lambda: os.kill(os.getpid(), signal.SIGINT)))
+    else:
+        first.train(on_step=_at(3, lambda: setattr(first, "_started", -math.inf)))
+    assert first.run.restore()["step"] == (2 if end == "killed" else 3)
+
+    second = make_trainer(**sizes)
+    second.train()
+    _require_same_run(second, whole)
+
+
+def test_experts_learn_and_the_base_stays(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    before = {name: parameter.detach().clone() for name, parameter in trainer.transformer.named_parameters()}
+    trainer.train()
+    learning = {id(parameter) for parameter in trainer.trained.values()}
+    for name, parameter in trainer.transformer.named_parameters():
+        assert parameter.requires_grad == (id(parameter) in learning)
+        if not parameter.requires_grad:
+            assert torch.equal(parameter, before[name]), name
+    assert all(weight.any() for name, weight in trainer.trained.items() if name.endswith("shared_B"))
+
+
+def _spoil(monkeypatch: pytest.MonkeyPatch, spoiled: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """The loss of step 5, the fifth, is what ``spoiled`` makes of it."""
+    count = itertools.count(1)
+
+    def loss(*arguments):
+        true = flow_matching_loss(*arguments)
+        return spoiled(true) if next(count) == 5 else true
+
+    monkeypatch.setattr(module, "flow_matching_loss", loss)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_nan_stops_and_the_last_good_checkpoint_stays(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    trainer = make_trainer(save_every=1)
+    weight = next(iter(trainer.trained.values()))
+    # The second is a good number whose slope is none: the root of 0.
+    spoils = {"loss": lambda loss: loss * math.nan, "gradient": lambda loss: loss + (weight.sum() * 0).sqrt()}
+    _spoil(monkeypatch, spoils[what])
+    with pytest.raises(TrainingError, match=rf"the {what} of step 4 is nan: .*checkpoint in .*run.*lower --rate"):
+        trainer.train()
+    state = trainer.run.restore()
+    assert state["step"] == 4
+    assert all(weight.isfinite().all() for weight in state["adapter"].values())
+    # The weights in memory are those of the checkpoint: an expert file made of them is a good one.
+    assert trainer.whole
+    assert all(torch.equal(weight, state["adapter"][name]) for name, weight in trainer.trained.items())
+
+
+def test_a_second_interruption_leaves_no_half_update(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(save_every=2)
+
+    def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def on_step(step: int) -> None:
+        if step == 3:
+            monkeypatch.setattr(trainer._optimizer, "step", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(on_step)
+    assert not trainer.whole
+    assert trainer.run.restore()["step"] == 2
+
+
+def test_a_run_on_other_triplets_is_refused(make_trainer: MakeTrainer) -> None:
+    make_trainer(steps=2).train()
+    with pytest.raises(TrainingError, match="holds a run on other triplets, another base or another encoder"):
+        make_trainer(identity="other triplets")
+
+
+def _gradients(trainer: ExpertsTrainer) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in trainer.trained.items():
+        if name.endswith("B"):  # away from zero, where A and the gate have no gradient
+            weight.data = 0.1 * torch.randn(weight.shape, generator=generator)
+    trainer._loss(0).backward()
+    return {name: weight.grad for name, weight in trainer.trained.items()}
+
+
+def test_checkpointed_gradients_are_the_same(make_trainer: MakeTrainer) -> None:
+    plain, saving = (_gradients(make_trainer(checkpointing=on)) for on in (False, True))
+    assert all(gradient.any() for gradient in plain.values())
+    for name, gradient in plain.items():
+        torch.testing.assert_close(saving[name], gradient, rtol=1e-5, atol=1e-7)
+
+
+def test_accumulated_batches_have_the_gradient_of_their_mean(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(accumulation=2)
+    losses = [trainer._loss(number) for number in range(2)]
+    expected = (losses[0] + losses[1]) / 2
+    assert trainer._update(0) == pytest.approx(expected.item())
+    with torch.no_grad():
+        assert trainer._loss(0) < losses[0]
+
+
+def test_bfloat16_trains_with_experts_in_float32(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(precision="bf16", steps=4)
+    trainer.train()
+    assert all(weight.dtype == torch.float32 for weight in trainer.trained.values())
+    exact = make_trainer(steps=4, run=Path("nowhere"))
+    assert trainer.losses[0] == pytest.approx(exact._loss(0).item(), rel=0.02)
+
+
+def test_curves_and_usage_are_logged(make_trainer: MakeTrainer) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer = make_trainer(steps=2)
+    trainer.train()
+    curves = EventAccumulator(str(trainer.run.path / "tensorboard")).Reload()
+    shares = [curves.Scalars(f"usage/expert {expert:02}")[0].value for expert in range(4)]
+    assert sum(shares) == pytest.approx(1)
+    assert curves.Scalars("loss")[0].value == pytest.approx(trainer.losses[0])
+    assert curves.Scalars("rate")[0].value == pytest.approx(1e-2)
+
+
+def test_seed_and_number_each_change_the_noise(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[torch.Tensor] = []
+    monkeypatch.setattr(module, "flow_matching_loss", lambda model, batch, noise, *rest: drawn.append(noise))
+    for seed, number in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 0)):
+        make_trainer(seed=seed)._loss(number)
+    assert torch.equal(drawn[0], drawn[4])
+    assert all(not torch.equal(one, other) for one, other in itertools.combinations(drawn[:4], 2))

@@ -1,0 +1,163 @@
+"""The whole command: from triplets to an expert file that the nodes read, and what it refuses."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxTransformer2DModel
+from PIL import Image
+from safetensors.torch import load_file
+from styleroute.moe import StyleExpert
+from styleroute.moe.expert import open_encoder
+from styleroute.training.bases import Base
+from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
+from styleroute.training.experts.training import train_experts
+from styleroute.training.flow import Reference, predict_velocity
+from styleroute.training.run_folder import TrainingError
+
+
+def _merged(transformer: FluxTransformer2DModel, pairs) -> FluxTransformer2DModel:
+    for layer, pair in pairs.items():
+        transformer.get_submodule(layer).weight.data += pair.up @ pair.down
+    return transformer
+
+
+def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noisy, content, style = torch.randn(3, 1, 16, 8, 8, generator=generator)
+    text = torch.randn(1, 5, 16, generator=generator), torch.randn(1, 16, generator=generator)
+    references = [Reference(content), Reference.of_style(style)]
+    with torch.no_grad():
+        return predict_velocity(transformer, noisy, references, torch.ones(1) / 2, text, torch.ones(1))
+
+
+def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(config: ExpertsTrainConfig) -> None:
+    train_experts(replace(config, steps=2))
+    expert = StyleExpert.open(config.expert_file)
+    assert (expert.config.num_experts, expert.config.rank, expert.config.cond_dim) == (4, 2, 12)
+    assert (expert.config.routing, expert.config.alpha, expert.config.base) == ("paper", 4.0, "flux-kontext")
+    assert len(expert.layers) == 14 + 5  # of a double and of a single block
+    states = torch.randn(2, 1, 4, 8)
+    torch.testing.assert_close(expert.encoder(states), open_encoder(config.encoder)(states), atol=1e-2, rtol=1e-2)
+    summary = expert.training
+    assert (summary["steps"], summary["triplets"], summary["rate"]) == (2, 9, 1e-2)
+    assert (summary["condition"], summary["style_reference"]) == ("style-encoder", False)
+    assert summary["loss"] > 0
+    # What was written is what was trained, rounded once.
+    checkpoint = torch.load(config.run / "checkpoint.pt", weights_only=True)["adapter"]
+    file = load_file(config.expert_file)
+    assert all(torch.equal(file[name], weight.half()) for name, weight in checkpoint.items())
+
+
+def test_the_file_of_a_single_lora_is_one_that_every_loader_reads(config: ExpertsTrainConfig, base: Base) -> None:
+    config = single_lora(replace(config, steps=2, rate=0.1))
+    train_experts(config)
+    state = load_file(config.expert_file)
+    names = {name.removesuffix(".weight").rpartition(".")[0] for name in state}
+    assert "transformer.transformer_blocks.0.attn.to_out.0" in names
+    assert {name.rsplit(".", 2)[1] for name in state} == {"lora_A", "lora_B"}
+
+    expert = StyleExpert.open(config.expert_file)
+    assert expert.config.kind == "region-lora"
+    assert expert.training["style_reference"] is True
+    merged = _merged(base.transformer(), expert.collapse(None))
+    loaded = base.transformer()
+    loaded.load_lora_adapter({name: weight.float() for name, weight in state.items()}, prefix="transformer")
+    ours, theirs, without = (_velocity(model) for model in (merged, loaded, base.transformer()))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    assert (ours - without).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("variant", [no_encoder, release_1])
+def test_other_variants_say_what_they_are(config: ExpertsTrainConfig, variant: Callable) -> None:
+    config = variant(replace(config, steps=2))
+    train_experts(config)
+    expert = StyleExpert.open(config.expert_file)
+    blind = variant is no_encoder
+    assert expert.config.cond_dim == (256 if blind else 12)
+    assert (expert.encoder_config is None) == blind
+    assert expert.config.routing == ("paper" if blind else "release-1")
+    assert expert.training["condition"] == config.condition
+    expert.collapse(torch.randn(1, expert.config.cond_dim))
+
+
+def test_validation_paints_a_sheet_with_unseen_styles_first(config: ExpertsTrainConfig) -> None:
+    train_experts(replace(config, steps=3, validate_every=2))
+    sheets = sorted((config.run / "validation").iterdir())
+    assert [sheet.name for sheet in sheets] == ["000002.png", "000003.png"]  # every second, and the last
+    pixels = np.array(Image.open(sheets[0]))
+    assert pixels.shape == (2 * 64, 4 * 64, 3)  # yellow and red; content, style, result and target
+
+
+def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) -> None:
+    seen, blind = (replace(config, steps=3, run=config.run / name, validate_every=every)
+                   for name, every in (("seen", 1), ("blind", 0)))  # fmt: skip
+    train_experts(seen)
+    train_experts(blind)
+    one, other = (torch.load(run.run / "checkpoint.pt", weights_only=True)["losses"] for run in (seen, blind))
+    assert one == other
+
+
+def test_a_constant_rate_can_go_on_for_longer(config: ExpertsTrainConfig) -> None:
+    whole, pieces = (replace(config, steps=4, run=config.run / name) for name in ("whole", "pieces"))
+    train_experts(whole)
+    train_experts(replace(pieces, steps=3, minutes=5.0))
+    train_experts(pieces)
+    files = [load_file(run.expert_file) for run in (whole, pieces)]
+    assert all(torch.equal(files[1][name], weight) for name, weight in files[0].items())
+    assert StyleExpert.open(pieces.expert_file).training == StyleExpert.open(whole.expert_file).training
+
+
+@pytest.mark.parametrize(
+    ("schedule", "change", "sentence"),
+    [
+        ("constant", {"rate": 0.5}, r"holds a run with rate = 0\.01, this one has 0\.5"),
+        ("constant", {"seed": 3}, "seed = 0, this one has 3"),
+        ("constant", {"style_reference": True}, "style_reference = False, this one has True"),
+        ("cosine", {"steps": 9}, "steps = 2, this one has 9"),
+    ],
+)
+def test_another_configuration_is_refused_and_loses_nothing(
+    config: ExpertsTrainConfig, schedule: str, change: dict, sentence: str
+) -> None:
+    config = replace(config, steps=2, schedule=schedule)
+    train_experts(config)
+    before = {path: path.read_bytes() for path in (config.run / "checkpoint.pt", config.expert_file)}
+    with pytest.raises(TrainingError, match=sentence):
+        train_experts(replace(config, **change))
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+@pytest.mark.parametrize("what", ["triplets", "encoder"])
+def test_what_a_run_learned_from_must_stay(
+    config: ExpertsTrainConfig, own_data: Path, write_encoder: Callable[..., Path], tmp_path: Path, what: str
+) -> None:
+    encoder = write_encoder()
+    config = replace(config, steps=2, data=own_data, encoder=encoder, cache=tmp_path / "cache")
+    train_experts(config)
+    if what == "triplets":
+        metadata = own_data / "train" / "metadata.jsonl"
+        metadata.write_text("\n".join(metadata.read_text().splitlines()[1:]))
+    else:
+        write_encoder(proj_dim=7).replace(encoder)
+    with pytest.raises(TrainingError, match="holds a run on other triplets, another base or another encoder"):
+        train_experts(replace(config, steps=4))
+
+
+def test_nothing_is_begun_where_something_does_not_fit(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "sd").mkdir()
+    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    (tmp_path / "sd" / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(TrainingError, match="is a StableDiffusionPipeline, and these adapters are for FLUX"):
+        train_experts(replace(config, base=str(tmp_path / "sd")))
+    assert not config.run.exists()
+
+
+def test_flux_kontext_in_bfloat16_with_checkpointing(config: ExpertsTrainConfig) -> None:
+    train_experts(replace(config, precision="bf16", checkpointing=True, steps=2, batch=1, validate_every=2))
+    assert StyleExpert.open(config.expert_file).training["steps"] == 2
+    assert (config.run / "validation" / "000002.png").is_file()

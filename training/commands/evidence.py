@@ -1,0 +1,33 @@
+"""`styleroute evidence`: whether trained experts do what the papers say, as tables, plots and pictures."""
+
+from typing import Annotated
+
+import tyro
+
+from ..evidence.config import EvidenceConfig
+from ..progress import console
+
+
+def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
+    """Paint unseen photos in unseen styles through ComfyUI, and measure them beside baselines and the teacher.
+
+    Prints which of the orders that the paper reports come out. A run that was stopped goes on when the same command is
+    given again; expert files that were trained anew are painted anew.
+    """
+    from ..evidence.gather import gather_evidence
+    from ..evidence.report import write_report
+    from ..evidence.tables import overlap_table, score_table, verdict_table
+    from ..evidence.verdict import sentence
+
+    evidence = gather_evidence(config)
+    report = write_report(config.output, evidence)
+    for group in evidence.groups:
+        console.print(score_table(group.rows, group.kind, group.trials.styles))
+    if evidence.overlaps:
+        console.print(overlap_table(evidence.overlaps))
+    console.print(verdict_table(evidence.findings))
+    console.print(sentence(evidence.findings), soft_wrap=True)
+    console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
+
+
+SUBCOMMANDS = {"styles": styles}

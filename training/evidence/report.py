@@ -1,0 +1,60 @@
+"""The evidence as JSON: the tables' figures, and those of every picture."""
+
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...moe import StyleExpert
+from .gather import Evidence, Group
+from .methods import Method
+from .overlap import CAPTION
+from .scores import COLUMNS, Row
+from .verdict import sentence
+
+EVIDENCE_FILE = "evidence.json"
+
+
+def write_report(folder: Path, evidence: Evidence) -> Path:
+    """Write evidence.json, whole or not at all."""
+    path = folder / EVIDENCE_FILE
+    partial = path.with_name(f"{EVIDENCE_FILE}.partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    partial.write_text(json.dumps(as_json(evidence), indent=1, ensure_ascii=False), encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def as_json(evidence: Evidence) -> dict[str, Any]:
+    """Plain values."""
+    return {
+        "verdict": sentence(evidence.findings),
+        "findings": [asdict(finding) for finding in evidence.findings],
+        "methods": [_method(method) for method in evidence.methods],
+        "left_out": evidence.left_out,
+        "overlap": {"definition": CAPTION, "rows": [asdict(overlap) for overlap in evidence.overlaps]},
+        "groups": [_group(group) for group in evidence.groups],
+    }
+
+
+def _method(method: Method) -> dict[str, Any]:
+    expert = StyleExpert.open(method.file)
+    return {"name": method.name, "file": method.file.name, "pictures": method.key, "training": expert.training}
+
+
+def _group(group: Group) -> dict[str, Any]:
+    trials = [{"style": row.style, "photo": row.content_name, "prompt": row.prompt} for row in group.trials.triplets]
+    return {"styles_are": group.kind, "trials": trials, "rows": [_row(row) for row in group.rows]}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    means = {column: dict(zip(("mean", "error"), map(_finite, row.mean(column)), strict=True)) for column in COLUMNS}
+    pictures = [{"trial": trial, **asdict(score)} for trial, score in zip(row.trials, row.scores, strict=True)]
+    return {"method": row.name, "means": means, "pictures": pictures}
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,118 @@
+"""Every picture of every method, measured."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ..data.triplets import Triplet
+from .colour_transfer import transfer_colour
+from .judge import Judge, Judged, centroids, cosine, nearest
+from .metrics import edge_ssim, l1, multi_scale_ssim
+from .pictures import open_picture
+from .trials import Trials
+
+PHOTO, COLOUR, TEACHER = "photo, unchanged", "Reinhard colour transfer", "teacher (ceiling)"
+
+Painted = Sequence[tuple[int, Path]]
+"""Pictures, each with the number of its trial."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One picture's figures.
+
+    Attributes:
+        judge: cosine of the judge's vectors of the picture and of the style picture.
+        ms_ssim, l1: multi-scale SSIM and mean absolute difference to the teacher's picture.
+        content: SSIM of the luminance's edges to the photo's.
+        own_style: 1 if the judge puts it nearest to its own style, among those of the trials, else 0.
+    """
+
+    judge: float
+    ms_ssim: float
+    l1: float
+    content: float
+    own_style: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: each score with the number of its trial, S x P of them or as many for each seed."""
+
+    name: str
+    trials: list[int]
+    scores: list[Score]
+
+    def values(self, column: str) -> np.ndarray:
+        """One figure of all pictures, [N]."""
+        return np.array([getattr(score, column) for score in self.scores])
+
+    def mean(self, column: str) -> tuple[float, float]:
+        """The mean over pictures and its standard error; the error of a single picture is NaN."""
+        values = self.values(column)
+        error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
+        return float(values.mean()), float(error)
+
+    def by_trial(self, column: str) -> dict[int, float]:
+        """The mean over the seeds of each trial."""
+        values, trials = self.values(column), np.array(self.trials)
+        return {int(trial): float(values[trials == trial].mean()) for trial in np.unique(trials)}
+
+
+COLUMNS = tuple(field.name for field in fields(Score))
+
+
+class Scoring:
+    """Measures pictures of trials against their photo, style picture and teacher's picture.
+
+    Args:
+        trials: what was painted.
+        judge: gives style vectors.
+    """
+
+    def __init__(self, trials: Trials, judge: Judge) -> None:
+        self.trials, self._judge = trials, judge
+        self._vectors: dict[Path, np.ndarray] = {}
+        teacher = {row.stylised: row for row in trials.teacher}
+        self._judged = [Judged(row.style, row.content_name, self._vector(path)) for path, row in teacher.items()]
+
+    def rows(self, painted: Mapping[str, Painted]) -> list[Row]:
+        """The photo and its recoloured copy, then each method's pictures, then the teacher's."""
+        triplets = self.trials.triplets
+        photos = ((number, open_picture(row.content)) for number, row in enumerate(triplets))
+        answers = ((number, open_picture(row.stylised)) for number, row in enumerate(triplets))
+        return [
+            self.row(PHOTO, photos),
+            self.row(COLOUR, ((number, recoloured(row)) for number, row in enumerate(triplets))),
+            *(self.row(name, ((n, open_picture(path)) for n, path in found)) for name, found in painted.items()),
+            self.row(TEACHER, answers),
+        ]
+
+    def row(self, name: str, pictures: Iterable[tuple[int, np.ndarray]]) -> Row:
+        """Pictures [H, W, 3] uint8 with the numbers of their trials -> one line."""
+        measured = [(trial, self.score(picture, self.trials.triplets[trial])) for trial, picture in pictures]
+        return Row(name, [trial for trial, _ in measured], [score for _, score in measured])
+
+    def score(self, picture: np.ndarray, triplet: Triplet) -> Score:
+        """One picture against its trial."""
+        vector, answer = self._judge(picture), open_picture(triplet.stylised)
+        centres = centroids(self._judged, without=triplet.content_name)
+        return Score(
+            judge=cosine(vector, self._vector(triplet.reference)),
+            ms_ssim=multi_scale_ssim(picture, answer),
+            l1=l1(picture, answer),
+            content=edge_ssim(open_picture(triplet.content), picture),
+            own_style=float(nearest(vector, centres) == triplet.style) if centres else 0.0,
+        )
+
+    def _vector(self, path: Path) -> np.ndarray:
+        if path not in self._vectors:
+            self._vectors[path] = self._judge(open_picture(path))
+        return self._vectors[path]
+
+
+def recoloured(triplet: Triplet) -> np.ndarray:
+    """The photo in the style picture's colours."""
+    return transfer_colour(open_picture(triplet.content), open_picture(triplet.reference))

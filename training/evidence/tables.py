@@ -1,0 +1,67 @@
+"""The evidence as tables for a terminal."""
+
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from .overlap import CAPTION, CHANCE, PAPER, Overlap
+from .scores import Row
+from .verdict import Finding
+
+HEADINGS = {
+    "judge": ("judge cosine", "higher"),
+    "ms_ssim": ("MS-SSIM to teacher", "higher"),
+    "l1": ("L1 to teacher", "lower"),
+    "content": ("edges kept", "higher"),
+    "own_style": ("own style", "higher"),
+}
+"""Each column's name and which end of it is better."""
+
+
+def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str]) -> Table:
+    """Mean and standard error of each column; `kind` is "unseen" or "seen"."""
+    table = Table(title=f"{len(styles)} {kind} styles, unseen photos", caption=_caption(styles), caption_justify="left")
+    table.add_column("method")
+    for name, better in HEADINGS.values():
+        table.add_column(f"{name}\n({better} is better)", justify="right")
+    table.add_column("pictures", justify="right")
+    for row in rows:
+        table.add_row(row.name, *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
+    return table
+
+
+def overlap_table(overlaps: Sequence[Overlap]) -> Table:
+    """IoU of the chosen experts, beside the paper's."""
+    table = Table(title="Overlap of the chosen experts", caption=CAPTION, caption_justify="left")
+    table.add_column("pairs of style pictures")
+    for heading in ("pairs", "IoU", "paper"):
+        table.add_column(heading, justify="right")
+    for overlap in overlaps:
+        paper = f"{PAPER[overlap.name]:.2%}" if overlap.name in PAPER else ""
+        pairs = "" if overlap.name == CHANCE else f"{overlap.pairs:,}"
+        table.add_row(overlap.name, pairs, f"{overlap.iou:.2%}", paper)
+    return table
+
+
+def verdict_table(found: Sequence[Finding]) -> Table:
+    """Each expected order and what came of it."""
+    caption = "Differences are paired: mean over styles and photos, with its standard error; clear from two of them on."
+    table = Table("expected", "outcome", "numbers", title="Verdict", caption=caption, caption_justify="left")
+    for finding in found:
+        table.add_row(finding.claim, finding.outcome, finding.numbers)
+    return table
+
+
+def _cell(row: Row, column: str) -> str:
+    mean, error = row.mean(column)
+    shape = ".0%" if column == "own_style" else ".3f"
+    return f"{mean:{shape}} ± {error:{shape}}" if math.isfinite(error) else f"{mean:{shape}}"
+
+
+def _caption(styles: Sequence[str]) -> str:
+    return (
+        f"Mean ± standard error over pictures. Styles: {', '.join(styles)}. Judge: cosine of arbitrary_predict's "
+        "vectors of result and style picture. Edges: SSIM of the luminances' Sobel edges to the photo's. Own style: "
+        "share that the judge puts nearest to its own style's centroid (the teacher's pictures of other contents)."
+    )

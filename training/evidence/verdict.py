@@ -1,0 +1,76 @@
+"""Which of the paper's orders came out, from the numbers alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA
+from .overlap import DISSIMILAR, PAPER, SIMILAR, Overlap
+from .scores import COLOUR, Row
+
+HOLDS, FAILS, UNCLEAR, MISSING = "holds", "does not hold", "not told apart", "not measured"
+ORDERS = (
+    (FULL, SINGLE_LORA),
+    (SINGLE_LORA, NO_ENCODER),
+    (FULL, COLOUR),
+    (FULL_REFERENCE, SINGLE_LORA),
+)
+"""Better and worse on the judge's cosine. The last is the fair one: both see the style picture."""
+CLEAR = 2.0
+"""Standard errors that a difference must reach to count."""
+LEAST_RATIO = 2.0
+"""Of the paper's overlaps the ratio is 3.1; from here on it counts as about three."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expected order: what it says, whether it came out, and the numbers."""
+
+    claim: str
+    outcome: str
+    numbers: str = ""
+
+
+def findings(rows: Sequence[Row], overlaps: Sequence[Overlap]) -> list[Finding]:
+    """Every expected order, those that could not be measured too."""
+    by_name = {row.name: row for row in rows}
+    return [*(_order(by_name, *order) for order in ORDERS), _ratio({overlap.name: overlap for overlap in overlaps})]
+
+
+def sentence(found: Sequence[Finding]) -> str:
+    """All findings in one line, grouped by outcome."""
+    parts = []
+    for outcome in (HOLDS, UNCLEAR, FAILS, MISSING):
+        claims = [finding.claim for finding in found if finding.outcome == outcome]
+        if claims:
+            parts.append(f"{outcome}: {'; '.join(claims)}")
+    return f"Of {len(found)} expected orders {' | '.join(parts)}"
+
+
+def difference(better: Row, worse: Row, column: str) -> tuple[float, float]:
+    """Mean over trials of better - worse, each the mean over its seeds, and its standard error."""
+    first, second = better.by_trial(column), worse.by_trial(column)
+    values = np.array([first[trial] - second[trial] for trial in sorted(first.keys() & second.keys())])
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("inf")
+    return float(values.mean()), float(error)
+
+
+def _order(rows: Mapping[str, Row], better: str, worse: str) -> Finding:
+    claim = f"{better} > {worse} on the judge"
+    if better not in rows or worse not in rows:
+        return Finding(claim, MISSING, f"no {worse if better in rows else better}")
+    mean, error = difference(rows[better], rows[worse], "judge")
+    clear = abs(mean) > CLEAR * error
+    outcome = UNCLEAR if not clear else HOLDS if mean > 0 else FAILS
+    return Finding(claim, outcome, f"{mean:+.4f} ± {error:.4f}")
+
+
+def _ratio(overlaps: Mapping[str, Overlap]) -> Finding:
+    paper = PAPER[SIMILAR] / PAPER[DISSIMILAR]
+    claim = "similar styles overlap about three times as much as dissimilar ones"
+    if SIMILAR not in overlaps or DISSIMILAR not in overlaps:
+        return Finding(claim, MISSING)
+    similar, dissimilar = overlaps[SIMILAR].iou, overlaps[DISSIMILAR].iou
+    ratio = similar / dissimilar if dissimilar else float("inf")
+    return Finding(claim, HOLDS if ratio >= LEAST_RATIO else FAILS, f"{ratio:.2f} times, the paper {paper:.2f}")
