@@ -29,7 +29,9 @@ class TinyBase:
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        return self._autoencoder.encode(pictures)
+        # bfloat16 as in the training of the base, and thrice as fast.
+        with torch.autocast("cpu", torch.bfloat16):
+            return self._autoencoder.encode(pictures.contiguous(memory_format=torch.channels_last)).float()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -47,7 +49,7 @@ class TinyBase:
 
     @cached_property
     def _autoencoder(self) -> Autoencoder:
-        return load_autoencoder(self.models)
+        return load_autoencoder(self.models).to(memory_format=torch.channels_last)
 
     @cached_property
     def _kontext(self) -> TinyKontext:
