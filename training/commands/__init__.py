@@ -11,7 +11,7 @@ from typing import Any
 
 COMMANDS = {
     "demo": "paint a photo in the style of a picture, through a real ComfyUI",
-    "train": "train a model: `train tiny`, `train encoder`",
+    "train": "train a model: `train tiny`, `train encoder`, `train experts`",
     "data": "make a data set: `data paintings` of photos, `data triplets` of your own pictures",
     "evidence": "measure trained experts on styles and photos that they never saw: `evidence styles`",
     "evaluate": "print the figures of the small Kontext on photos that it never saw",
