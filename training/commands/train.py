@@ -25,7 +25,7 @@ def encoder(config: EncoderTrainConfig) -> None:
     report = train_style_encoder(config)
     console.print(f"Wrote {config.encoder_file}", soft_wrap=True)
     if report is None:
-        console.print("The test split holds no style that was not trained on: there is nothing to report on")
+        console.print("The test split holds no two styles that were not trained on: there is nothing to report on")
         return
     console.print(report.table())
     console.print(f"Pictures of each style, by t-SNE: {config.run / PICTURE_FILE}", soft_wrap=True)

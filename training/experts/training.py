@@ -38,7 +38,10 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     """
     run = RunFolder(config.run, config, _free(config))
     accelerator = Accelerator(
-        mixed_precision=config.precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+        mixed_precision=config.precision,
+        # Unless it is told, accelerate takes each of several processes without a GPU for the only one.
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     console.quiet = not accelerator.is_main_process
     device = str(accelerator.device)

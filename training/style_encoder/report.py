@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from rich.table import Table
 from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_hit_rate
@@ -21,11 +22,22 @@ _LEAST_TO_DRAW = 5
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Shares in 0..1 over `queries` pictures; `left_out` have no other content in their style."""
+    """How one embedding finds styles.
+
+    Attributes:
+        name: of the embedding.
+        recall_at_1: share of queries whose nearest picture has their style.
+        mean_average_precision: of the whole ranking, 0 to 1.
+        silhouette: how much nearer a picture is to its own style than to the next one, -1 to 1, by cosine distance.
+            It still tells embeddings apart where both of the others are 1.
+        queries: pictures that were looked up.
+        left_out: pictures without another content in their style.
+    """
 
     name: str
     recall_at_1: float
     mean_average_precision: float
+    silhouette: float
     queries: int
     left_out: int
 
@@ -42,10 +54,11 @@ class EncoderReport:
         first = self.rows[0]
         title = f"Retrieval among {len(self.styles)} unseen styles, {first.queries} queries, never of the same content"
         table = Table("embedding", title=title)
-        for heading in ("recall@1", "mAP"):
+        for heading in ("recall@1", "mAP", "silhouette"):
             table.add_column(heading, justify="right")
         for row in self.rows:
-            table.add_row(row.name, f"{row.recall_at_1:.1%}", f"{row.mean_average_precision:.1%}")
+            shares = f"{row.recall_at_1:.1%}", f"{row.mean_average_precision:.1%}"
+            table.add_row(row.name, *shares, f"{row.silhouette:.2f}")
         return table
 
     def save(self, folder: Path) -> None:
@@ -59,7 +72,7 @@ def retrieve(name: str, vectors: Tensor, labels: Tensor, contents: list[str]) ->
     Args:
         name: of the embedding.
         vectors: [N, C].
-        labels: styles, [N].
+        labels: two styles or more, [N].
         contents: what each of the N pictures shows.
     """
     unit = functional.normalize(vectors.float(), dim=-1)
@@ -76,7 +89,8 @@ def retrieve(name: str, vectors: Tensor, labels: Tensor, contents: list[str]) ->
             precisions.append(retrieval_average_precision(scores[query, others], same[query, others]))
     count = len(hits)
     means = [torch.stack(values).mean().item() if count else 0.0 for values in (hits, precisions)]
-    return Retrieval(name, *means, count, len(vectors) - count)
+    apart = float(silhouette_score(unit.numpy(), labels.numpy(), metric="cosine")) if count else 0.0
+    return Retrieval(name, *means, apart, count, len(vectors) - count)
 
 
 def draw_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: dict[int, str]) -> bool:

@@ -20,7 +20,7 @@ FREE = ("steps", "minutes", "output", "cache", "save_every")
 
 
 def train_style_encoder(config: EncoderTrainConfig) -> EncoderReport | None:
-    """Trains, writes the encoder file, and reports; None where the test split has no unseen style.
+    """Trains, writes the encoder file, and reports; None where the test split has no two unseen styles.
 
     Raises:
         DataError, TrainingError: something does not fit; nothing that was there is lost.
@@ -60,14 +60,16 @@ def new_encoder(config: EncoderTrainConfig, vision: Vision) -> StyleEncoder:
 def judge(encoder: StyleEncoder, vision: Vision, unseen: StyleExamples, folder: Path) -> EncoderReport | None:
     """The report on unseen styles; its numbers and its t-SNE picture are written into `folder`.
 
-    None where no picture has another one of its style to find.
+    None where there are not two styles, or no picture has another one of its style to find.
     """
+    styles = {picture.style_id: picture.style for picture in unseen.pictures}
+    if len(styles) < 2:
+        return None
     baseline = "pooled vector" if vision.has_head else "mean of last states"
     panels = {"style encoder": unseen.embed(encoder), f"vision model's {baseline}": unseen.pooled}
     noise = torch.randn(len(unseen), 64, generator=torch.Generator().manual_seed(0))
     contents = [picture.content for picture in unseen.pictures]
     vectors = {**panels, "random numbers": noise}
-    styles = {picture.style_id: picture.style for picture in unseen.pictures}
     rows = [retrieve(name, vector, unseen.labels, contents) for name, vector in vectors.items()]
     if not rows[0].queries:
         return None
@@ -90,8 +92,8 @@ def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, report: EncoderR
         summary["loss"] = sum(last) / len(last)
     if report:
         best = report.rows[0]
-        figures = {"recall_at_1": best.recall_at_1, "mean_average_precision": best.mean_average_precision}
-        summary["unseen_styles"] = figures
+        names = ("recall_at_1", "mean_average_precision", "silhouette")
+        summary["unseen_styles"] = {name: getattr(best, name) for name in names}
     config.encoder_file.parent.mkdir(parents=True, exist_ok=True)
     save_encoder(config.encoder_file, trainer.encoder.state_dict(), trainer.encoder.config, summary)
     if trainer.step < config.steps:

@@ -1,4 +1,4 @@
-"""Two processes on the CPU, as `accelerate launch` and torchrun start them, against one with twice the accumulation."""
+"""Two processes on the CPU, started by `accelerate launch`, against one with twice the accumulation."""
 
 import subprocess
 import sys
@@ -10,7 +10,8 @@ import torch
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.training import train_experts
 
-TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+# With --cpu it starts one process, whatever the number; without a GPU the processes of --multi_gpu use the CPU.
+LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
 
 
 def _options(config: ExpertsTrainConfig) -> list[str]:
@@ -26,8 +27,8 @@ def _options(config: ExpertsTrainConfig) -> list[str]:
     return [part for name, value in options.items() for part in (f"--{name}", str(value)) if part != "None"]
 
 
-def _train(launcher: list[str], config: ExpertsTrainConfig) -> dict:
-    command = [sys.executable, "-m", *launcher, "-m", "styleroute.training.commands", "train", "experts"]
+def _train(config: ExpertsTrainConfig) -> dict:
+    command = [sys.executable, "-m", *LAUNCH, "-m", "styleroute.training.commands", "train", "experts"]
     done = subprocess.run([*command, *_options(config)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Wrote ") == 1
@@ -45,7 +46,7 @@ def test_two_processes_give_the_weights_of_one_with_twice_the_accumulation(confi
     expected = _state(one.run)
     # A cache of its own: one process fills it while the other waits.
     two = replace(config, run=config.run / "two", cache=config.run / "cache")
-    state = _train(TORCHRUN, two)
+    state = _train(two)
     assert state["losses"] == pytest.approx(expected["losses"], abs=1e-5)
     for name, weight in expected["adapter"].items():
         torch.testing.assert_close(state["adapter"][name], weight, rtol=0, atol=1e-5)

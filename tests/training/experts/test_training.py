@@ -40,7 +40,7 @@ def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(conf
     expert = StyleExpert.open(config.expert_file)
     assert (expert.config.num_experts, expert.config.rank, expert.config.cond_dim) == (4, 2, 12)
     assert (expert.config.routing, expert.config.alpha, expert.config.base) == ("paper", 4.0, "flux-kontext")
-    assert len(expert.layers) == 14 + 5  # of a double and of a single block
+    assert len(expert.layers) == 12 + 5  # of a double and of a single block
     states = torch.randn(2, 1, 4, 8)
     torch.testing.assert_close(expert.encoder(states), open_encoder(config.encoder)(states), atol=1e-2, rtol=1e-2)
     summary = expert.training

@@ -45,6 +45,13 @@ def test_without_a_second_content_in_any_style_there_is_no_query() -> None:
     assert (found.queries, found.left_out) == (0, 3)
 
 
+def test_silhouette_is_the_textbooks() -> None:
+    # Cosine distances: 0 within a style, 1 to the other one; the second style's pictures are 2 apart.
+    vectors = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    found = retrieve("", vectors, torch.tensor([0, 0, 1, 1]), list("abcd"))
+    assert found.silhouette == pytest.approx((1 + 1 - 0.5 - 0.5) / 4)
+
+
 def test_the_picture_shows_every_style_and_too_few_pictures_give_none(tmp_path: Path) -> None:
     labels, names = torch.arange(12) % 3, {0: "oil", 1: "ink", 2: "chalk"}
     panels = {"encoder": torch.randn(12, 6), "baseline": torch.randn(12, 5)}
@@ -55,7 +62,7 @@ def test_the_picture_shows_every_style_and_too_few_pictures_give_none(tmp_path: 
 
 
 def test_the_report_is_a_table_and_json(tmp_path: Path) -> None:
-    report = EncoderReport(["oil", "ink"], [Retrieval("style encoder", 0.5, 0.25, 8, 0)])
+    report = EncoderReport(["oil", "ink"], [Retrieval("style encoder", 0.5, 0.25, 0.1, 8, 0)])
     assert (report.table().row_count, "2 unseen styles, 8 queries" in str(report.table().title)) == (1, True)
     report.save(tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["rows"][0]["recall_at_1"] == 0.5

@@ -118,8 +118,9 @@ def test_a_folder_that_is_no_data_set_is_refused_before_any_work(config: Encoder
     assert not config.run.exists()
 
 
-def test_without_unseen_styles_there_is_no_report(config: EncoderTrainConfig) -> None:
-    shutil.rmtree(config.data / "test")
+@pytest.mark.parametrize("lost", ["test", "test/dotted"])
+def test_without_two_unseen_styles_there_is_no_report(config: EncoderTrainConfig, lost: str) -> None:
+    shutil.rmtree(config.data / lost)
     assert train_style_encoder(config) is None
     assert config.encoder_file.exists()
 

@@ -15,7 +15,5 @@ def test_a_stage_that_was_left_out_is_asked_for(tmp_path: Path, stage: str) -> N
 
 
 def test_an_unknown_stage_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="there is no stage 'decodr': choose from autoencoder, vision, "
-    ):
+    with pytest.raises(ValueError, match="there is no stage 'decodr': choose from autoencoder, vision, "):
         TinyConfig(stages=("autoencoder", "decodr"))
