@@ -41,7 +41,7 @@ def cached_rows(
         TrainingError: the disk has no room for them; what was there stays.
     """
     index = json.loads(json.dumps({"identity": identity, "arrays": {k: [s, str(d)] for k, (s, d) in arrays.items()}}))
-    if _read(folder / INDEX_FILE) != index:
+    if _read(folder / INDEX_FILE) != index or not _is_complete(folder, arrays):
         _start(folder, index, arrays, title.capitalize())
     count = next(iter(arrays.values()))[0][0]
     done = _read(folder / PROGRESS_FILE)["done"]
@@ -68,6 +68,11 @@ def fingerprint(path: Path) -> list[Any]:
     except OSError:
         return [str(path), -1, -1]
     return [str(path), found.st_size, found.st_mtime_ns]
+
+
+def _is_complete(folder: Path, arrays: Mapping[str, Any]) -> bool:
+    """Whether nobody has taken one of the files away."""
+    return _read(folder / PROGRESS_FILE) is not None and all(_file(folder, name).is_file() for name in arrays)
 
 
 def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple[int, ...], Any]], what: str) -> None:

@@ -4,7 +4,18 @@ import math
 
 import pytest
 import torch
-from styleroute.training.flow import add_noise, euler_sigmas, pack, position_ids, sampler_sigmas, shift_sigma, unpack
+from styleroute.training.flow import (
+    Reference,
+    add_noise,
+    euler_sigmas,
+    pack,
+    position_ids,
+    predict_velocity,
+    sampler_sigmas,
+    shift_sigma,
+    unpack,
+)
+from torch import Tensor
 
 
 def test_unpack_undoes_pack() -> None:
@@ -66,3 +77,31 @@ def test_sampler_sigmas_cover_every_stratum() -> None:
 def test_noise_level_mixes_each_row_by_its_own_sigma() -> None:
     clean, noise = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1)
     assert add_noise(clean, noise, torch.tensor([0.25, 1.0])).flatten().tolist() == [0.75, 0.0]
+
+
+class StubTransformer:
+    """Answers with its tokens, and keeps what it was given."""
+
+    def __call__(self, **inputs: Tensor) -> tuple[Tensor]:
+        self.inputs = inputs
+        return (inputs["hidden_states"],)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(64, 64), (0, 0)])
+def test_references_stand_at_positions_of_their_own(rows: int, expected: int) -> None:
+    stub, text = StubTransformer(), (torch.zeros(2, 5, 8), torch.zeros(2, 8))
+    noisy, content, style = torch.randn(3, 2, 16, 4, 6)
+    references = [Reference(content, 1, (3, 1)), Reference.of_style(style, (2, 5), rows)]
+    velocity = predict_velocity(stub, noisy, references, torch.ones(2), text, torch.ones(2), corner=(3, 1))
+    # The answer is the noisy picture's part alone.
+    assert torch.equal(velocity, noisy)
+    assert torch.equal(stub.inputs["hidden_states"], torch.cat([pack(part) for part in (noisy, content, style)], dim=1))
+    ids = stub.inputs["img_ids"].reshape(3, 6, 3)
+    assert ids[:, 0].tolist() == [[0, 3, 1], [1, 3, 1], [2, expected + 2, 5]]
+    assert ids[:, -1].tolist() == [[0, 4, 3], [1, 4, 3], [2, expected + 3, 7]]
+    assert stub.inputs["txt_ids"].shape == (5, 3)
+
+
+def test_the_second_reference_is_moved_down_by_64_rows_by_default() -> None:
+    style = Reference.of_style(torch.zeros(1, 16, 4, 4))
+    assert (style.index, style.corner) == (2, (64, 0))

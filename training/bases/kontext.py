@@ -80,7 +80,7 @@ def _transformer_config(source: str) -> dict:
         pipeline = DiffusionPipeline.load_config(source)
         kind = pipeline.get("transformer", [None, None])[1]
         sizes = FluxTransformer2DModel.load_config(source, subfolder="transformer") if kind else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, LookupError) as error:  # the latter: other JSON than it has
         raise TrainingError(
             f"{source} is no diffusers pipeline ({_first_line(error)}): give the folder or the hub name of a "
             "FLUX.1 Kontext, with model_index.json in it, or `tiny`"

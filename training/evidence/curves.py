@@ -11,6 +11,9 @@ from ..progress import console
 KEPT = 0.95
 """Share of the running mean that a new value leaves."""
 
+FEW = 20
+"""A curve of fewer values is drawn with points, as a single one has no line."""
+
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps and losses, both [N]."""
 
@@ -61,7 +64,7 @@ def draw_curves(path: Path, curves: Mapping[str, Curve]) -> Path | None:
     axes = figure.subplots()
     for number, (name, (steps, losses)) in enumerate(curves.items()):
         axes.plot(steps, losses, color=f"C{number}", alpha=0.15, linewidth=0.7)
-        axes.plot(steps, smooth(losses), color=f"C{number}", label=name)
+        axes.plot(steps, smooth(losses), color=f"C{number}", label=name, marker="." if len(steps) < FEW else None)
     # The first steps' losses would press all others flat.
     late = np.concatenate([smooth(losses)[len(losses) // 10 :] for _, losses in curves.values()])
     margin = 0.3 * (np.ptp(late) or late[0])

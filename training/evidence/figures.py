@@ -39,7 +39,9 @@ def draw_sheet(path: Path, trials: Trials, jobs: Mapping[Cell, Job], painted: Ma
     for style in dict.fromkeys(style for style, _ in jobs):
         results = [open_picture(painted[jobs[style, photo]]) for photo in photos]
         rows[style] = [open_picture(jobs[style, photos[0]].style), *results]
-    return save_sheet(labelled_sheet(["style picture", *(names[photo] for photo in photos)], rows), path)
+    return save_sheet(
+        labelled_sheet(["style picture", *(names[photo].replace("_", " ") for photo in photos)], rows), path
+    )
 
 
 def draw_methods(

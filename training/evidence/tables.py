@@ -10,22 +10,21 @@ from .scores import Row
 from .verdict import Finding
 
 HEADINGS = {
-    "judge": ("judge cosine", "higher"),
-    "ms_ssim": ("MS-SSIM to teacher", "higher"),
-    "l1": ("L1 to teacher", "lower"),
-    "content": ("edges kept", "higher"),
-    "own_style": ("own style", "higher"),
+    "judge": "judge cosine ↑",
+    "ms_ssim": "MS-SSIM ↑",
+    "l1": "L1 ↓",
+    "content": "edges kept ↑",
+    "own_style": "own style ↑",
 }
-"""Each column's name and which end of it is better."""
+"""Each column's name, with an arrow towards its better end."""
 
 
 def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str]) -> Table:
     """Mean and standard error of each column; `kind` is "unseen" or "seen"."""
     table = Table(title=f"{len(styles)} {kind} styles, unseen photos", caption=_caption(styles), caption_justify="left")
-    table.add_column("method")
-    for name, better in HEADINGS.values():
-        table.add_column(f"{name}\n({better} is better)", justify="right")
-    table.add_column("pictures", justify="right")
+    table.add_column("method", no_wrap=True)
+    for heading in (*HEADINGS.values(), "pictures"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(row.name, *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
     return table
@@ -62,6 +61,7 @@ def _cell(row: Row, column: str) -> str:
 def _caption(styles: Sequence[str]) -> str:
     return (
         f"Mean ± standard error over pictures. Styles: {', '.join(styles)}. Judge: cosine of arbitrary_predict's "
-        "vectors of result and style picture. Edges: SSIM of the luminances' Sobel edges to the photo's. Own style: "
-        "share that the judge puts nearest to its own style's centroid (the teacher's pictures of other contents)."
+        "vectors of result and style picture. MS-SSIM, L1: to the teacher's picture. Edges: SSIM of the luminances' "
+        "Sobel edges to the photo's. Own style: share that the judge puts nearest to its own style's centroid (the "
+        "teacher's pictures of other contents)."
     )

@@ -39,13 +39,13 @@ def findings(rows: Sequence[Row], overlaps: Sequence[Overlap]) -> list[Finding]:
 
 
 def sentence(found: Sequence[Finding]) -> str:
-    """All findings in one line, grouped by outcome."""
-    parts = []
+    """All findings in one line, by outcome."""
+    parts = [f"Verdict on {len(found)} expected orders."]
     for outcome in (HOLDS, UNCLEAR, FAILS, MISSING):
         claims = [finding.claim for finding in found if finding.outcome == outcome]
         if claims:
-            parts.append(f"{outcome}: {'; '.join(claims)}")
-    return f"Of {len(found)} expected orders {' | '.join(parts)}"
+            parts.append(f"{outcome.capitalize()}: {'; '.join(claims)}.")
+    return " ".join(parts)
 
 
 def difference(better: Row, worse: Row, column: str) -> tuple[float, float]:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from ...moe import StyleEncoder
+from ..picture_rows import PictureRows, tell_broken
 from ..progress import console
 from .config import EncoderTrainConfig
 from .pictures import Picture, lone_styles, require_pairs
-from .states import CachedStates, cached_states, stored_layers
+from .states import cached_states, stored_layers
 from .vision import Vision
 
 
@@ -29,7 +30,7 @@ class StyleExamples:
     """
 
     pictures: list[Picture]
-    cache: CachedStates
+    cache: PictureRows
     identity: str
 
     def __len__(self) -> int:
@@ -42,12 +43,12 @@ class StyleExamples:
 
     def states(self, indices: Tensor) -> Tensor:
         """Float16 states [B, L, T, D] of the pictures at `indices` [B], read from disk."""
-        return torch.from_numpy(np.asarray(self.cache.states[self._rows[indices.numpy()]]))
+        return torch.from_numpy(np.asarray(self.cache.arrays["states"][self._rows[indices.numpy()]]))
 
     @property
     def pooled(self) -> Tensor:
         """The vision model's own vectors, [N, D]."""
-        return torch.from_numpy(np.asarray(self.cache.pooled[self._rows]))
+        return torch.from_numpy(np.asarray(self.cache.arrays["pooled"][self._rows]))
 
     @torch.no_grad()
     def embed(self, encoder: StyleEncoder) -> Tensor:
@@ -84,12 +85,10 @@ def unseen_examples(config: EncoderTrainConfig, pictures: list[Picture], vision:
 
 def _readable(
     config: EncoderTrainConfig, vision: Vision, split: str, pictures: list[Picture]
-) -> tuple[list[Picture], CachedStates]:
+) -> tuple[list[Picture], PictureRows]:
     paths = [picture.path for picture in pictures]
     cache = cached_states(config.cache / split, paths, vision, stored_layers(config.taps))
-    if cache.broken:
-        listed = "\n".join(f"  {path}: {reason}" for path, reason in cache.broken.items())
-        console.print(f"Left out {len(cache.broken)} of {len(paths)} {split} pictures:\n{listed}", soft_wrap=True)
+    tell_broken(cache, f"{split} pictures")
     return [picture for picture in pictures if picture.path in cache.rows], cache
 
 

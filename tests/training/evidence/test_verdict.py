@@ -23,8 +23,8 @@ def test_orders_hold_fail_or_are_not_told_apart() -> None:
     assert found[3].numbers == "no full + style reference"
     assert "3.00 times, the paper 3.13" in found[4].numbers
     said = sentence(found)
-    assert said.startswith("Of 5 expected orders holds: full > single LoRA")
-    assert all(f"{outcome}:" in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
+    assert said.startswith("Verdict on 5 expected orders. Holds: full > single LoRA")
+    assert all(f"{outcome.capitalize()}: " in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
     assert verdict_table(found).row_count == 5
 
 

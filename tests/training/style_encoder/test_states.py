@@ -45,9 +45,9 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_states_are_those_of_the_vision_model_in_half(tmp_path: Path, pictures: list[Path], vision: Vision) -> None:
     cache = cached_states(tmp_path / "cache", pictures, vision, LAYERS)
     expected = vision.read([Image.open(path) for path in pictures], LAYERS)
-    assert cache.states.dtype == np.float16
-    torch.testing.assert_close(torch.tensor(cache.states), expected.states.half(), atol=2e-3, rtol=2e-3)
-    torch.testing.assert_close(torch.tensor(cache.pooled), expected.pooled)
+    assert cache.arrays["states"].dtype == np.float16
+    torch.testing.assert_close(torch.tensor(cache.arrays["states"]), expected.states.half(), atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(torch.tensor(cache.arrays["pooled"]), expected.pooled)
     assert list(cache.rows) == pictures
 
 
@@ -56,7 +56,7 @@ def test_a_second_run_reads_no_picture(tmp_path: Path, pictures: list[Path], vis
     before = cached_states(tmp_path / "cache", pictures, first, LAYERS)
     after = cached_states(tmp_path / "cache", pictures, second, LAYERS)
     assert (first.seen, second.seen) == (len(pictures), 0)
-    assert np.array_equal(before.states, after.states)
+    assert np.array_equal(before.arrays["states"], after.arrays["states"])
 
 
 def test_a_stopped_run_goes_on_where_it_was(small_chunks, tmp_path: Path, pictures: list[Path], vision: Vision) -> None:
@@ -65,7 +65,9 @@ def test_a_stopped_run_goes_on_where_it_was(small_chunks, tmp_path: Path, pictur
         cached_states(tmp_path / "cache", pictures, stopped, LAYERS)
     cache = cached_states(tmp_path / "cache", pictures, going_on, LAYERS)
     assert going_on.seen == len(pictures) - 8
-    assert np.array_equal(cache.states, cached_states(tmp_path / "whole", pictures, vision, LAYERS).states)
+    assert np.array_equal(
+        cache.arrays["states"], cached_states(tmp_path / "whole", pictures, vision, LAYERS).arrays["states"]
+    )
 
 
 @pytest.mark.parametrize("change", ["picture", "list", "layers", "vision"])
@@ -83,7 +85,7 @@ def test_what_changed_is_made_anew(change: str, tmp_path: Path, pictures: list[P
     cache = cached_states(tmp_path / "cache", pictures, counting, layers)
     assert counting.seen == len(pictures)
     expected = vision.read([Image.open(pictures[2])], layers).states[0].half()
-    torch.testing.assert_close(torch.tensor(cache.states[2]), expected, atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(torch.tensor(cache.arrays["states"][2]), expected, atol=2e-3, rtol=2e-3)
 
 
 def test_missing_and_broken_pictures_are_named_and_have_no_row(
@@ -107,7 +109,7 @@ def test_states_beyond_float16_leave_the_picture_out(tmp_path: Path, pictures: l
             return output
 
     cache = cached_states(tmp_path / "cache", pictures, Huge(vision), LAYERS)
-    assert cache.broken == {pictures[1]: "the vision model's states of it are NaN or beyond float16"}
+    assert cache.broken == {pictures[1]: "what was computed of it is NaN or beyond float16"}
 
 
 def test_a_full_disk_is_refused_before_the_old_cache_is_touched(

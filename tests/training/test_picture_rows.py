@@ -1,0 +1,66 @@
+"""Arrays of pictures: what cannot be read, or gives no numbers, is named and has no row."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+from styleroute.training.picture_rows import picture_rows, picture_size, tell_broken
+
+SHAPES = {"mean": ((3,), "float16"), "size": ((2,), "float32")}
+
+
+def _compute(pictures: list[Image.Image]) -> dict[str, np.ndarray]:
+    means = [np.asarray(picture, dtype=np.float32).mean((0, 1)) for picture in pictures]
+    return {"mean": np.stack(means), "size": np.array([picture.size for picture in pictures])}
+
+
+def _rows(folder: Path, pictures: list[Path], compute=_compute):
+    return picture_rows(folder, {}, pictures, SHAPES, compute, "means", chunk=2)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (4, 6), (number, 10, 20)).save(path)
+    return paths
+
+
+def test_rows_by_path_in_any_order(tmp_path: Path, pictures: list[Path]) -> None:
+    found = _rows(tmp_path / "cache", pictures)
+    assert found.broken == {}
+    assert found.of([pictures[3], pictures[0]], "mean").tolist() == [[3, 10, 20], [0, 10, 20]]
+
+
+def test_faults_are_named_kept_and_told(tmp_path: Path, pictures: list[Path], capsys: pytest.CaptureFixture) -> None:
+    pictures[0].unlink()
+    pictures[1].write_text("This is no picture.")
+
+    def compute(whole: list[Image.Image]) -> dict[str, np.ndarray]:
+        arrays = _compute(whole)
+        arrays["mean"][arrays["mean"][:, 0] == 4] = 1e6  # beyond float16
+        return arrays
+
+    for _ in range(2):  # computed, and read again
+        found = _rows(tmp_path / "cache", pictures, compute)
+        assert list(found.rows) == pictures[2:4]
+        assert found.broken == {
+            pictures[0]: "it is missing",
+            pictures[1]: "it is no whole picture",
+            pictures[4]: "what was computed of it is NaN or beyond float16",
+        }
+    tell_broken(found, "pictures")
+    shown = capsys.readouterr().out
+    assert "Left out 3 of 5 pictures" in shown
+    assert all(path.name in shown for path in found.broken)
+
+
+def test_pictures_are_seen_as_they_were_held(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = tmp_path / "turned.jpg"
+    Image.new("RGB", (4, 6)).save(turned, exif=exif)
+    assert picture_size(turned) == (6, 4)
+    assert _rows(tmp_path / "cache", [turned]).of([turned], "size").tolist() == [[6, 4]]
+    assert picture_size(tmp_path / "missing.png") is None
