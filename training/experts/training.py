@@ -121,7 +121,8 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
         save_expert(path, lora, _lora_config(config, base), None, None, summary)
     else:
         encoder, sizes = condition.encoder, _expert_config(config, base)
-        state = {name: weight.half() for name, weight in encoder.state_dict().items()} if encoder else None
+        # The encoder as it is, unrounded: the routers were trained on just its embeddings, and it is small.
+        state = encoder.state_dict() if encoder else None
         save_expert(path, tensors, sizes, state, encoder.config if encoder else None, summary)
     console.print(f"Wrote {path}", soft_wrap=True)
     if trainer.step < config.steps:
