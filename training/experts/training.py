@@ -31,7 +31,7 @@ PATIENCE = timedelta(days=7)
 def train_experts(config: ExpertsTrainConfig) -> None:
     """Train, write the expert file, and sheets of validation pictures on the way.
 
-    Under `accelerate launch` (or torchrun) every process calls this; the first alone writes.
+    Under `accelerate launch` every process calls this; the first alone writes.
 
     Raises:
         DataError, TrainingError, StyleExpertError: something does not fit; nothing that was there is lost.
