@@ -1,7 +1,7 @@
 """Whether similar styles are sent to the same experts (StyleExpert: IoU 33.18 % against 10.60 %)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ...moe import StyleExpert
+from ...moe import Router, StyleExpert
 from ..data.triplets import Triplet
 from ..run_folder import TrainingError
 from ..style_encoder.states import stored_layers
@@ -29,17 +29,19 @@ CAPTION = (
     "Intersection over union of the chosen experts, a layer, averaged over layers and over pairs of style pictures. "
     "Same style: two pictures of one style. Similar and dissimilar: two styles on the same content (as in the paper), "
     f"the {CLOSEST:.0%} of pairs with the greatest and the {FARTHEST:.0%} with the least cosine of their style "
-    "embeddings. Chance: experts drawn at random."
+    "embeddings. Untrained: routers with random weights, for what follows from the embeddings alone. Chance: experts "
+    "drawn at random."
 )
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Mean IoU over `pairs` pairs of pictures; the number of pairs of chance is 0."""
+    """Mean IoU over `pairs` pairs of pictures (0 of chance), and that of untrained routers where it was measured."""
 
     name: str
     pairs: int
     iou: float
+    untrained: float | None = None
 
 
 def measure_overlap(file: Path, triplets: Sequence[Triplet]) -> list[Overlap]:
@@ -56,11 +58,22 @@ def measure_overlap(file: Path, triplets: Sequence[Triplet]) -> list[Overlap]:
     _require_fit(expert, vision)
     pictures = {row.stylised: row for row in triplets}
     styles = _embed(expert, vision, list(pictures))
+    names = [row.style for row in pictures.values()], [str(row.content) for row in pictures.values()]
     chosen = {layer: routing.indices for layer, routing in expert.route(styles).items()}
-    overlap = pairwise_overlap(chosen, expert.config.num_experts)
-    shown = [(row.style, str(row.content)) for row in pictures.values()]
-    found = compare(overlap, styles, [style for style, _ in shown], [content for _, content in shown])
+    trained, untrained = (
+        compare(pairwise_overlap(indices, expert.config.num_experts), styles, *names)
+        for indices in (chosen, untrained_choices(expert, styles))
+    )
+    found = [replace(row, untrained=other.iou) for row, other in zip(trained, untrained, strict=True)]
     return [*found, Overlap(CHANCE, 0, chance(expert.config.num_experts, expert.config.top_k))]
+
+
+def untrained_choices(expert: StyleExpert, styles: Tensor) -> dict[str, Tensor]:
+    """What routers with their first, random weights choose: [N, k] a layer. Near embeddings meet in these, too."""
+    torch.manual_seed(0)
+    sizes = {"num_experts": expert.config.num_experts, "cond_dim": expert.config.cond_dim}
+    with torch.no_grad():
+        return {layer: Router(**sizes, top_k=expert.config.top_k)(styles).indices for layer in expert.layers}
 
 
 def pairwise_overlap(chosen: Mapping[str, Tensor], experts: int) -> Tensor:

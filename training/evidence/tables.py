@@ -34,12 +34,13 @@ def overlap_table(overlaps: Sequence[Overlap]) -> Table:
     """IoU of the chosen experts, beside the paper's."""
     table = Table(title="Overlap of the chosen experts", caption=CAPTION, caption_justify="left")
     table.add_column("pairs of style pictures")
-    for heading in ("pairs", "IoU", "paper"):
+    for heading in ("pairs", "IoU", "untrained routers", "paper"):
         table.add_column(heading, justify="right")
     for overlap in overlaps:
         paper = f"{PAPER[overlap.name]:.2%}" if overlap.name in PAPER else ""
         pairs = "" if overlap.name == CHANCE else f"{overlap.pairs:,}"
-        table.add_row(overlap.name, pairs, f"{overlap.iou:.2%}", paper)
+        untrained = "" if overlap.untrained is None else f"{overlap.untrained:.2%}"
+        table.add_row(overlap.name, pairs, f"{overlap.iou:.2%}", untrained, paper)
     return table
 
 

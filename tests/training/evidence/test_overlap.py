@@ -2,7 +2,18 @@ from itertools import combinations
 
 import pytest
 import torch
-from styleroute.training.evidence.overlap import DISSIMILAR, SAME, SIMILAR, chance, compare, pairwise_overlap
+from styleroute.moe import StyleExpert
+from styleroute.training.evidence.overlap import (
+    CHANCE,
+    DISSIMILAR,
+    SAME,
+    SIMILAR,
+    Overlap,
+    chance,
+    compare,
+    pairwise_overlap,
+    untrained_choices,
+)
 from styleroute.training.evidence.tables import overlap_table
 
 
@@ -30,7 +41,7 @@ def test_pairs_are_of_one_style_or_of_one_content() -> None:
         SIMILAR: (2, 1.0),  # a tenth of the 20 pairs
         DISSIMILAR: (10, 0.5),
     }
-    assert overlap_table(list(found.values())).row_count == 3
+    assert overlap_table([*found.values(), Overlap(CHANCE, 0, 0.1, untrained=None)]).row_count == 4
 
 
 def test_kinds_without_a_pair_are_left_out() -> None:
@@ -44,3 +55,12 @@ def test_chance_is_the_mean_over_all_sets(experts: int, top_k: int) -> None:
     every = [set(found) for found in combinations(range(experts), top_k)]
     mean = sum(len(first & other) / len(first | other) for other in every) / len(every)
     assert chance(experts, top_k) == pytest.approx(mean)
+
+
+def test_untrained_routers_choose_as_many_experts_in_every_layer(write_moe) -> None:
+    expert, styles = StyleExpert.open(write_moe()), torch.randn(3, 256)
+    chosen = untrained_choices(expert, torch.cat([styles, styles]))
+    assert chosen.keys() == set(expert.layers)
+    for indices in chosen.values():
+        assert indices.shape == (6, 2)
+        assert torch.equal(indices[:3], indices[3:])
