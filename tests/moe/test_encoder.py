@@ -1,8 +1,13 @@
 """The style encoder: sizes from files, numbers against a float64 formula."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
-from styleroute.moe import EncoderConfig, StyleEncoder, StyleExpert, StyleExpertError
+from safetensors import safe_open
+from styleroute.moe import EncoderConfig, StyleEncoder, StyleExpert, StyleExpertError, save_encoder
+from styleroute.moe.inspecting import inspect_file
 
 from .conftest import encoder_state, expert_state
 from .reference import encode, relative_error
@@ -106,3 +111,26 @@ def test_nan_in_the_encoder_is_refused(written):
     expert = _open(written, state, 30)
     with pytest.raises(StyleExpertError, match="NaN"):
         _ = expert.encoder
+
+
+def test_a_saved_encoder_keeps_taps_vision_model_and_training(tmp_path):
+    config = EncoderConfig(
+        taps=(-3, -1), num_queries=2, num_tokens=4, hidden_size=8, proj_dim=3, cond_dim=12, vision_model="mine"
+    )
+    encoder = StyleEncoder(config)
+    save_encoder(tmp_path / "encoder.safetensors", encoder.state_dict(), config, {"steps": 3})
+    report = inspect_file(tmp_path / "encoder.safetensors")
+    assert (report.kind, report.encoder_config, report.problems) == ("style-encoder", config, [])
+    with safe_open(str(tmp_path / "encoder.safetensors"), "pt") as file:
+        assert json.loads(file.metadata()["styleroute"])["training"] == {"steps": 3}
+        assert torch.equal(file.get_tensor("projections.-3.weight"), encoder.projections["-3"].weight)
+
+
+def test_an_encoder_of_another_configuration_is_not_saved(tmp_path):
+    config = EncoderConfig(taps=(-1,), num_queries=2, num_tokens=4, hidden_size=8, proj_dim=3, cond_dim=6)
+    state = StyleEncoder(config).state_dict()
+    with pytest.raises(StyleExpertError, match="not of the sizes of its configuration"):
+        save_encoder(tmp_path / "encoder.safetensors", state, replace(config, num_tokens=5))
+    with pytest.raises(StyleExpertError, match=r"is no \.safetensors file name"):
+        save_encoder(tmp_path / "encoder.pt", state, config)
+    assert not list(tmp_path.iterdir())

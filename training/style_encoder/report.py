@@ -97,12 +97,13 @@ def draw_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: di
     """t-SNE of each embedding [N, C] beside the others, a colour a style; False where there are too few pictures."""
     if len(labels) < _LEAST_TO_DRAW:
         return False
+    colours = colormaps["tab10" if len(names) <= 10 else "tab20"]
     figure = Figure(figsize=(6 * len(panels), 6.5), layout="constrained")
     for axes, (title, vectors) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         places = _places(vectors)
         for number, (label, name) in enumerate(names.items()):
             of_style = (labels == label).numpy()
-            axes.scatter(*places[of_style].T, s=14, color=colormaps["tab20"](number % 20), label=name)
+            axes.scatter(*places[of_style].T, s=14, color=colours(number % colours.N), label=name)
         axes.set(title=title, xticks=[], yticks=[])
     handles, texts = axes.get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=min(len(names), 7))
