@@ -9,7 +9,7 @@ from .presets import PresetCommand
 
 
 def tiny(config: TinyConfig) -> None:
-    """Train the small Kontext that ships with the pack: autoencoder, editor and painter, vision tower, experts."""
+    """Train the small Kontext that ships with the pack: autoencoder, vision tower, editor and painter."""
     TinyTraining(config).run()
 
 
