@@ -1,6 +1,10 @@
 """The training benchmark on a model small enough for a test: both sides train the same layers."""
 
+import subprocess
+import sys
+
 import pytest
+import torch
 from diffusers import FluxTransformer2DModel
 from styleroute.training.benchmarks import experts
 
@@ -24,3 +28,11 @@ def test_both_sides_adapt_the_same_layers_at_the_same_rank() -> None:
     ranks = {module.lora_A["default"].out_features for module in theirs.modules() if hasattr(module, "lora_A")}
     assert ranks == {experts.RANK} == {24}
     assert len(adapted) == 12 + 5
+
+
+def test_the_peak_is_the_process_own_and_not_that_of_its_parent() -> None:
+    held = torch.ones(2**28)  # 1 GiB that a child must not count
+    assert experts._peak() > 2**30
+    code = f"from {experts.__name__} import _peak; print(_peak())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < held.nbytes
