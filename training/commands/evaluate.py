@@ -19,7 +19,7 @@ def run(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") ->
     """
     report = evaluate(EvaluateConfig(per_edit=per_edit, steps=steps, output=output))
     table = Table("instruction", "picture dB", "object inside dB", "outside dB", title="PSNR on test photos, 256 x 256")
-    table.add_row("(autoencoder alone)", f"{report.autoencoder:.1f}", "", "")
+    table.add_row("(autoencoder, all test photos)", f"{report.autoencoder:.1f}", "", "")
     for row in report.rows:
         inside = "" if row.inside is None else f"{row.inside:.1f}"
         outside = "" if row.outside is None else f"{row.outside:.1f}"

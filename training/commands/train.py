@@ -1,5 +1,9 @@
 """`styleroute train`: the trainers."""
 
+from typing import Annotated
+
+import tyro
+
 from ..experts.config import PRESETS as EXPERT_PRESETS
 from ..experts.config import ExpertsTrainConfig
 from ..progress import console
@@ -8,7 +12,7 @@ from ..tiny.run import TinyConfig, TinyTraining
 from .presets import PresetCommand
 
 
-def tiny(config: TinyConfig) -> None:
+def tiny(config: Annotated[TinyConfig, tyro.conf.arg(name="")]) -> None:
     """Train the small Kontext that ships with the pack: autoencoder, vision tower, editor and painter."""
     TinyTraining(config).run()
 
