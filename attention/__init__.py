@@ -1,0 +1,31 @@
+"""RegionRoute's attention: where a phrase stands, exact maps of it, heat maps and masks, Focus and Cover loss.
+
+Needs torch and einops alone.
+"""
+
+from .errors import AttentionError
+from .losses import PRESETS, AttentionLosses, cover_loss, focus_loss
+from .maps import AttentionMaps, MapCollector, confidence, heat_map, soft_mask
+from .phrases import Phrases, parse_instruction
+from .resizing import resize
+from .span_attention import attend_with_maps, span_attention
+from .spans import find_span
+
+__all__ = [
+    "PRESETS",
+    "AttentionError",
+    "AttentionLosses",
+    "AttentionMaps",
+    "MapCollector",
+    "Phrases",
+    "attend_with_maps",
+    "confidence",
+    "cover_loss",
+    "find_span",
+    "focus_loss",
+    "heat_map",
+    "parse_instruction",
+    "resize",
+    "soft_mask",
+    "span_attention",
+]
