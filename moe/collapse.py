@@ -44,8 +44,14 @@ def mixture(routing: Routing, config: ExpertConfig) -> list[tuple[int, float]]:
 
 def collapse(parts: Sequence[tuple[float, Tensor, Tensor]]) -> LowRank:
     """sum of factor * B @ A as one float32 pair, for (factor, A [r, in], B [out, r]) of any ranks and precision."""
-    # Joined first, then brought to float32 and scaled once: a style is hundreds of small tensors.
-    up = torch.cat([lora_b for _, _, lora_b in parts], dim=1).float()
-    column_factors = [factor for factor, _, lora_b in parts for _ in range(lora_b.shape[1])]
-    down = torch.cat([lora_a for _, lora_a, _ in parts], dim=0).float()
-    return LowRank(up=up.mul_(torch.tensor(column_factors)), down=down)
+    rank = sum(lora_a.shape[0] for _, lora_a, _ in parts)
+    up = torch.empty(parts[0][2].shape[0], rank)
+    down = torch.empty(rank, parts[0][1].shape[1])
+    start = 0
+    for factor, lora_a, lora_b in parts:
+        rows = slice(start, start + lora_a.shape[0])
+        # Each number is read once and written once, and so joined, brought to float32 and scaled.
+        up[:, rows] = lora_b
+        torch.mul(lora_a, torch.tensor([factor]), out=down[rows])
+        start = rows.stop
+    return LowRank(up=up, down=down)

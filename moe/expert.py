@@ -18,8 +18,10 @@ from .errors import StyleExpertError
 from .expert_sizes import read_entry, read_expert_sizes
 from .formats import FileKeys, require_expert_keys, sort_keys
 from .header import read_header
-from .router import Router, Routing
+from .router import Routing, route
 from .weight_file import OpenWeights, WeightFile, is_finite
+
+GATE = "lora_layer.cond_gate.weight"
 
 
 class StyleExpert:
@@ -118,7 +120,10 @@ class StyleExpert:
             raise StyleExpertError(f"{self.path.name} is a region LoRA: it has one style and routes none to experts.")
         style = self._require_style(style)
         with torch.no_grad():
-            return {layer: router(style) for layer, router in self._routers.items()}
+            # All gates at once: one product and one choice, in place of one of each for every layer.
+            chosen = route(torch.einsum("bc,lec->ble", style, self._gates), self.config.top_k)
+        pairs = zip(chosen.indices.unbind(1), chosen.weights.unbind(1), strict=True)
+        return dict(zip(self.layers, (Routing(*pair) for pair in pairs), strict=True))
 
     def collapse(self, style: Tensor | None, strength: float = 1.0) -> dict[str, LowRank]:
         """One low-rank pair a layer for a style; only the experts that it is routed to are read.
@@ -134,18 +139,18 @@ class StyleExpert:
             with self._file.opened() as weights:
                 return {layer: self._collapse_lora(weights, layer, strength) for layer in self.layers}
         self._require_single(style)
-        routings = self.route(style)
+        return self.collapse_routed(self.route(style), strength)
+
+    def collapse_routed(self, routings: Mapping[str, Routing], strength: float = 1.0) -> dict[str, LowRank]:
+        """`collapse` for a style that has been routed already: what `route` gave for a batch of 1."""
         with self._file.opened() as weights:
             return {layer: self._collapse_mixture(weights, layer, routings[layer], strength) for layer in self.layers}
 
     @cached_property
-    def _routers(self) -> dict[str, Router]:
-        """The routers of all layers, read on first use: small beside the experts, and needed for every style."""
+    def _gates(self) -> Tensor:
+        """The gates of all layers, [layers, E, cond_dim], read on first use: small, and needed for every style."""
         with self._file.opened() as weights:
-            return {
-                layer: Router.of(weights.whole(keys["lora_layer.cond_gate.weight"]), self.config.top_k)
-                for layer, keys in self._keys.items()
-            }
+            return torch.stack([weights.whole(self._keys[layer][GATE]) for layer in self.layers])
 
     def _collapse_mixture(self, weights: OpenWeights, layer: str, routing: Routing, strength: float) -> LowRank:
         parts, keys = [], []

@@ -12,8 +12,8 @@ class Routing:
     """The experts of one layer for a batch of styles.
 
     Attributes:
-        indices: [B, k] int64, the kept experts by falling logit.
-        weights: [B, k] float, their softmax: they sum to 1.
+        indices: [B, k] int64, the kept experts by falling logit; [B, layers, k] for several layers' logits.
+        weights: of the same shape, float, their softmax: they sum to 1.
     """
 
     indices: Tensor
@@ -24,10 +24,10 @@ def route(logits: Tensor, top_k: int) -> Routing:
     """StyleExpert's w = softmax(TopK(g(e_s), k)): the softmax runs over the kept logits alone.
 
     Args:
-        logits: [B, E], the output of the gate.
+        logits: [B, E], the output of the gate, or [B, layers, E] of several.
         top_k: k, at most E.
     """
-    kept, indices = logits.topk(top_k, dim=-1, sorted=True)  # [B, k]
+    kept, indices = logits.topk(top_k, dim=-1, sorted=True)
     return Routing(indices=indices, weights=kept.softmax(dim=-1))
 
 
@@ -45,15 +45,6 @@ class Router(nn.Module):
         self.top_k = top_k
         self.weight = nn.Parameter(torch.empty(num_experts, cond_dim))
         nn.init.normal_(self.weight, std=cond_dim**-0.5)
-
-    @classmethod
-    def of(cls, weight: Tensor, top_k: int) -> "Router":
-        """A router with the gate `weight` [E, cond_dim] of a file; no copy is made."""
-        router = cls.__new__(cls)
-        nn.Module.__init__(router)
-        router.top_k = top_k
-        router.weight = nn.Parameter(weight, requires_grad=False)
-        return router
 
     def forward(self, style: Tensor) -> Routing:
         """style [B, cond_dim] -> Routing; differentiable in the weights."""

@@ -1,10 +1,10 @@
 """Low-rank changes to ComfyUI's Flux: everything that touches the inside of a MODEL is in this file."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from comfy.ldm.flux.model import Flux
+from comfy.model_management import cast_to_device
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter import LoRAAdapter
 
@@ -87,7 +87,20 @@ def _patch_key(target: ComfyTarget) -> PatchKey:
     return key if target.rows is None else (key, (0, *target.rows))
 
 
-def _adapter(key: PatchKey, delta: LowRank) -> Any:
-    """A stock LoRA of `delta`: no alpha (so no scale of its own), no middle, no DoRA, no reshape."""
+class LowRankAdapter(LoRAAdapter):
+    """A stock LoRA without alpha, middle, DoRA or reshape, added in place: one pass over the weight, not four."""
+
+    def calculate_weight(self, weight, key, strength, strength_model, offset, function,
+                         intermediate_dtype=torch.float32, original_weight=None):  # fmt: skip
+        """`weight` [out, in] += strength * up @ down, in `intermediate_dtype`; stock does so where dtypes differ."""
+        if weight.dtype != intermediate_dtype:
+            return super().calculate_weight(
+                weight, key, strength, strength_model, offset, function, intermediate_dtype, original_weight
+            )
+        up, down = (cast_to_device(matrix, weight.device, intermediate_dtype) for matrix in self.weights[:2])
+        return weight.addmm_(up, down, alpha=strength)
+
+
+def _adapter(key: PatchKey, delta: LowRank) -> LowRankAdapter:
     up, down = (torch.as_tensor(matrix).contiguous() for matrix in (delta.up, delta.down))
-    return LoRAAdapter({str(key)}, (up, down, None, None, None, None))
+    return LowRankAdapter({str(key)}, (up, down, None, None, None, None))

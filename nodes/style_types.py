@@ -87,7 +87,7 @@ def routing_table(expert: StyleExpert, embedding: Tensor | None) -> RoutingTable
         alone = Routing(indices=torch.zeros(1, 1, dtype=torch.int64), weights=torch.ones(1, 1))
         layers, labels = dict.fromkeys(expert.layers, alone), (expert.path.stem,)
     else:
-        layers, labels = expert.route(embedding), tuple(str(index) for index in range(expert.config.num_experts))
+        layers, labels = expert.route(embedding), tuple(map(str, range(expert.config.num_experts)))
     return RoutingTable(
         layers=layers,
         num_experts=len(labels),
