@@ -10,7 +10,7 @@ from .objects import Cutout
 from .packages import DataError
 from .paintings import BLENDS, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint, style_name
 from .photos import Photo, template
-from .scenes import Scene, make_scene
+from .scenes import describe, make_scene
 from .triplet_writer import Example, Style
 
 
@@ -87,9 +87,3 @@ class PaintedScenes:
 
     def _rng(self, of: str) -> random.Random:
         return random.Random(f"{self.config.seed} {self.split} {of}")
-
-
-def describe(scene: Scene) -> str:
-    """The content alone, as a prompt: "a photo of a guitar and an owl"."""
-    names = [f"an {name}" if name[0] in "aeiou" else f"a {name}" for name in scene.masks]
-    return f"a photo of {' and '.join(names)}" if names else "a photo"

@@ -45,3 +45,9 @@ def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random)
     canvas.paste(Image.fromarray(cutout.pixels).resize((side, side), Image.Resampling.LANCZOS), (left, top))
     values = np.asarray(canvas, dtype=np.float32) / 255
     return values[..., :3], values[..., 3]
+
+
+def describe(scene: Scene) -> str:
+    """The content alone, as a prompt: "a photo of a guitar and an owl"."""
+    names = [f"an {name}" if name[0] in "aeiou" else f"a {name}" for name in scene.masks]
+    return f"a photo of {' and '.join(names)}" if names else "a photo"

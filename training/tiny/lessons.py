@@ -17,7 +17,7 @@ from ..data.edits import EDITS, KEEP, apply_edit, instruction
 from ..data.objects import load_objects
 from ..data.paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from ..data.photos import load_photos
-from ..data.scenes import Scene, make_scene
+from ..data.scenes import Scene, describe, make_scene
 from ..progress import console
 from .autoencoder import Autoencoder
 from .config import PICTURE, SIGLIP
@@ -26,6 +26,9 @@ KINDS = ("keep", "whole", "object", "paint")
 
 PAINTINGS = 4
 """Paintings of each scene, in different training styles."""
+
+EDITS_OF_AN_OBJECT = 3
+"""Different edits of each object of a scene that is made for its objects."""
 
 
 @dataclass(frozen=True)
@@ -63,39 +66,42 @@ def restyle_prompt(style: int) -> str:
     return f"paint the picture in the {STYLE_NAMES[style]} style"
 
 
-def load_lessons(model: Autoencoder, path: Path, scenes: int, seed: int = 0) -> Lessons:
-    """Read the lessons from ``path``, or make them with the autoencoder and write them there."""
+def load_lessons(model: Autoencoder, path: Path, scenes: int, object_scenes: int = 0, seed: int = 0) -> Lessons:
+    """Read the lessons from ``path``, or make them with the autoencoder and write them there.
+
+    Args:
+        scenes: scenes with lessons of every kind.
+        object_scenes: further scenes with nothing but edits of each of their objects: words find places by them.
+    """
     if not path.exists():
         partial = path.with_suffix(".partial")
-        torch.save(_make(model, scenes, seed), partial)
+        torch.save(_make(model, scenes, object_scenes, seed), partial)
         os.replace(partial, path)
     stored = torch.load(path, weights_only=True)
     return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["pictures"])
 
 
-def _make(model: Autoencoder, scenes: int, seed: int) -> dict:
+def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dict:
     rng = random.Random(seed)
     photos, objects = load_photos("train"), load_objects()
     lessons: list[dict] = []
     latents: list[Tensor] = []
     pictures: list[Tensor] = []
-    for number in track_all(range(scenes), "lessons", console=console, disable=not console.is_terminal):
-        count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0]
+    numbers = range(scenes + object_scenes)
+    for number in track_all(numbers, "lessons", console=console, disable=not console.is_terminal):
+        of_objects = number >= scenes
+        count = rng.choices((0, 1, 2), (0, 0.5, 0.5) if of_objects else (0.25, 0.45, 0.3))[0]
         scene = make_scene(photos[number % len(photos)], objects, count, PICTURE, rng)
         first = sum(len(batch) for batch in latents)
-        targets = [({"kind": "keep", "prompt": KEEP}, scene.picture), *_targets(scene, rng)]
+        others = _object_targets(scene, rng) if of_objects else _targets(scene, rng)
+        targets = [({"kind": "keep", "prompt": KEEP}, scene.picture), *others]
         latents.append(_encode(model, [picture for _, picture in targets]))
         for offset, (entry, picture) in enumerate(targets):
             if entry["kind"] in ("keep", "paint"):
                 entry["picture"] = len(pictures)
                 pictures.append(_shrink(picture))
-            lessons.append({"caption": _caption(scene), **entry, "scene": first, "target": first + offset})
+            lessons.append({"caption": describe(scene), **entry, "scene": first, "target": first + offset})
     return {"lessons": lessons, "latents": torch.cat(latents), "pictures": torch.stack(pictures)}
-
-
-def _caption(scene: Scene) -> str:
-    names = " and ".join(f"a {name}" for name in scene.masks)
-    return f"a photo of {names}" if names else "a photo"
 
 
 def _shrink(picture: np.ndarray) -> Tensor:
@@ -114,6 +120,13 @@ def _targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarra
         painted = paint((scene.picture * 255).astype(np.uint8), style).astype(np.float32) / 255
         caption = f"a painting in the {STYLE_NAMES[style]} style"
         yield {"kind": "paint", "prompt": restyle_prompt(style), "caption": caption, "style": style}, painted
+
+
+def _object_targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarray]]:
+    """The same picture edited in one place and in the other: only the name in the prompt tells which."""
+    for name, mask in scene.masks.items():
+        for edit in rng.sample(list(EDITS), EDITS_OF_AN_OBJECT):
+            yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.picture, mask)
 
 
 def vision_size(pictures: Tensor) -> Tensor:

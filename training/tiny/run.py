@@ -15,6 +15,7 @@ from .checkpoints import Stage
 from .export import export_autoencoder, export_kontext, export_vision
 from .lessons import Lessons, load_lessons
 from .prompts import Tokenizers
+from .shipped import load_kontext
 from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
 from .train_kontext import KontextConfig, train_kontext
 from .train_vision import VisionConfig, train_vision
@@ -30,6 +31,7 @@ class TinyConfig:
         stages: which stages to run, in order.
         minutes: how long each stage may run this time; the next run goes on where it stopped.
         scenes: number of scenes whose lessons are made once and kept.
+        object_scenes: number of scenes beside them, with edits of their objects alone.
         run: folder of checkpoints.
         models: folder for the weight files.
     """
@@ -37,6 +39,7 @@ class TinyConfig:
     stages: tuple[str, ...] = STAGES
     minutes: float = 60.0
     scenes: int = 700
+    object_scenes: int = 1500
     run: Path = RUNS / "tiny"
     models: Path = TINY_MODELS
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -82,7 +85,8 @@ class TinyTraining:
 
     def kontext(self) -> None:
         config = self.config.kontext
-        model = train_kontext(self._stage("kontext", config.steps), config, self._lessons, self._tokenizers)
+        start = None if config.start is None else load_kontext(config.start).requires_grad_(True)
+        model = train_kontext(self._stage("kontext", config.steps), config, self._lessons, self._tokenizers, start)
         export_kontext(model, self.config.models)
 
     def vision(self) -> None:
@@ -117,7 +121,8 @@ class TinyTraining:
 
     @cached_property
     def _lessons(self) -> Lessons:
-        return load_lessons(self._autoencoder, self.config.run / "lessons.pt", self.config.scenes)
+        path = self.config.run / "lessons.pt"
+        return load_lessons(self._autoencoder, path, self.config.scenes, self.config.object_scenes)
 
     def _require(self, found: bool, stage: str) -> None:
         if not found:

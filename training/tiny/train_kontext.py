@@ -3,6 +3,7 @@
 import itertools
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -18,20 +19,34 @@ from .prompts import TextEncoders, Tokenizers
 
 GUIDANCE = (1.0, 5.0)
 
+CAPTIONED = ("keep", "paint")
+"""Kinds of lessons whose caption tells of the target: a photo stays one, or becomes the painting it names."""
+
 
 @dataclass(frozen=True)
 class KontextConfig:
-    """Schedule: the first ``crop_share`` of the steps see quarter pictures (windows of 16 x 16 latent cells)."""
+    """Schedule: the first ``crop_share`` of the steps see quarter pictures (windows of 16 x 16 latent cells).
 
-    steps: int = 2600
+    Attributes:
+        kinds: shares of the lessons to keep, to edit the picture, to edit an object, to paint.
+        unreferenced_every: every how many steps there is no reference, and the caption alone is painted.
+        caption_share: how often the caption stands in for the instruction where a reference is kept or painted: the
+            content prompts that experts are trained with.
+        changed_weight: weight of latent cells that the lesson changes.
+        start: folder of a small Kontext's weights to go on from, under a schedule of this run's own.
+    """
+
+    steps: int = 5000
     batch: int = 32
     matrix_rate: float = 3e-3
     rate: float = 1e-3
     crop_share: float = 0.75
-    kinds: tuple[float, float, float, float] = (0.06, 0.16, 0.38, 0.40)
+    kinds: tuple[float, float, float, float] = (0.05, 0.13, 0.52, 0.30)
     unreferenced_every: int = 6
+    caption_share: float = 0.4
     changed_weight: float = 5.0
     compile: bool = True
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +74,15 @@ class TinyKontext(nn.Module):
         return predict_velocity(self.transformer, noisy, references, sigma, text, guidance, corner)
 
 
-def train_kontext(stage: Stage, config: KontextConfig, lessons: Lessons, tokenizers: Tokenizers) -> TinyKontext:
-    """Train, resuming from the stage's checkpoint; each batch's randomness follows from its step number."""
-    model = TinyKontext()
+def train_kontext(
+    stage: Stage, config: KontextConfig, lessons: Lessons, tokenizers: Tokenizers, start: TinyKontext | None = None
+) -> TinyKontext:
+    """Train, resuming from the stage's checkpoint; each batch's randomness follows from its step number.
+
+    Args:
+        start: a trained model to go on from, in the place of random weights.
+    """
+    model = TinyKontext() if start is None else start
     optimizer = build_optimizer(model, config.matrix_rate, config.rate, decay=0.01)
     stage.restore(model=model, optimizer=optimizer)
     if config.compile:
@@ -103,7 +124,12 @@ def _batch(step: int, config: KontextConfig, lessons: Lessons) -> Batch:
     window = (slice(None), slice(None), slice(top, top + size), slice(left, left + size))
     target = lessons.latents[[lesson.target for lesson in chosen]].float()[window]
     reference = lessons.latents[[lesson.scene for lesson in chosen]].float()[window]
-    prompts = [lesson.caption if unreferenced else lesson.prompt for lesson in chosen]
+    prompts = [
+        lesson.caption
+        if unreferenced or (lesson.kind in CAPTIONED and rng.random() < config.caption_share)
+        else lesson.prompt
+        for lesson in chosen
+    ]
     return Batch(target, None if unreferenced else reference, prompts, (top // 2, left // 2))
 
 
@@ -111,7 +137,7 @@ def _choose(
     lessons: Lessons, count: int, unreferenced: bool, config: KontextConfig, rng: random.Random
 ) -> list[Lesson]:
     """Lessons by kind; without a reference only photos and paintings make sense."""
-    kinds, shares = (("keep", "paint"), (0.4, 0.6)) if unreferenced else (KINDS, config.kinds)
+    kinds, shares = (CAPTIONED, (0.4, 0.6)) if unreferenced else (KINDS, config.kinds)
     return [rng.choice(lessons.groups[kind]) for kind in rng.choices(kinds, shares, k=count)]
 
 

@@ -10,10 +10,10 @@ import pytest
 from styleroute.training.commands import data, main
 from styleroute.training.data import painted_scenes
 from styleroute.training.data.packages import DataError
-from styleroute.training.data.painted_scenes import PaintedScenes, ScenesConfig, describe
+from styleroute.training.data.painted_scenes import PaintedScenes, ScenesConfig
 from styleroute.training.data.paintings import STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint
 from styleroute.training.data.photos import Photo
-from styleroute.training.data.scenes import Scene
+from styleroute.training.data.scenes import Scene, describe
 from styleroute.training.data.triplets import read_triplets
 
 SMALL = ["--contents-per-photo", "2", "--styles-per-content", "21", "--seen-styles", "2", "--size", "32"]

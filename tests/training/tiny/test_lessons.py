@@ -6,7 +6,7 @@ import pytest
 import torch
 from styleroute.training.data.paintings import STYLE_NAMES, TRAIN_STYLES
 from styleroute.training.tiny import lessons as lessons_module
-from styleroute.training.tiny.lessons import Lessons, load_lessons
+from styleroute.training.tiny.lessons import EDITS_OF_AN_OBJECT, Lessons, load_lessons
 from torch import Tensor
 from torch.nn import functional
 
@@ -66,7 +66,19 @@ def test_paintings_are_of_training_styles_and_point_at_their_own_pictures(small:
 def test_an_objects_lesson_names_a_thing_of_its_scene(small: Lessons) -> None:
     for lesson in small.groups["object"]:
         named = lesson.prompt.removeprefix("make the ").split()[0]
-        assert f"a {named}" in lesson.caption
+        assert f" {named}" in lesson.caption
+
+
+def test_scenes_for_their_objects_edit_every_object_and_nothing_else(made, tmp_path: Path) -> None:
+    lessons = load_lessons(Averages(), tmp_path / "lessons.pt", scenes=1, object_scenes=8)
+    first = min(lesson.scene for lesson in lessons.lessons if lesson.scene > lessons.lessons[0].scene)
+    further = [lesson for lesson in lessons.lessons if lesson.scene >= first]
+    assert {lesson.kind for lesson in further} == {"keep", "object"}
+    for scene in {lesson.scene for lesson in further}:
+        edits = [lesson for lesson in further if lesson.scene == scene and lesson.kind == "object"]
+        named = {lesson.prompt.removeprefix("make the ").split()[0] for lesson in edits}
+        assert len(edits) == EDITS_OF_AN_OBJECT * len(named)
+        assert all(name in edits[0].caption for name in named)
 
 
 def test_a_stop_while_writing_leaves_nothing_and_what_is_written_is_kept(made, tmp_path: Path, monkeypatch) -> None:
