@@ -16,7 +16,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "taps": ENCODER_TAPS,
         "num_queries": ENCODER_QUERIES,
         "proj_dim": ENCODER_WIDTH,
-        "temperature": 0.1,
         "rate": 1e-3,
         "steps": 600,
     },
