@@ -2,14 +2,28 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .attention_map_preview import AttentionMapPreview
+from .capture_attention import CaptureAttention
 from .encode_style import EncodeStyle
 from .load_style_expert import LoadStyleExpert
 from .model_folders import register_model_folders
 from .moe_apply import MoEApply
+from .region_prompt import RegionPrompt
+from .region_sampler import RegionRouteSampler
 from .routing_preview import RoutingPreview
 from .save_style_lora import SaveStyleLoRA
 
-NODES: list[type[io.ComfyNode]] = [LoadStyleExpert, EncodeStyle, MoEApply, RoutingPreview, SaveStyleLoRA]
+NODES: list[type[io.ComfyNode]] = [
+    LoadStyleExpert,
+    EncodeStyle,
+    MoEApply,
+    RoutingPreview,
+    SaveStyleLoRA,
+    RegionPrompt,
+    RegionRouteSampler,
+    CaptureAttention,
+    AttentionMapPreview,
+]
 
 
 class StyleRouteExtension(ComfyExtension):

@@ -11,6 +11,7 @@ CATEGORY = "StyleRoute"
 StyleExpertType = io.Custom("STYLE_EXPERT")
 StyleType = io.Custom("STYLE")
 RoutingType = io.Custom("ROUTING")
+AttentionMapsType = io.Custom("ATTENTION_MAPS")
 
 _SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
 _KNOWS_ADVANCED = "advanced" in inspect.signature(io.Input.__init__).parameters

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import comfy.model_management
 import comfy.supported_models
+import comfy.supported_models_base
+import comfy.text_encoders.flux
 import torch
 from comfy.clip_vision import ClipVisionModel
 from comfy.ldm.flux.model import FluxParams
 from comfy.model_patcher import ModelPatcher
+from comfy.sd import CLIP
 
 HIDDEN, CONTEXT, VECTOR = 128, 32, 16
 FLUX = {
@@ -63,6 +66,15 @@ SIGLIP = {
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.5, 0.5, 0.5],
 }
+TEXT_TOKENS = 24
+T5_TEXT = {"d_model": CONTEXT, "d_ff": 32, "d_kv": 16, "num_heads": 2, "num_layers": 1}
+CLIP_L_TEXT = {
+    "hidden_size": VECTOR,
+    "intermediate_size": 32,
+    "num_attention_heads": 1,
+    "num_hidden_layers": 1,
+    "projection_dim": VECTOR,
+}
 CLIP_L = SIGLIP | {"model_type": "clip_vision_model", "hidden_act": "quick_gelu", "projection_dim": 16}
 
 
@@ -99,3 +111,15 @@ def random_conditioning() -> list:
     generator = torch.Generator().manual_seed(2)
     pooled = torch.randn(1, VECTOR, generator=generator)
     return [[torch.randn(1, 7, CONTEXT, generator=generator), {"pooled_output": pooled, "guidance": 3.5}]]
+
+
+def random_clip() -> CLIP:
+    """FLUX.1's two text encoders with their real tokenizers; prompts are padded to TEXT_TOKENS."""
+    target = comfy.supported_models_base.ClipTarget(
+        comfy.text_encoders.flux.FluxTokenizer, comfy.text_encoders.flux.flux_clip()
+    )
+    configs = {"t5xxl_model_config": dict(T5_TEXT), "clip_l_model_config": dict(CLIP_L_TEXT)}
+    clip = CLIP(target, model_options={"dtype": torch.float32, **configs})
+    random_weights(clip.cond_stage_model, seed=3)
+    clip.set_tokenizer_option("t5xxl_min_length", TEXT_TOKENS)
+    return clip

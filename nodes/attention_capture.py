@@ -1,0 +1,238 @@
+"""Reads attention maps out of ComfyUI's Flux while any sampler runs: all that touches the model's attention is here.
+
+A wrapper around the sampler learns which conditioning has which spans, one around the transformer which rows of the
+batch belong to it, and an attention override sees q and k of every block. Nothing is installed in the model itself.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from comfy.ldm.flux.model import Flux
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ..attention import AttentionError, attend_with_maps, span_attention
+from .choices import Block
+from .recorded_maps import RecordedMaps
+from .region_spans import RegionSpan, spans_in
+
+OVERRIDE = "optimized_attention_override"
+EXACT_KERNELS = ("attention_pytorch", "attention_sub_quad", "attention_split", "attention_basic")
+"""ComfyUI's attention functions that torch's flash kernel may stand in for: it computes the same. Sage and others are
+kept, as they round more coarsely, and the maps come from a call of their own."""
+
+
+def block_counts(model: ModelPatcher) -> dict[str, int]:
+    """How many double and single blocks `model` has.
+
+    Raises:
+        AttentionError: it is not Flux.
+    """
+    network = getattr(model.model, "diffusion_model", None)
+    if isinstance(network, Flux):
+        return {"double": len(network.double_blocks), "single": len(network.single_blocks)}
+    family = type(getattr(model.model, "model_config", model.model)).__name__
+    raise AttentionError(
+        f"The model is {family} ({type(network).__name__}), but attention maps are read from FLUX.1 Kontext only; "
+        "load a Flux Kontext model with Load Diffusion Model."
+    )
+
+
+def capturing(
+    model: ModelPatcher, maps: RecordedMaps, blocks: frozenset[Block], steps: frozenset[int] | None
+) -> ModelPatcher:
+    """A clone of `model` that fills `maps` anew whenever a sampler runs with it.
+
+    Args:
+        model: a Flux.
+        maps: where the maps go.
+        blocks: those that are captured.
+        steps: those that are captured, from 0; None: all.
+    """
+    clone, capture = model.clone(), Capture(maps, blocks, steps)
+    clone.add_wrapper_with_key(WrappersMP.SAMPLER_SAMPLE, "styleroute", capture.around_sampler)
+    clone.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "styleroute", capture.around_transformer)
+    return clone
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a sampler: where it stands, and which conditioning knows which spans.
+
+    Attributes:
+        spans: by the conditionings' own ids, `uuid`; the negative's are not among them.
+        sigmas: of the steps, falling.
+    """
+
+    spans: Mapping[Any, tuple[RegionSpan, ...]]
+    sigmas: tuple[float, ...]
+
+    def step_at(self, sigma: float) -> int:
+        """The step that a noise level belongs to; samplers that look between two steps are still in the first."""
+        reached = sum(sigma <= start * (1 + 1e-4) for start in self.sigmas[:-1])
+        return max(reached - 1, 0)
+
+
+class Capture:
+    """The wrappers of one captured model. What they know of a run travels in its own `transformer_options`."""
+
+    def __init__(self, maps: RecordedMaps, blocks: frozenset[Block], steps: frozenset[int] | None) -> None:
+        self._maps, self._blocks, self._steps = maps, blocks, steps
+        self._key = f"styleroute_run_{id(self)}"  # two captures in a row do not see each other's
+        self._lock = threading.Lock()  # several graphics cards run in several threads
+
+    def around_sampler(self, executor, guider, sigmas: Tensor, extra_args: dict, callback, noise: Tensor, *rest):
+        """Stands around `Sampler.sample`, which has conditionings ready for the model."""
+        self._maps.clear()
+        run = Run(_spans_by_id(guider.conds), tuple(sigmas.tolist()))
+        _require_steps(self._steps, len(run.sigmas) - 1)
+        self._maps.size = tuple(noise.shape[-2:])
+        try:
+            return executor(guider, sigmas, _with_option(extra_args, self._key, run), callback, noise, *rest)
+        except BaseException:
+            self._maps.clear()  # half of a run's maps are not that run's
+            raise
+
+    def around_transformer(
+        self, executor, x, timestep, context, y, guidance, ref_latents, control, transformer_options, **kwargs
+    ):
+        """Stands around `Flux.forward`; x [rows, C, H, W], context [rows, text tokens, D]."""
+        call = self._call(x, context, transformer_options)
+        if call is not None:
+            transformer_options = {**transformer_options, OVERRIDE: call.attend}
+        output = executor(x, timestep, context, y, guidance, ref_latents, control, transformer_options, **kwargs)
+        if call is not None:
+            with self._lock:
+                call.hand_over(self._maps)
+        return output
+
+    def _call(self, x: Tensor, context: Tensor, options: Mapping[str, Any]) -> "Call | None":
+        """What is to be captured of this call of the transformer; None: nothing."""
+        run: Run | None = options.get(self._key)
+        if run is None:
+            return None
+        step = run.step_at(options["sigmas"][0].item())
+        rows = [run.spans.get(uuid, ()) for uuid in options["uuids"]]
+        if not any(rows) or not (self._steps is None or step in self._steps):
+            return None
+        pictures = len(x) // len(rows)
+        _require_tokens(rows, context.shape[1])
+        cells = tuple(-(-side // 2) for side in x.shape[-2:])  # patches of 2 x 2; the last may be padded
+        rows = [spans for spans in rows for _ in range(pictures)]
+        return Call(step, rows, pictures, context.shape[1], cells, self._blocks, options.get(OVERRIDE))
+
+
+@dataclass
+class Call:
+    """One call of the transformer.
+
+    Attributes:
+        step: number of the sampler's step, from 0.
+        rows: the spans of each row of the batch: none where it is not captured.
+        pictures: rows of one conditioning.
+        text: how many text tokens stand before the picture's.
+        cells: (h, w) of the picture's tokens; references come behind them.
+        blocks: those that are captured.
+        previous: another node's attention override, which is kept.
+    """
+
+    step: int
+    rows: list[tuple[RegionSpan, ...]]
+    pictures: int
+    text: int
+    cells: tuple[int, int]
+    blocks: frozenset[Block]
+    previous: Callable | None
+    taken: list[tuple[Block, Tensor]] = field(default_factory=list)
+
+    def attend(self, func: Callable, q: Tensor, k: Tensor, v: Tensor, heads: int, *args, **kwargs) -> Tensor:
+        """The override: attention as `func` (or the previous override) gives it, and maps; q, k, v [B, H, N, D]."""
+        options = kwargs.get("transformer_options") or {}
+        block = options.get("block_type"), options.get("block_index")
+        if block not in self.blocks or not self._is_joint(q, k, kwargs) or args:
+            return self._onward(func, q, k, v, heads, *args, **kwargs)
+        spans = [[span.tokens for span in row] for row in self.rows]
+        rows = slice(self.text, self.text + self.cells[0] * self.cells[1])
+        shared = {"mask": _mask_with_heads(kwargs.get("mask")), "scale": kwargs.get("scale")}
+        if self.previous is None and func.__name__ in EXACT_KERNELS:
+            output, maps = attend_with_maps(q, k, v, spans, rows, **shared)
+            output = output if kwargs.get("skip_output_reshape") else output.transpose(1, 2).flatten(2)
+        else:
+            maps = span_attention(q, k, spans, rows, **shared)
+            output = self._onward(func, q, k, v, heads, **kwargs)
+        self.taken.append((block, maps))
+        return output
+
+    def hand_over(self, maps: RecordedMaps) -> None:
+        """Brings all maps to the CPU at once, so that the graphics card is waited for once a step."""
+        if not self.taken:
+            return
+        values = torch.stack([block_maps for _, block_maps in self.taken]).cpu()  # [L, rows, S, h * w]
+        values = values.unflatten(-1, self.cells)
+        for (block, _), of_block in zip(self.taken, values, strict=True):
+            for row, spans in enumerate(self.rows):
+                for place, span in enumerate(spans):
+                    maps.add(row % self.pictures, span, self.step, " ".join(map(str, block)), of_block[row, place])
+
+    def _onward(self, func: Callable, *args, **kwargs) -> Tensor:
+        return func(*args, **kwargs) if self.previous is None else self.previous(func, *args, **kwargs)
+
+    def _is_joint(self, q: Tensor, k: Tensor, kwargs: Mapping[str, Any]) -> bool:
+        """Whether this is the block's own attention over text and picture, not one that another pack adds."""
+        heads_first = q.ndim == k.ndim == 4 and kwargs.get("skip_reshape", False)
+        tokens = self.text + self.cells[0] * self.cells[1]
+        return heads_first and len(q) == len(self.rows) and q.shape == k.shape and q.shape[2] >= tokens
+
+
+def _spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[RegionSpan, ...]]:
+    """Spans of every conditioning but the negative, of a guider that is ready to sample.
+
+    Raises:
+        AttentionError: none has any, or one holds for a part of the picture only.
+    """
+    wanted = [cond for name, group in conds.items() if name != "negative" for cond in group if spans_in(cond)]
+    if not wanted:
+        raise AttentionError(
+            "None of the sampler's conditionings knows a phrase to capture; encode the prompt with Region Style Prompt."
+        )
+    if any("area" in cond for cond in wanted):
+        raise AttentionError(
+            "A conditioning holds for a rectangle only (Set Area), so that its maps would not cover the picture; "
+            "use Conditioning (Set Mask) in its place."
+        )
+    return {cond["uuid"]: spans_in(cond) for cond in wanted}
+
+
+def _require_steps(steps: frozenset[int] | None, count: int) -> None:
+    if steps is not None and not any(step < count for step in steps):
+        raise AttentionError(
+            f"Only steps from {min(steps)} on are to be captured, but the sampler does {count}, counted from 0; "
+            "choose earlier ones."
+        )
+
+
+def _require_tokens(rows: list[tuple[RegionSpan, ...]], text: int) -> None:
+    for span in (span for spans in rows for span in spans):
+        if max(span.tokens) >= text:
+            raise AttentionError(
+                f'"{span.phrase}" stands at text token {max(span.tokens)}, but the model gets {text} only: another '
+                "node has shortened the conditioning; connect Region Style Prompt without it."
+            )
+
+
+def _with_option(extra_args: dict[str, Any], key: str, run: Run) -> dict[str, Any]:
+    """A copy of a sampler's arguments whose model calls are given `run`."""
+    options = extra_args["model_options"]
+    transformer_options = {**options.get("transformer_options", {}), key: run}
+    return {**extra_args, "model_options": {**options, "transformer_options": transformer_options}}
+
+
+def _mask_with_heads(mask: Tensor | None) -> Tensor | None:
+    """ComfyUI's masks [N, N] or [B, N, N] as [B, 1, N, N]."""
+    if mask is None or mask.ndim == 4:
+        return mask
+    return mask[None, None] if mask.ndim == 2 else mask[:, None]

@@ -1,0 +1,30 @@
+"""Heat maps as colours, and over pictures. Torch alone."""
+
+import torch
+from torch import Tensor
+
+COLOUR_MAPS = {
+    "fire": ((0, 0, 0), (90, 0, 70), (190, 20, 50), (240, 110, 20), (255, 200, 50), (255, 255, 220)),
+    "ice": ((0, 0, 20), (20, 40, 110), (30, 100, 180), (60, 170, 220), (150, 220, 240), (245, 255, 255)),
+    "rainbow": ((40, 20, 120), (30, 110, 230), (20, 190, 180), (120, 220, 60), (250, 200, 30), (210, 30, 20)),
+    "grey": ((0, 0, 0), (255, 255, 255)),
+}
+"""Colours from cold to warm, evenly spaced."""
+
+
+def colours(heat: Tensor, colour_map: str) -> Tensor:
+    """Heat [..., H, W] in 0..1 as colours [..., H, W, 3] in 0..1."""
+    stops = torch.tensor(COLOUR_MAPS[colour_map], dtype=heat.dtype, device=heat.device) / 255
+    place = heat.clamp(0, 1) * (len(stops) - 1)
+    below = place.floor().long().clamp(max=len(stops) - 2)
+    return torch.lerp(stops[below], stops[below + 1], (place - below)[..., None])
+
+
+def overlay(pictures: Tensor, heat: Tensor, colour_map: str, opacity: float) -> Tensor:
+    """Heat maps [N, H, W] laid over pictures [N or 1, H, W, C], as [N, H, W, 3] in 0..1."""
+    return torch.lerp(rgb(pictures), colours(heat, colour_map).to(pictures), opacity)
+
+
+def rgb(pictures: Tensor) -> Tensor:
+    """Pictures [N, H, W, C] with three channels: transparency is left out, grey is repeated."""
+    return pictures.expand(*pictures.shape[:3], 3) if pictures.shape[-1] == 1 else pictures[..., :3]

@@ -1,0 +1,78 @@
+"""Which file holds the region expert of a style: found by the words of the prompt."""
+
+import os
+import re
+from collections.abc import Sequence
+
+from ..attention import AttentionError
+from ..moe import StyleExpert, StyleExpertError
+from .model_folders import expert_names, expert_path
+from .region_spans import RegionSpan
+
+AUTO, NO_EXPERT = "auto", "none"
+MOST_NAMES = 12
+
+
+def region_experts(choice: str, spans: Sequence[RegionSpan]) -> list[StyleExpert]:
+    """The experts for a prompt, opened; one for each style that it names if `choice` is "auto".
+
+    Args:
+        choice: "auto", "none" or a file's name.
+        spans: of the prompt.
+
+    Raises:
+        AttentionError: the prompt names no style, or one that no file is named after.
+        StyleExpertError: a file is no region LoRA.
+    """
+    if choice == NO_EXPERT:
+        return []
+    names = [choice] if choice != AUTO else _files_by_style(spans)
+    return [_open(name) for name in names]
+
+
+def file_of_style(style: str, names: Sequence[str]) -> str:
+    """The file that is named after a style: "pixel-art" finds pixel-art.safetensors, Pixel_Art.safetensors as well.
+
+    Raises:
+        AttentionError: there is none; the message says which there are.
+    """
+    for name in names:
+        if _plain(_stem(name)) == _plain(style):
+            return name
+    stems = [f"'{stem}'" for stem in dict.fromkeys(_stem(name) for name in names)]
+    more = f" and {len(stems) - MOST_NAMES} more" if len(stems) > MOST_NAMES else ""
+    raise AttentionError(
+        f"No region expert is named after the style '{style}'; style_experts and loras hold "
+        f"{', '.join(stems[:MOST_NAMES]) or 'none'}{more}: use one of these words, choose a file by hand, or set "
+        "region_expert to none."
+    )
+
+
+def _files_by_style(spans: Sequence[RegionSpan]) -> list[str]:
+    styles = [span.phrase for span in spans if span.role == "style"]
+    if not styles:
+        raise AttentionError(
+            "The prompt names no style to find a region expert by; name it in Region Style Prompt, choose a file by "
+            "hand, or set region_expert to none."
+        )
+    return list(dict.fromkeys(file_of_style(style, expert_names()) for style in styles))
+
+
+def _open(name: str) -> StyleExpert:
+    expert = StyleExpert.open(expert_path(name))
+    if expert.config.kind != "region-lora":
+        raise StyleExpertError(
+            f"{expert.path.name} holds routed style experts, but a region expert is a plain LoRA of one style; "
+            "choose such a file, or use it with MoE Apply."
+        )
+    return expert
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(re.split(r"[/\\]", name)[-1])[0]
+
+
+def _plain(style: str) -> str:
+    """Capitals, hyphens, spaces and underscores do not count, nor does the word "style" at the end."""
+    words = re.sub(r"[\W_]+", " ", style.casefold()).split()
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] == "style" else words)

@@ -1,0 +1,317 @@
+"""Maps out of ComfyUI's own samplers: exact, of the right rows, and without a trace in the model or the picture."""
+
+from functools import partial
+
+import pytest
+import torch
+from styleroute.attention import AttentionError
+from torch import Tensor
+
+PROMPT = "make the guitar in mosaic style, keep other area unchanged"
+OBJECT, STYLE = "object: guitar", "style: mosaic"
+ALL = frozenset({("double", 0), ("single", 0), ("single", 1)})
+
+
+@pytest.fixture(scope="module")
+def clip(parts):
+    return parts.random_clip()
+
+
+@pytest.fixture(scope="module")
+def prompt(clip):
+    """Encodes a prompt by Region Style Prompt."""
+    from styleroute.nodes.region_prompt import RegionPrompt
+
+    return lambda text=PROMPT, **phrases: RegionPrompt.execute(clip, text, **phrases).result[0]
+
+
+@pytest.fixture(scope="module")
+def plain(clip):
+    """Encodes a prompt by CLIP Text Encode."""
+    return lambda text: clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+@pytest.fixture
+def capture(flux):
+    """The small Flux captured, and its maps."""
+    from styleroute.nodes.attention_capture import capturing
+    from styleroute.nodes.recorded_maps import RecordedMaps
+
+    def make(model=None, blocks=ALL, steps=None):
+        maps = RecordedMaps()
+        return capturing(model or flux, maps, blocks, steps), maps
+
+    return make
+
+
+def sample(model, positive, negative=None, *, latent=None, seed=7, steps=2, cfg=1.0, sampler="euler", **settings):
+    """KSampler's own function."""
+    import nodes
+
+    latent = {"samples": torch.zeros(1, 16, 8, 12)} if latent is None else latent
+    negative = positive if negative is None else negative
+    return nodes.common_ksampler(model, seed, steps, cfg, sampler, "simple", positive, negative, latent, **settings)[0][
+        "samples"
+    ]
+
+
+def with_reference(conditioning, height=8, width=12):
+    reference = torch.randn(1, 16, height, width, generator=torch.Generator().manual_seed(9))
+    return [[text, {**options, "reference_latents": [reference]}] for text, options in conditioning]
+
+
+def spy(model, seen: list):
+    """A clone with another pack's override: attention by the formula, in float64, which also keeps the matrices."""
+
+    def override(func, q, k, v, heads, *args, transformer_options=None, **kwargs):
+        matrix = (q.double() @ k.double().transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+        seen.append((transformer_options["block_type"], transformer_options["block_index"], matrix))
+        return (matrix @ v.double()).to(v.dtype).transpose(1, 2).flatten(2)
+
+    clone = model.clone()
+    clone.model_options["transformer_options"]["optimized_attention_override"] = override
+    return clone
+
+
+def naive_map(matrix: Tensor, tokens, text: int, cells: tuple[int, int]) -> Tensor:
+    """Mean over heads and the span's tokens of the columns of softmax(q k), for the rows of the picture."""
+    rows = matrix[0, :, text : text + cells[0] * cells[1]]
+    return rows[..., list(tokens)].mean(dim=(0, -1)).unflatten(0, cells).float()
+
+
+def test_maps_are_the_full_softmax(flux, capture, prompt, parts):
+    seen, positive = [], with_reference(prompt())
+    model, maps = capture(spy(flux, seen))
+    sample(model, positive, steps=2)
+    assert len(seen) == 2 * 3
+    for name, span in maps.spans.items():
+        values = maps.read(0, name)
+        assert values.blocks == ("double 0", "single 0", "single 1")
+        assert values.steps == (0, 1)
+        expected = [naive_map(matrix, span.tokens, parts.TEXT_TOKENS, (4, 6)) for *_, matrix in seen]
+        torch.testing.assert_close(values.values.flatten(0, 2), torch.stack(expected), rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(maps.mean(0, name), torch.stack(expected).mean(0), rtol=1e-5, atol=1e-7)
+
+
+def test_one_flash_call_gives_the_same_maps_and_picture(flux, capture, prompt):
+    positive, (spied, expected) = with_reference(prompt()), capture(spy(flux, []))
+    model, maps = capture()
+    picture = sample(model, positive)
+    torch.testing.assert_close(picture, sample(flux, positive), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(picture, sample(spied, positive), rtol=1e-5, atol=1e-5)
+    assert maps.spans.keys() == {OBJECT, STYLE}
+    for name in maps.spans:
+        torch.testing.assert_close(maps.read(0, name).values, expected.read(0, name).values, rtol=1e-4, atol=1e-6)
+
+
+def test_an_override_of_another_pack_is_called_and_stays(flux, capture, prompt):
+    seen: list = []
+    spied = spy(flux, seen)
+    model, _ = capture(spied)
+    assert torch.equal(sample(model, prompt()), sample(spied, prompt()))
+    assert len(seen) == 2 * 2 * 3
+    assert capture(model)[0] is not model
+    assert "optimized_attention_override" not in flux.model_options["transformer_options"]
+
+
+def test_the_model_is_left_as_it_was(flux, capture, prompt):
+    before, wrappers = sample(flux, prompt()), {key: dict(value) for key, value in flux.wrappers.items()}
+    model, _ = capture()
+    sample(model, prompt())
+    assert flux.wrappers == wrappers
+    assert not flux.model_options["transformer_options"]
+    assert not model.model_options["transformer_options"]
+    assert torch.equal(sample(flux, prompt()), before)
+
+
+def test_an_interruption_leaves_nothing(flux, capture, prompt, monkeypatch):
+    import comfy.model_management
+    import comfy.utils
+
+    before = sample(flux, prompt())
+    model, maps = capture()
+    interruption = comfy.model_management.InterruptProcessingException
+
+    def hook(value, *args, **kwargs):
+        assert maps.spans
+        raise interruption
+
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", hook)
+    with pytest.raises(interruption):
+        sample(model, prompt())
+    monkeypatch.undo()
+    assert not maps.spans
+    assert torch.equal(sample(flux, prompt()), before)
+    sample(model, prompt())
+    assert maps.spans.keys() == {OBJECT, STYLE}
+
+
+def test_a_new_run_forgets_the_last(capture, prompt):
+    model, maps = capture()
+    sample(model, prompt(), seed=1)
+    first = maps.mean(0, STYLE)
+    sample(model, prompt(), seed=2)
+    second = maps.mean(0, STYLE)
+    assert not torch.equal(first, second)
+    sample(model, prompt(), seed=1)
+    assert torch.equal(maps.mean(0, STYLE), first)
+
+
+def test_two_captures_in_a_row_see_the_same(capture, prompt):
+    model, inner = capture()
+    model, outer = capture(model, blocks=frozenset({("single", 1)}))
+    sample(model, prompt())
+    assert outer.read(0, STYLE).blocks == ("single 1",)
+    both = inner.read(0, STYLE).values[:, 2], outer.read(0, STYLE).values[:, 0]
+    torch.testing.assert_close(*both, rtol=1e-4, atol=1e-6)
+
+
+def test_spans_pass_through_stock_nodes(capture, prompt):
+    import nodes
+    from comfy_extras.nodes_edit_model import ReferenceLatent
+    from comfy_extras.nodes_flux import FluxGuidance
+
+    positive = FluxGuidance.execute(prompt(), 2.5).result[0]
+    positive = ReferenceLatent.execute(positive, {"samples": torch.randn(1, 16, 8, 12)}).result[0]
+    ranged = nodes.ConditioningSetTimestepRange().set_range(positive, 0.0, 1.0)[0]
+    other = prompt("make the owl in pixel-art style")
+    combined = nodes.ConditioningCombine().combine(ranged, other)[0]
+    model, maps = capture()
+    sample(model, combined)
+    assert list(maps.spans) == [OBJECT, STYLE, "object: owl", "style: pixel-art"]
+
+
+def test_a_timestep_range_captures_its_own_steps(capture, prompt):
+    import nodes
+
+    def ranged(conditioning, start, end):
+        return nodes.ConditioningSetTimestepRange().set_range(conditioning, start, end)[0]
+
+    model, maps = capture()
+    other = prompt("make the owl in pixel-art style")
+    sample(model, ranged(prompt(), 0.0, 0.5) + ranged(other, 0.5, 1.0), steps=6)
+    early, late = maps.read(0, STYLE).steps, maps.read(0, "style: pixel-art").steps
+    assert early[0] == 0
+    assert late[-1] == 5
+    assert sorted({*early, *late}) == [0, 1, 2, 3, 4, 5]
+
+
+def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain):
+    model, maps = capture()
+    sample(model, prompt(), steps=1)
+    expected = maps.read(0, STYLE).values
+    for negative in (plain("blurry"), prompt()):  # also where the negative knows phrases
+        sample(model, prompt(), negative, steps=1, cfg=3.0)
+        assert maps.spans.keys() == {OBJECT, STYLE}
+        assert maps.pictures == 1
+        torch.testing.assert_close(maps.read(0, STYLE).values, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_every_picture_of_a_batch_has_its_own_maps(capture, prompt):
+    model, maps = capture()
+    noise = {"samples": torch.zeros(3, 16, 8, 12)}
+    sample(model, with_reference(prompt()), latent=noise)
+    assert maps.pictures == 3
+    together = [maps.mean(picture, STYLE) for picture in range(3)]
+    for picture in range(3):
+        sample(model, with_reference(prompt()), latent={"samples": noise["samples"][:1], "batch_index": [picture]})
+        torch.testing.assert_close(maps.mean(0, STYLE), together[picture], rtol=1e-4, atol=1e-6)
+
+
+def test_maps_are_of_the_latent_not_of_its_reference(capture, prompt):
+    model, maps = capture()
+    sample(model, with_reference(prompt(), 12, 20))
+    assert maps.read(0, STYLE).values.shape[-2:] == (4, 6)
+
+
+@pytest.mark.parametrize(("height", "width", "cells"), [(9, 12, (5, 6)), (8, 13, (4, 7)), (7, 11, (4, 6))])
+def test_odd_latents(capture, prompt, height, width, cells):
+    from styleroute.nodes.region_mask import region_mask
+
+    model, maps = capture()
+    sample(model, prompt(), latent={"samples": torch.zeros(1, 16, height, width)}, steps=1)
+    assert maps.read(0, STYLE).values.shape[-2:] == cells
+    assert region_mask(maps, "style", (height * 8, width * 8)).shape == (1, height * 8, width * 8)
+
+
+def test_chosen_blocks_and_steps(capture, prompt):
+    model, maps = capture(blocks=frozenset({("double", 0), ("single", 1)}), steps=frozenset({1, 3}))
+    sample(model, prompt(), steps=4)
+    values = maps.read(0, STYLE)
+    assert values.blocks == ("double 0", "single 1")
+    assert values.steps == (1, 3)
+
+
+@pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "dpmpp_sde", "uni_pc", "lcm", "dpm_adaptive"])
+def test_any_sampler(capture, prompt, sampler):
+    model, maps = capture()
+    sample(model, prompt(), sampler=sampler, steps=3)
+    steps = maps.read(0, STYLE).steps
+    assert steps[0] == 0
+    assert set(steps) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("guider", ["basic", "cfg", "dual"])
+def test_sampler_custom_advanced(flux, capture, prompt, plain, guider):
+    from comfy_extras import nodes_custom_sampler as custom
+
+    model, maps = capture()
+    guider = {
+        "basic": partial(custom.BasicGuider.execute, model, prompt()),
+        "cfg": partial(custom.CFGGuider.execute, model, prompt(), plain("blurry"), 2.0),
+        "dual": partial(
+            custom.DualCFGGuider.execute, model, prompt(), plain("a photo"), plain("blurry"), 2.0, 1.5, "regular"
+        ),
+    }[guider]().result[0]
+    noise = custom.RandomNoise.execute(3).result[0]
+    sampler = custom.KSamplerSelect.execute("euler").result[0]
+    sigmas = custom.BasicScheduler.execute(model, "simple", 2, 1.0).result[0]
+    latent = {"samples": torch.zeros(1, 16, 8, 12)}
+    custom.SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent)
+    assert maps.read(0, STYLE).steps == (0, 1)
+    assert maps.spans.keys() == {OBJECT, STYLE}
+
+
+def test_a_lora_after_the_capture_keeps_it(capture, prompt):
+    model, maps = capture()
+    sample(model.clone(), prompt())
+    assert maps.spans
+
+
+def test_prompts_of_two_chunks_of_text(capture, prompt):
+    long = "a picture of a quiet harbour in the morning, " * 8 + PROMPT
+    model, maps = capture()
+    sample(model, prompt(long), steps=1)
+    assert maps.spans[STYLE].tokens[0] > 80
+
+
+def test_a_conditioning_without_spans_is_refused_before_any_step(capture, plain):
+    model, maps = capture()
+    with pytest.raises(AttentionError, match="encode the prompt with Region Style Prompt"):
+        sample(model, plain(PROMPT))
+
+
+def test_a_rectangle_is_refused(capture, prompt):
+    import nodes
+
+    area = nodes.ConditioningSetArea().append(prompt(), 32, 32, 0, 0, 1.0)[0]
+    with pytest.raises(AttentionError, match=r"rectangle only .* Conditioning \(Set Mask\)"):
+        sample(capture()[0], area)
+
+
+def test_a_shortened_text_is_refused(capture, prompt):
+    short = [[text[:, :3], options] for text, options in prompt()]
+    with pytest.raises(AttentionError, match="the model gets 3 only"):
+        sample(capture()[0], short)
+
+
+def test_steps_that_never_come_are_refused(capture, prompt):
+    with pytest.raises(AttentionError, match="steps from 30 on .* sampler does 2"):
+        sample(capture(steps=frozenset({30}))[0], prompt())
+
+
+def test_another_family_is_refused(parts):
+    from styleroute.nodes.attention_capture import block_counts
+
+    with pytest.raises(AttentionError, match=r"The model is SD15 .* read from FLUX.1 Kontext only"):
+        block_counts(parts.random_model("SD15", parts.SD15))
