@@ -7,12 +7,15 @@ from typing import Annotated
 
 import tyro
 
+from ..data.new_folder import require_target
 from ..data.objects import load_objects
 from ..data.packages import DataError
 from ..data.painted_scenes import PaintedScenes, ScenesConfig
 from ..data.photos import Photo, load_photos, template
+from ..data.region_scenes import RegionScenes, RegionScenesConfig
+from ..data.region_writer import RegionReport, write_regions
 from ..data.triplet_report import REPORT_FILE, Report
-from ..data.triplet_writer import Examples, require_target, write_triplets
+from ..data.triplet_writer import Examples, write_triplets
 from ..data.user_folder import FolderExamples, HoldOut, list_folder, split_folder
 from ..picture_embedding import TINY, load_embedding
 from ..progress import console
@@ -76,6 +79,32 @@ def triplets(
     _write(output, splits, embedding, report)
 
 
+def regions(
+    config: Annotated[RegionScenesConfig, tyro.conf.arg(name="")],
+    output: Path = Path("data") / "regions",
+    limit: int | None = None,
+) -> None:
+    """Make examples of styled regions: real photos with named objects, one of them painted within its exact mask.
+
+    The test split has other photos and other objects than the training split. The manifest is of RegionRoute's form.
+
+    Args:
+        config: what is made.
+        output: the folder to make.
+        limit: use only so many photos of each split, drawn with the seed.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"limit is {limit}: give 1 photo or more")
+    photos = {split: _limited(load_photos(split), limit, config.seed) for split in ("train", "test")}
+    objects = load_objects()
+    splits = {split: RegionScenes(split, config, photos[split], objects) for split in photos}
+    require_target(output, sum(scenes.most_pictures for scenes in splits.values()), config.size)
+    report = RegionReport(config)
+    write_regions(output, splits, report)
+    console.print(report.table())
+    console.print(f"Wrote {output.resolve()}", soft_wrap=True)
+
+
 def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:
     """So many photos that show different things: a style reference never shows what its content does."""
     if limit is None:
@@ -92,4 +121,4 @@ def _write(output: Path, splits: dict[str, Examples], embedding: str, report: Re
     console.print(f"Wrote {output.resolve()}; all names are in its {REPORT_FILE}", soft_wrap=True)
 
 
-SUBCOMMANDS = {"paintings": paintings, "triplets": triplets}
+SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions}

@@ -3,9 +3,7 @@
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +14,8 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from ..disk import require_room
 from ..progress import console
+from .new_folder import whole_or_nothing
 from .packages import DataError
 from .triplet_report import Report
 from .triplets import METADATA_FILE, Embed, choose_references
@@ -59,24 +57,11 @@ class Examples(Protocol):
     def __iter__(self) -> Iterator[Example]: ...
 
 
-def require_target(folder: Path, pictures: int, size: int) -> None:
-    """Refuse a size that no latent fits, a folder that is taken, a disk too small for so many PNG files.
-
-    Raises:
-        DataError, TrainingError: with what was found and what to do.
-    """
-    if size < 16 or size % 16:
-        raise DataError(f"a size of {size} pixels does not fit the latent tokens: give a multiple of 16")
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder} is there already: remove it, or give another folder")
-    require_room(folder, pictures * size * size * 3, f"up to {pictures:,} pictures of {size} x {size}")
-
-
 def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, report: Report) -> None:
     """Write all splits and the report. A stop half way leaves nothing.
 
     Args:
-        folder: must not be there yet (`require_target`).
+        folder: must not be there yet (`new_folder.require_target`).
         splits: examples by split, "train" first.
         embed: what the rule compares pictures by.
         report: is filled with what is held and left out.
@@ -85,7 +70,7 @@ def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, r
         DataError: no training triplet came of it.
     """
     slugs: dict[str, str] = {}
-    with _whole_or_nothing(folder) as unfinished:
+    with whole_or_nothing(folder) as unfinished:
         for split, examples in splits.items():
             writer = _SplitWriter(unfinished / split, embed, slugs)
             for example in track(examples, split, len(examples), console=console, disable=not console.is_terminal):
@@ -95,19 +80,6 @@ def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, r
             reasons = "; ".join(f"{len(names)} x {reason}" for reason, names in report.left_out.items())
             raise DataError(f"no training triplet came of it ({reasons or 'no picture'}); a style needs two contents")
         report.write(unfinished)
-
-
-@contextmanager
-def _whole_or_nothing(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, moved there at the end."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.unfinished-") as temporary:
-        unfinished = Path(temporary) / folder.name
-        unfinished.mkdir()
-        yield unfinished
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
 
 
 class _SplitWriter:

@@ -1,20 +1,16 @@
 """Writing: `datasets` reads it, all or nothing, and the refusals before any work."""
 
 import json
-import shutil
-from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 from styleroute.training.data.packages import DataError
 from styleroute.training.data.triplet_report import Report
-from styleroute.training.data.triplet_writer import Example, Style, require_target, write_triplets
+from styleroute.training.data.triplet_writer import Example, Style, write_triplets
 from styleroute.training.data.triplets import read_triplets
-from styleroute.training.run_folder import TrainingError
 
 OIL, INK = Style("Öl / alt", 0), Style("test ink", 1)
-Usage = namedtuple("Usage", "total used free")
 
 
 def _picture(*colour: int) -> np.ndarray:
@@ -108,17 +104,3 @@ def test_an_empty_split_leaves_no_folder(tmp_path: Path, embed) -> None:
     splits = {**_splits(), "test": [_example("owl", (INK,))]}
     write_triplets(tmp_path / "set", splits, embed, Report({}))
     assert {path.name for path in (tmp_path / "set").iterdir()} == {"train", "report.json"}
-
-
-def test_refused_before_any_work(tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(DataError, match=r"a size of 250 pixels .* give a multiple of 16"):
-        require_target(tmp_path / "set", 10, 250)
-    (tmp_path / "taken").mkdir()
-    require_target(tmp_path / "taken", 10, 256)
-    (tmp_path / "taken" / "file").touch()
-    with pytest.raises(DataError, match="taken is there already: remove it, or give another folder"):
-        require_target(tmp_path / "taken", 10, 256)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**39, 100 * 2**20))
-    sentence = r"up to 4,000 pictures of 256 x 256 need 0\.7 GiB .* only 100\.0 MiB are free there: make room"
-    with pytest.raises(TrainingError, match=sentence):
-        require_target(tmp_path / "deep" / "set", 4000, 256)
