@@ -1,7 +1,7 @@
 """What a trainer asks of the model that it trains an adapter for."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from diffusers import FluxTransformer2DModel
 from torch import Tensor
@@ -14,11 +14,15 @@ class Base(Protocol):
         name: what the expert file says in its ``base`` entry.
         identity: tells these weights from others, for what is cached of them.
         text_sizes: N, D and P of ``encode_prompts``, known before anything is loaded.
+        tokenizer: T5's, which tells where a phrase stands among the N tokens.
     """
 
     name: str
     identity: str
     text_sizes: tuple[int, int, int]
+
+    @property
+    def tokenizer(self) -> Any: ...
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Pictures [B, 3, H, W] in 0..1 -> the transformer's latents [B, 16, H/8, W/8] (the mode, no sample)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, FluxKontextPipeline, FluxTransformer2DModel
 from torch import Tensor
+from transformers import T5TokenizerFast
 
 from ..run_folder import TrainingError
 
@@ -27,10 +28,16 @@ class KontextBase:
 
     name = "flux-kontext"
 
-    def __init__(self, source: str, device: str = "cpu", dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(
+        self,
+        source: str,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.bfloat16,
+        text_tokens: int = T5_TOKENS,
+    ) -> None:
         self.source, self.device, self.dtype = source, device, dtype
         sizes = _transformer_config(source)
-        self.text_sizes = T5_TOKENS, sizes["joint_attention_dim"], sizes["pooled_projection_dim"]
+        self.text_sizes = text_tokens, sizes["joint_attention_dim"], sizes["pooled_projection_dim"]
         self.identity = f"{source} {dtype} {_digest(Path(source))}"
 
     @torch.no_grad()
@@ -46,7 +53,7 @@ class KontextBase:
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         states, pooled, _ = self._text.encode_prompt(
-            list(prompts), prompt_2=None, device=self.device, max_sequence_length=T5_TOKENS
+            list(prompts), prompt_2=None, device=self.device, max_sequence_length=self.text_sizes[0]
         )
         return states.float(), pooled.float()
 
@@ -58,6 +65,10 @@ class KontextBase:
             self.__dict__.pop(part, None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    @cached_property
+    def tokenizer(self) -> T5TokenizerFast:
+        return T5TokenizerFast.from_pretrained(self.source, subfolder="tokenizer_2")
 
     # Two parts: validation decodes pictures beside the transformer, where T5's 9 GB would have no room.
     @cached_property

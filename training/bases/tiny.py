@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor
+from transformers import T5TokenizerFast
 
 from ..paths import TINY_MODELS
 from ..tiny.autoencoder import Autoencoder
@@ -46,6 +47,10 @@ class TinyBase:
 
     def free_encoders(self) -> None:
         """They are small: nothing to do."""
+
+    @property
+    def tokenizer(self) -> T5TokenizerFast:
+        return self._tokenizers.t5
 
     @cached_property
     def _autoencoder(self) -> Autoencoder:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ..adapters.config import require_numbers
 from ..flow import STYLE_ROWS
 from ..paths import CACHE, RUNS
 from ..run_folder import TrainingError
@@ -103,13 +104,7 @@ class ExpertsTrainConfig:
         return self.run / "experts.safetensors" if self.output is None else self.output
 
     def _require_numbers(self) -> None:
-        for least, names in ((1, LEAST_1), (0, LEAST_0)):
-            for name in names:
-                if getattr(self, name) < least:
-                    raise TrainingError(f"{name} is {getattr(self, name)}, expected {least} or more: give another one")
-        for name in ("rate", "minutes"):
-            if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} is {getattr(self, name)}, expected a number above 0: give another one")
+        require_numbers(self, LEAST_1, LEAST_0, ("rate", "minutes"))
         if self.window is not None and (self.window < 2 or self.window % 2):
             raise TrainingError(f"window is {self.window}, expected an even number of latent cells: give another one")
 

@@ -7,37 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from ..adapters.encoded import Prompts, encode_pictures, encode_prompts
 from ..bases import Base
 from ..data.triplets import Triplet
-from ..picture_rows import PictureRows, picture_rows, picture_size, tell_broken
-from ..row_cache import cached_rows
+from ..picture_rows import PictureRows, tell_broken
 from ..run_folder import TrainingError
 from .conditions import PooledLatents, StyleCondition, pool
 
-MULTIPLE = 16
-"""Sides of pictures: a latent cell is 8 pixels wide, a token 2 cells."""
-PIXELS = 2**20
-"""At once through the VAE, whatever the pictures' size."""
 REMEDY = "`styleroute data triplets FOLDER OUTPUT --size S` writes all anew at one size"
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """Each prompt's row in `states` float16 [Q, N, D] and `pooled` float32 [Q, P], memory maps."""
-
-    rows: dict[str, int]
-    states: np.ndarray
-    pooled: np.ndarray
-
-    def of(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """T5 states [B, N, D] and pooled vectors [B, P]."""
-        rows = [self.rows[prompt] for prompt in prompts]
-        return torch.from_numpy(self.states[rows]).float(), torch.from_numpy(self.pooled[rows]).float()
 
 
 @dataclass(frozen=True)
@@ -99,7 +79,8 @@ def make_examples(triplets: Sequence[Triplet], base: Base, condition: StyleCondi
         TrainingError: the pictures have different sizes, no triplet is whole, or the disk has no room.
     """
     paths = sorted({path for row in triplets for path in (row.content, row.stylised, row.reference)})
-    pictures = _encoded_pictures(paths, base, cache / "latents")
+    pooled = {"pooled": (PooledLatents.width, pool)}
+    pictures = encode_pictures(paths, base, cache / "latents", REMEDY, pooled)
     tell_broken(pictures, "pictures")
     triplets = [row for row in triplets if {row.content, row.stylised, row.reference} <= pictures.rows.keys()]
     styles = None
@@ -109,7 +90,7 @@ def make_examples(triplets: Sequence[Triplet], base: Base, condition: StyleCondi
         tell_broken(styles, "style pictures")
     if not triplets:
         raise TrainingError(f"no triplet has pictures that are all whole: {REMEDY}")
-    prompts = _encoded_prompts(sorted({row.prompt for row in triplets}), base, cache / "text")
+    prompts = encode_prompts(sorted({row.prompt for row in triplets}), base, cache / "text")
     return Examples(triplets, pictures, prompts, styles)
 
 
@@ -135,54 +116,3 @@ def draw(examples: Examples, count: int, window: int | None, seed: int, number: 
 def _window(examples: Examples, paths: list[Path], corner: list[int], side: tuple[int, int]) -> Tensor:
     top, left = corner
     return examples.latents(paths)[..., top : top + side[0], left : left + side[1]].contiguous()
-
-
-def _encoded_pictures(paths: Sequence[Path], base: Base, cache: Path) -> PictureRows:
-    width, height = _one_size(paths)
-
-    def encode(pictures: list[Image.Image]) -> dict[str, np.ndarray]:
-        latents = base.encode(_pixels(pictures)).float().cpu()
-        return {"latents": latents.numpy(), "pooled": pool(latents).numpy()}
-
-    latents = (16, height // 8, width // 8)
-    shapes = {"latents": (latents, "float16"), "pooled": ((PooledLatents.width,), "float32")}
-    chunk = max(1, min(32, PIXELS // (width * height)))
-    return picture_rows(cache, {"base": base.identity}, paths, shapes, encode, "latents", chunk)
-
-
-def _encoded_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
-    tokens, width, pooled = base.text_sizes
-    arrays = {
-        "states": ((len(prompts), tokens, width), "float16"),
-        "pooled": ((len(prompts), pooled), "float32"),
-    }
-
-    def encode(rows: range) -> dict[str, np.ndarray]:
-        states, pooled = base.encode_prompts([prompts[row] for row in rows])
-        return {"states": states.half().cpu().numpy(), "pooled": pooled.cpu().numpy()}
-
-    text = cached_rows(cache, {"base": base.identity, "prompts": prompts}, arrays, encode, "prompts")
-    return Prompts({prompt: row for row, prompt in enumerate(prompts)}, **text)
-
-
-def _pixels(pictures: list[Image.Image]) -> Tensor:
-    pixels = np.stack([np.asarray(picture, dtype=np.float32) / 255 for picture in pictures])
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
-
-
-def _one_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """Width and height of all pictures that can be opened."""
-    found = {size: path for path in paths if (size := picture_size(path)) is not None}
-    if not found:
-        raise TrainingError(f"none of the {len(paths)} pictures of the triplets is whole: {REMEDY}")
-    if len(found) > 1:
-        (first, one), (second, other), *_ = found.items()
-        raise TrainingError(
-            f"{one} is {first[0]} x {first[1]} and {other} is {second[0]} x {second[1]}, expected one size: {REMEDY}"
-        )
-    [(width, height)] = found
-    if width % MULTIPLE or height % MULTIPLE:
-        raise TrainingError(
-            f"the pictures are {width} x {height}, expected sides that are multiples of {MULTIPLE}: {REMEDY}"
-        )
-    return width, height

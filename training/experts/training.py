@@ -1,15 +1,13 @@
 """`styleroute train experts`, from the triplets to the expert file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
-import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor
 
 from ...moe import ExpertConfig, save_expert
+from ..adapters.config import free_fields
+from ..adapters.lora_file import lora_config
+from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..bases import Base, load_base
 from ..data.triplets import METADATA_FILE, Triplet, read_triplets
 from ..progress import console
@@ -20,12 +18,8 @@ from .examples import Examples, make_examples
 from .trainer import LOSSES, ExpertsTrainer
 from .validation import Validation
 
-FREE = ("minutes", "output", "cache", "save_every", "validate_every", "compile", "checkpointing")
-"""What may change between two pieces of a run."""
 PICTURES = 6
 """Rows of the validation sheet."""
-PATIENCE = timedelta(days=7)
-"""How long processes wait for the first one, which encodes all pictures; torch's own 10 to 30 minutes are too few."""
 
 
 def train_experts(config: ExpertsTrainConfig) -> None:
@@ -36,20 +30,14 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     Raises:
         DataError, TrainingError, StyleExpertError: something does not fit; nothing that was there is lost.
     """
-    run = RunFolder(config.run, config, _free(config))
-    accelerator = Accelerator(
-        mixed_precision=config.precision,
-        # Unless it is told, accelerate takes each of several processes without a GPU for the only one.
-        cpu=not torch.accelerator.is_available(),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-    )
-    console.quiet = not accelerator.is_main_process
+    run = RunFolder(config.run, config, free_fields(config))
+    accelerator = start_accelerator(config.precision)
     device = str(accelerator.device)
     condition = load_condition(config, device)
     if condition is not None:
         config = config.with_cond_dim(condition.width)
-    base = load_base(config.base, device, torch.float32 if config.precision == "no" else torch.bfloat16)
-    with _one_fills_the_caches(accelerator):
+    base = load_base(config.base, device, base_dtype(config.precision))
+    with one_fills_the_caches(accelerator):
         examples = _examples(config, "train", base, condition)
         tested = _examples(config, "test", base, condition) if _validates(config) else None
     base.free_encoders()
@@ -63,18 +51,6 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     finally:
         if trainer.whole:
             _write(trainer, condition, base)
-
-
-def _free(config: ExpertsTrainConfig) -> tuple[str, ...]:
-    """A cosine ends at the last step, and another last step would be another run; a constant rate knows no end."""
-    return (*FREE, "steps") if config.schedule == "constant" else FREE
-
-
-@contextmanager
-def _one_fills_the_caches(accelerator: Accelerator) -> Iterator[None]:
-    """The first process goes first, then the first of each other machine, whose disk may be its own; the rest read."""
-    with accelerator.main_process_first(), accelerator.local_main_process_first():
-        yield
 
 
 def _validates(config: ExpertsTrainConfig) -> bool:
@@ -118,7 +94,7 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
     summary = _summary(trainer)
     if condition is None:
         lora = _plain_lora(tensors, config.adapter.scale)
-        save_expert(path, lora, _lora_config(config, base), None, None, summary)
+        save_expert(path, lora, lora_config(config.adapter.shared_rank, base.name), None, None, summary)
     else:
         encoder, sizes = condition.encoder, _expert_config(config, base)
         # The encoder as it is, unrounded: the routers were trained on just its embeddings, and it is small.
@@ -143,13 +119,6 @@ def _expert_config(config: ExpertsTrainConfig, base: Base) -> ExpertConfig:
         kind="style-moe", num_experts=adapter.experts, rank=adapter.rank, shared_rank=adapter.shared_rank,
         top_k=adapter.top_k, alpha=adapter.alpha, cond_dim=adapter.cond_dim, routing=adapter.routing, base=base.name,
     )  # fmt: skip
-
-
-def _lora_config(config: ExpertsTrainConfig, base: Base) -> ExpertConfig:
-    rank = config.adapter.shared_rank
-    return ExpertConfig(
-        kind="region-lora", num_experts=1, rank=rank, shared_rank=0, top_k=1, alpha=rank, cond_dim=0, base=base.name
-    )
 
 
 def _plain_lora(tensors: dict[str, Tensor], scale: float) -> dict[str, Tensor]:

@@ -1,21 +1,18 @@
 """What the experts paint while they learn: a sheet of content, style reference, result and target."""
 
-import itertools
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..adapters.sampling import sample
 from ..bases import Base
-from ..flow import Reference, euler_sigmas, predict_velocity
+from ..flow import Reference
 from ..sheet import write_sheet
 from .config import ExpertsTrainConfig
 from .examples import Examples
 from .routed_linear import Style
-
-STEPS = 20
 
 
 class Validation:
@@ -37,9 +34,7 @@ class Validation:
         states, pooled = self.examples.prompts.of([row.prompt for row in self.chosen])
         text = states.to(device), pooled.to(device)
         noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(self.config.seed))
-        # A compiled transformer would be compiled again for whole pictures without gradients.
-        with torch.compiler.set_stance("force_eager"):
-            return sample(transformer, noise.to(device), references, text, self.config.guidance)
+        return sample(transformer, noise.to(device), references, text, self.config.guidance)
 
     def sheet(self, latents: Tensor, path: Path) -> np.ndarray:
         """Write the sheet and give its pixels [H, W, 3] back."""
@@ -55,15 +50,3 @@ class Validation:
     def _picture(self, latents: Tensor) -> np.ndarray:
         """[16, H, W] -> [8 H, 8 W, 3], one at a time: the decoder of a full FLUX needs gigabytes for each."""
         return self.base.decode(latents[None])[0].float().cpu().permute(1, 2, 0).numpy()
-
-
-@torch.no_grad()
-def sample(transformer: torch.nn.Module, noise: Tensor, references: Sequence[Reference], text: tuple[Tensor, Tensor],
-           guidance: float, steps: int = STEPS) -> Tensor:  # fmt: skip
-    """Euler sampling from noise [B, 16, H, W]."""
-    latents = noise
-    for now, after in itertools.pairwise(euler_sigmas(steps).tolist()):
-        level = torch.full((len(noise),), now, device=noise.device)
-        velocity = predict_velocity(transformer, latents, references, level, text, torch.full_like(level, guidance))
-        latents = latents + (after - now) * velocity.float()
-    return latents

@@ -110,3 +110,12 @@ def test_what_is_no_pipeline_is_refused(tmp_path: Path, broken: str | None) -> N
         (folder / "model_index.json").write_text(broken)
     with pytest.raises(TrainingError, match=r"is no diffusers pipeline \(.+\): give the folder or the hub name of a"):
         load_base(str(folder))
+
+
+def test_prompts_can_be_shorter_and_the_tokenizer_counts_as_the_encoder(kontext_folder: Path) -> None:
+    short = load_base(str(kontext_folder), dtype=torch.float32, text_tokens=12)
+    states, _ = short.encode_prompts(["a photo of a very large dog"])
+    assert states.shape[1] == short.text_sizes[0] == 12
+    ids = short.tokenizer("a dog")["input_ids"]
+    expected = short._text.tokenizer_2("a dog", padding="max_length", max_length=12)["input_ids"]
+    assert ids == expected[: len(ids)]

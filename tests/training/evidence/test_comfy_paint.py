@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.moe import ExpertConfig, save_expert
+from styleroute.training.adapters.sampling import sample
 from styleroute.training.bases import load_base
 from styleroute.training.evidence.comfy_paint import ComfyPainter, comfy_paint
 from styleroute.training.evidence.methods import Method
 from styleroute.training.evidence.painting import Job
 from styleroute.training.experts.routed_linear import AdapterConfig, Style, add_experts, trained_state
-from styleroute.training.experts.validation import sample
 from styleroute.training.flow import Reference
 from styleroute.training.paths import TINY_MODELS
 

@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 from styleroute.moe import EncoderConfig, StyleEncoder, save_encoder
+from styleroute.training.adapters.config import FREE
 from styleroute.training.bases import Base, load_base
 from styleroute.training.data.triplets import read_triplets
 from styleroute.training.experts.conditions import load_condition
@@ -21,7 +22,6 @@ from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.examples import Examples, make_examples
 from styleroute.training.experts.routed_linear import AdapterConfig
 from styleroute.training.experts.trainer import ExpertsTrainer
-from styleroute.training.experts.training import FREE
 from styleroute.training.run_folder import RunFolder
 from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
 

@@ -149,7 +149,7 @@ def test_accumulated_batches_have_the_gradient_of_their_mean(make_trainer: MakeT
     trainer = make_trainer(accumulation=2)
     losses = [trainer._loss(number) for number in range(2)]
     expected = (losses[0] + losses[1]) / 2
-    assert trainer._update(0) == pytest.approx(expected.item())
+    assert trainer._update(0) == {"loss": pytest.approx(expected.item())}
     with torch.no_grad():
         assert trainer._loss(0) < losses[0]
 

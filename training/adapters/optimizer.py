@@ -6,15 +6,13 @@ import torch
 from torch import nn
 
 from ..run_folder import TrainingError
-from .config import ExpertsTrainConfig
+from .config import TrainConfig
 
 FLOOR = 0.05
 """Share of the rate at the end of a cosine."""
 
 
-def build_optimizer(
-    config: ExpertsTrainConfig, parameters: list[nn.Parameter], device: torch.device
-) -> torch.optim.Optimizer:
+def build_optimizer(config: TrainConfig, parameters: list[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
     """AdamW without decay.
 
     Raises:
@@ -36,7 +34,7 @@ def build_optimizer(
     return AdamW8bit(parameters, **options)
 
 
-def rate_share(config: ExpertsTrainConfig, step: int) -> float:
+def rate_share(config: TrainConfig, step: int) -> float:
     """Share of the full learning rate at a step."""
     warm = min((step + 1) / config.warmup, 1.0) if config.warmup else 1.0
     if config.schedule == "constant":

@@ -1,0 +1,105 @@
+"""Pictures and prompts as the base encodes them, once, kept on disk."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..bases import Base
+from ..picture_rows import PictureRows, picture_rows, picture_size
+from ..row_cache import cached_rows
+from ..run_folder import TrainingError
+
+MULTIPLE = 16
+"""Sides of pictures: a latent cell is 8 pixels wide, a token 2 cells."""
+PIXELS = 2**20
+"""At once through the VAE, whatever the pictures' size."""
+
+Derived = tuple[int, Callable[[Tensor], Tensor]]
+"""A width, and what gives [B, width] of latents [B, 16, h, w]."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Each prompt's row in `states` float16 [Q, N, D] and `pooled` float32 [Q, P], memory maps."""
+
+    rows: dict[str, int]
+    states: np.ndarray
+    pooled: np.ndarray
+
+    def of(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """T5 states [B, N, D] and pooled vectors [B, P]."""
+        rows = [self.rows[prompt] for prompt in prompts]
+        return torch.from_numpy(self.states[rows]).float(), torch.from_numpy(self.pooled[rows]).float()
+
+
+def encode_pictures(
+    paths: Sequence[Path], base: Base, cache: Path, remedy: str, derived: Mapping[str, Derived] | None = None
+) -> PictureRows:
+    """An array "latents" float16 [P, 16, H/8, W/8], and float32 arrays derived from them.
+
+    Args:
+        remedy: what makes pictures of one size, for the sentence that refuses others.
+
+    Raises:
+        TrainingError: the pictures have different or odd sizes, none is whole, or the disk has no room.
+    """
+    width, height = one_size(paths, remedy)
+    derived = derived or {}
+
+    def encode(pictures: list[Image.Image]) -> dict[str, np.ndarray]:
+        latents = base.encode(pixels(pictures)).float().cpu()
+        return {"latents": latents.numpy(), **{name: make(latents).numpy() for name, (_, make) in derived.items()}}
+
+    shapes = {"latents": ((16, height // 8, width // 8), "float16")}
+    shapes |= {name: ((wide,), "float32") for name, (wide, _) in derived.items()}
+    chunk = max(1, min(32, PIXELS // (width * height)))
+    return picture_rows(cache, {"base": base.identity}, paths, shapes, encode, "latents", chunk)
+
+
+def encode_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
+    """The states and pooled vectors of each prompt."""
+    tokens, width, pooled = base.text_sizes
+    arrays = {
+        "states": ((len(prompts), tokens, width), "float16"),
+        "pooled": ((len(prompts), pooled), "float32"),
+    }
+
+    def encode(rows: range) -> dict[str, np.ndarray]:
+        states, pooled = base.encode_prompts([prompts[row] for row in rows])
+        return {"states": states.half().cpu().numpy(), "pooled": pooled.cpu().numpy()}
+
+    text = cached_rows(cache, {"base": base.identity, "prompts": prompts}, arrays, encode, "prompts")
+    return Prompts({prompt: row for row, prompt in enumerate(prompts)}, **text)
+
+
+def pixels(pictures: Sequence[Image.Image]) -> Tensor:
+    """RGB pictures of one size -> [B, 3, H, W] in 0..1."""
+    values = np.stack([np.asarray(picture, dtype=np.float32) / 255 for picture in pictures])
+    return torch.from_numpy(values).permute(0, 3, 1, 2)
+
+
+def one_size(paths: Sequence[Path], remedy: str) -> tuple[int, int]:
+    """Width and height of all pictures that can be opened.
+
+    Raises:
+        TrainingError: they are not of one size, it is odd, or none can be opened.
+    """
+    found = {size: path for path in paths if (size := picture_size(path)) is not None}
+    if not found:
+        raise TrainingError(f"none of the {len(paths)} pictures is whole: {remedy}")
+    if len(found) > 1:
+        (first, one), (second, other), *_ = found.items()
+        raise TrainingError(
+            f"{one} is {first[0]} x {first[1]} and {other} is {second[0]} x {second[1]}, expected one size: {remedy}"
+        )
+    [(width, height)] = found
+    if width % MULTIPLE or height % MULTIPLE:
+        raise TrainingError(
+            f"the pictures are {width} x {height}, expected sides that are multiples of {MULTIPLE}: {remedy}"
+        )
+    return width, height
