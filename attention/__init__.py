@@ -4,14 +4,17 @@ Needs torch and einops alone.
 """
 
 from .errors import AttentionError
+from .heat import confidence, heat_map, soft_mask
 from .losses import PRESETS, AttentionLosses, cover_loss, focus_loss
-from .maps import AttentionMaps, MapCollector, confidence, heat_map, soft_mask
+from .maps import MEAN, MEAN_STEP, AttentionMaps, MapCollector
 from .phrases import Phrases, parse_instruction
 from .resizing import resize
 from .span_attention import attend_with_maps, span_attention
 from .spans import find_span
 
 __all__ = [
+    "MEAN",
+    "MEAN_STEP",
     "PRESETS",
     "AttentionError",
     "AttentionLosses",

@@ -1,95 +1,98 @@
-"""Which of torch's attention kernels gives a map without the full matrix."""
+"""The attention kernels of torch that never hold the full matrix, by what they give and where they run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .columns import Columns
-
 CHUNK_ELEMENTS = 2**24
-"""Scores held at once where no flash kernel is: 64 MB of float32."""
+"""Scores held at once where no fused kernel is: 64 MB of float32."""
+
+aten = torch.ops.aten
+
+
+@contextmanager
+def without_autocast(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors in the precision that autocast gives to attention, and autocast off within.
+
+    A kernel that is called by its own name is not cast for; and the few scores of a span would lose their float32.
+    """
+    device = tensors[0].device.type
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+        yield tensors
+        return
+    dtype = torch.get_autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        yield tuple(tensor if tensor.dtype == torch.float64 else tensor.to(dtype) for tensor in tensors)
 
 
 def attention_with_lse(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor] | None:
-    """Attention [B, H, R, D] and the log-sum-exp [B, H, R] of its rows from one flash call; None where there is none.
+    """Attention [B, H, R, D] and the log-sum-exp [B, H, R] of its rows from one call; None where no kernel gives both.
 
-    Not differentiable in the log-sum-exp.
+    Not differentiable in the log-sum-exp: torch has no formula for it.
+
+    Args:
+        q: [B, H, R, D]; k, v: [B, H, N, D].
+        mask: [1 or B, 1 or H, 1 or R, N], boolean or added; None: all keys take part.
     """
-    if q.shape[-1] != v.shape[-1] or q.dtype not in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+    if v.shape != k.shape or any(tensor.stride(-1) != 1 for tensor in (q, k, v)):
         return None
     if q.device.type == "cpu":
-        output, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q, k, v, 0.0, False, attn_mask=_added(mask, q), scale=scale
-        )
-        return output, lse
+        added = added_mask(mask, q.dtype)
+        return aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=added, scale=scale)
     if q.device.type == "cuda" and mask is None:
-        return _cuda_attention_with_lse(q, k, v, scale)
+        return _attention_with_lse_on_cuda(q, k, v, scale)
     return None
 
 
-def _cuda_attention_with_lse(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor] | None:
+def _attention_with_lse_on_cuda(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor] | None:
+    """Asks torch itself which kernels this card, these sizes and the user's own choice allow."""
     params = torch.backends.cuda.SDPAParams(q, k, v, None, 0.0, False, False)
     if q.shape[-1] % 8 == 0 and torch.backends.cuda.can_use_flash_attention(params):
-        output, lse = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, 0.0, False, False, scale=scale)[:2]
-        return output, lse
+        return aten._scaled_dot_product_flash_attention(q, k, v, scale=scale)[:2]
     if torch.backends.cuda.can_use_efficient_attention(params):
-        output, lse = torch.ops.aten._scaled_dot_product_efficient_attention(
-            q, k, v, None, True, 0.0, False, scale=scale
-        )[:2]
-        return output, lse[:, :, : q.shape[2]]  # the kernel pads its rows
+        output, lse = aten._scaled_dot_product_efficient_attention(q, k, v, None, True, scale=scale)[:2]
+        return output, lse[..., : q.shape[2]]  # the kernel pads its rows
     return None
 
 
-def indicator_attention(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
-    """Maps as attention whose values are the spans' indicators, [B, S, R]; differentiable through any kernel.
+def attention_in_chunks(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """Plain softmax attention of a few rows at a time, [B, H, R, D] in at least float32; differentiable.
 
-    One column a span. V is as wide as a head: a narrower one falls back to the full matrix.
+    For devices whose own attention may hold the full matrix. A chunk is computed again for its gradient.
     """
-    width, spans = q_rows.shape[-1], columns.weights.shape[-1]
-    groups = [_indicator(columns, first, width, k) for first in range(0, spans, width)]
-    attend = _attend if q_rows.device.type in ("cpu", "cuda") else _attend_in_chunks
-    maps = [attend(q_rows, k, group, mask, scale) for group in groups]  # [B, H, R, D] each
-    wide = torch.promote_types(q_rows.dtype, torch.float32)
-    maps = torch.cat([part.to(wide).mean(dim=1) for part in maps], dim=-1)[..., :spans]
-    return (maps * columns.weights.amax(dim=1, keepdim=True)).transpose(1, 2)
-
-
-def _indicator(columns: Columns, first: int, width: int, k: Tensor) -> Tensor:
-    """[B, H, N, width]: 1 at the tokens of the spans from `first` on."""
-    weights = columns.weights[:, :, first : first + width]
-    value = k.new_zeros(len(k), k.shape[2], width)
-    index = columns.index[..., None].expand_as(weights)
-    value[..., : weights.shape[-1]].scatter_add_(1, index, (weights > 0).to(k.dtype))
-    return value[:, None].expand(-1, k.shape[1], -1, -1)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-
-
-def _attend_in_chunks(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Plain softmax over a few rows at a time; each is computed again for its gradient."""
-    rows = max(1, CHUNK_ELEMENTS // (q.shape[0] * q.shape[1] * k.shape[2]))
+    chunk = max(1, CHUNK_ELEMENTS // (len(q) * q.shape[1] * k.shape[2]))
     parts = []
-    for first in range(0, q.shape[2], rows):
-        part = slice(first, first + rows)
-        part_mask = mask if mask is None or mask.shape[-2] == 1 else mask[..., part, :]
-        parts.append(checkpoint(_softmax_attention, q[:, :, part], k, v, part_mask, scale, use_reentrant=False))
+    for first in range(0, q.shape[2], chunk):
+        rows = slice(first, first + chunk)
+        part = q[:, :, rows], k, v, mask_rows(mask, rows), scale
+        if torch.is_grad_enabled():
+            parts.append(checkpoint(_softmax_attention, *part, use_reentrant=False, preserve_rng_state=False))
+        else:
+            parts.append(_softmax_attention(*part))
     return torch.cat(parts, dim=2)
 
 
 def _softmax_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    scores = (q.float() * scale) @ k.float().transpose(-1, -2)
-    if (added := _added(mask, scores)) is not None:
-        scores = scores + added
-    return scores.softmax(dim=-1) @ v.float()
+    wide = torch.promote_types(q.dtype, torch.float32)
+    scores = (q.to(wide) * scale) @ k.to(wide).transpose(-1, -2)
+    if mask is not None:
+        scores = scores + added_mask(mask, wide)
+    # A row whose keys are all masked attends to nothing, as in torch's own kernels.
+    return scores.softmax(dim=-1).nan_to_num(0.0) @ v.to(wide)
 
 
-def _added(mask: Tensor | None, like: Tensor) -> Tensor | None:
-    """A boolean mask as one that is added."""
+def mask_rows(mask: Tensor | None, rows: slice) -> Tensor | None:
+    """The part of a mask [..., 1 or R, N] that belongs to some rows."""
+    return mask if mask is None or mask.shape[-2] == 1 else mask[..., rows, :]
+
+
+def added_mask(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A mask to be added to scores of `dtype`: minus infinity where a boolean one is False."""
     if mask is None or mask.dtype != torch.bool:
-        return mask if mask is None else mask.to(like.dtype)
-    return torch.zeros_like(mask, dtype=like.dtype).masked_fill_(~mask, -torch.inf)
+        return mask if mask is None else mask.to(dtype)
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -torch.inf)

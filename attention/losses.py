@@ -42,10 +42,11 @@ class AttentionLosses:
             )
 
 
-# A softmax over thousands of keys leaves a map of about 1 / N: softmax(M / 0.1) of it would be uniform, alpha M zero, and
-# neither loss would have a gradient. The paper does not give tau and alpha; ours therefore count in the map's own mean,
-# which is 1 / N when it attends evenly. A perfect map of an object on a quarter of the picture is then 4 inside, 0
-# outside: at tau 0.25 its softmax is the object (e^16 to 1).
+# The paper does not give tau and alpha. A softmax over N keys leaves values of about 1 / N (N = 8,704 at 1024 x 1024):
+# with the release's numbers softmax(M / tau) would be even and alpha M zero, whatever the map, and neither loss would
+# teach anything. Ours therefore count in the map's own mean, whatever N is. The perfect map of an object on a quarter
+# of the picture is then 4 inside and 0 outside, so that at tau 0.25 its softmax is the object (e^16 to 1), while an
+# untrained map, from 0.8 to 1.5 of its mean, still has a gradient in every cell.
 PRESETS = {
     "paper": AttentionLosses(
         tau=0.25,

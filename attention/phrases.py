@@ -1,4 +1,4 @@
-"""The object and the style that an instruction names."""
+"""The objects and styles that an instruction names."""
 
 import re
 from dataclasses import dataclass
@@ -6,52 +6,102 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phrases:
-    """What one clause of an instruction asks for.
+    """An object and the style that is said of it, in the instruction's own words, without article.
 
     Attributes:
-        object: "man"; None if the clause names none.
-        style: "pixel-art"; None if the clause names none.
+        object: "man"; None if none is named.
+        style: "pixel-art".
     """
 
     object: str | None
-    style: str | None
+    style: str
 
 
-_ARTICLE = r"(?:the|a|an|this|that|my|his|her|its|their)\s+"
-_OBJECT = r"(?P<object>[^,;.]+?)"
-_STYLE = r"(?P<style>[^,;.]+?)"
-_END = r"(?=\s*(?:[,;.]|$|\band\s+(?:the|a|an|keep|make|turn|paint)\b))"
-_CLAUSES = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"{_ARTICLE}{_OBJECT}\s+(?:in|into|to)\s+(?:the\s+style\s+of|style\s+of)\s+(?:(?:a|an|the)\s+)?{_STYLE}{_END}",
-        rf"{_ARTICLE}{_OBJECT}\s+(?:in|into|to|with)\s+(?:(?:a|an|the)\s+)?{_STYLE}\s+styles?\b",
+LONGEST_CLAUSE = 1000
+"""Characters; longer ones are prose, and are not searched."""
+
+_ARTICLE = r"(?:the|an?|this|that|these|those|my|his|her|its|our|their)\b"
+_PREPOSITION = r"(?:in|into|to|with|using|as|like)\b"
+_VERB = r"(?:make|turn|transform|convert|change|paint|repaint|draw|redraw|render|show|restyle|styli[sz]e|apply|give)\b"
+_KEEP = r"(?:keep|keeping|leave|leaving|preserve|preserving|without|do not|don't)\b"
+_BREAK = rf"[,;:!?]|\.(?= |$)|\b(?:and|but|while|then)\b(?= (?:then )?(?:{_ARTICLE}|{_VERB}|{_KEEP}))"
+_STYLE = rf"(?:{_ARTICLE} )?(?P<style>"
+
+# What a clause may look like, the most telling form first.
+_FORMS = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        # the man in the style of Van Gogh
+        rf"(?P<object>.*?)\b{_PREPOSITION} (?:the )?styles? of {_STYLE}.+)",
+        # apply a pixel-art style to the man
+        rf".*\b(?:apply|add|use) {_STYLE}.+?)[ -]styles? (?:to|on|for) (?P<object>.+)",
+        # give the man a pixel-art look
+        r".*\bgive (?P<object>.+) an? (?P<style>.+?)[ -](?:style|look)\b",
+        # the man in pixel-art style
+        rf"(?P<object>.*)\b{_PREPOSITION} {_STYLE}.+?)[ -]styles?\b",
+        # make the man look like a mosaic
+        rf"(?P<object>.+) looks? (?:like|as) {_STYLE}.+)",
+        # turn the man into a mosaic, repaint the man as a mosaic
+        rf"(?P<object>.*\b{_VERB} .+) (?:into|as) {_STYLE}.+)",
+        # pixel-art style
+        rf"(?P<object>){_STYLE}\S+(?: \S+)?)[ -]styles?$",
     )
-]
-_STYLE_ALONE = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b(?:in|into|to)\s+(?:the\s+)?style\s+of\s+(?:(?:a|an|the)\s+)?{_STYLE}{_END}",
-        rf"\b(?:in|into|to|with)\s+(?:(?:a|an|the)\s+)?{_STYLE}\s+styles?\b",
-    )
-]
+)
+_BREAKS = re.compile(_BREAK, re.IGNORECASE)
+_STARTS_WITH = {
+    name: re.compile(rf"(?:please )?{words}", re.IGNORECASE)
+    for name, words in (("article", _ARTICLE), ("verb", _VERB), ("keep", _KEEP))
+}
+_BEFORE_NOUN = re.compile(rf"(?:(?!\b{_PREPOSITION}).)*?\b{_ARTICLE} |(?:please )?{_VERB} ", re.IGNORECASE)
+
+_AFTER_NOUN = re.compile(r"(?: (?:is|are|be|should|must|painted|drawn|rendered|shown))+$", re.IGNORECASE)
 
 
 def parse_instruction(text: str) -> tuple[Phrases, ...]:
-    """Object and style of every clause such as "make the X in Y style" or "paint the X in the style of Y".
+    """The objects and styles of "make the X in Y style, keep other area unchanged" and its natural variants.
 
-    Weights such as `(pixel-art:1.2)` are left out of the phrases. Nothing recognised gives an empty tuple.
+    Several clauses, or several objects of one style, give several; nothing that is recognised gives none. Weights such
+    as `(pixel-art:1.2)` are left out of the phrases.
     """
-    text = _plain(text)
-    found = sorted((match for clause in _CLAUSES for match in clause.finditer(text)), key=lambda match: match.start())
-    if found:
-        return tuple(Phrases(match["object"].strip(), match["style"].strip()) for match in found)
-    styles = [match for clause in _STYLE_ALONE for match in clause.finditer(text)]
-    return tuple(Phrases(None, match["style"].strip()) for match in styles)
+    found: list[Phrases] = []
+    listed: list[str] = []  # "the man, the dog and ..." whose style is yet to come
+    style = None  # whose objects may go on: "... style to the man and ..."
+    for clause in _clauses(text):
+        listed = listed if _STARTS_WITH["article"].match(clause) else []
+        if match := next((match for form in _FORMS if (match := form.match(clause))), None):
+            names = [*listed, _noun(match["object"])]
+            style = _trim(match["style"])
+            found += [Phrases(name, style) for name in names if name] or [Phrases(None, style)]
+            listed, style = [], style if match.end("object") in (0, len(clause)) else None
+        elif style and found[-1].object is None and _STARTS_WITH["verb"].match(clause):
+            found[-1] = Phrases(_noun(clause), style)  # "in pixel-art style, paint the man"
+        elif style and found[-1].object and _STARTS_WITH["article"].match(clause):
+            found.append(Phrases(_noun(clause), style))
+        else:
+            listed, style = [*listed, _noun(clause)], None
+    return tuple(found)
 
 
-def _plain(text: str) -> str:
-    """Without weights, and with escaped parentheses as they read."""
+def _clauses(text: str) -> list[str]:
+    """Those that ask for a change: not "keep other area unchanged"."""
+    clauses = (_trim(clause) for clause in _BREAKS.split(" ".join(_without_weights(text).split())))
+    return [
+        clause for clause in clauses if 0 < len(clause) <= LONGEST_CLAUSE and not _STARTS_WITH["keep"].match(clause)
+    ]
+
+
+def _noun(words: str) -> str:
+    """Without the verb and the article before it; "man in the red coat" keeps its own."""
+    lead = _BEFORE_NOUN.match(words)
+    return _trim(_AFTER_NOUN.sub("", words[lead.end() if lead else 0 :].rstrip()))
+
+
+def _trim(words: str) -> str:
+    return words.strip(" \"'")
+
+
+def _without_weights(text: str) -> str:
+    """The text as an encoder reads it: no weights, and escaped parentheses plain."""
     text = text.replace(r"\(", "\0").replace(r"\)", "\1")
     text = re.sub(r":\s*-?\d*\.?\d+\s*(?=\))", "", text).replace("(", "").replace(")", "")
-    return " ".join(text.replace("\0", "(").replace("\1", ")").split())
+    return text.replace("\0", "(").replace("\1", ")")

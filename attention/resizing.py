@@ -1,4 +1,4 @@
-"""Maps on another grid of cells: any size, odd ones too, and the mean of a map stays what it was."""
+"""Maps on another grid of cells: of any size, odd ones too, and the mean of a map stays what it was."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from .errors import AttentionError
 
 
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps [..., h, w] on h x w cells of another number; exact means of areas, differentiable.
+    """Maps [..., h, w] on `size` cells, (height, width); differentiable.
 
-    A smaller axis takes the mean over each new cell's area, a larger one the mean of the line through the cells'
-    middles. Both keep the mean of the map, and no value leaves the range of the old ones.
+    A new cell gets the mean over its own area: of the old cells as they are where the axis shrinks, of straight lines
+    between their middles where it grows. Either way the mean of the map is kept, and no value leaves their range.
 
     Raises:
         AttentionError: a size below 1.
@@ -18,34 +18,47 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
     if min(height, width) < 1:
         raise AttentionError(f"Maps cannot be brought to {height} x {width} cells; give a size of at least 1 x 1.")
-    rows, columns = _areas(maps.shape[-2], height).to(maps), _areas(maps.shape[-1], width).to(maps)
-    return rows @ maps @ columns.T
-
-
-def _areas(cells: int, new: int) -> Tensor:
-    """[new, cells] float64: how much of each old cell is in the mean over each new one."""
-    edges = torch.linspace(0, cells, new + 1, dtype=torch.float64)[:, None]
-    if new <= cells:
-        filled = (edges - torch.arange(cells)).clamp(0, 1)  # of each old cell, left of an edge
-    else:
-        # Integral of a hat of width 2 over each middle; beyond the border the outermost cells go on.
-        offset = (edges - torch.arange(-1, cells + 1) - 0.5).clamp(-1, 1)
-        filled = torch.where(offset < 0, (1 + offset) ** 2 / 2, 1 - (1 - offset) ** 2 / 2)
-        filled[:, 1] += filled[:, 0]
-        filled[:, -2] += filled[:, -1]
-        filled = filled[:, 1:-1]
-    return filled.diff(dim=0) * (new / cells)
+    rows, columns = _shares(maps.shape[-2], height), _shares(maps.shape[-1], width)
+    return rows.to(maps) @ maps @ columns.to(maps).T
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of [..., h, w]; `sigma` in cells, 0 leaves them as they are. Beyond the border nothing is."""
-    if sigma <= 0:
+    """Gaussian blur of [..., h, w]; `sigma` in cells, 0 changes nothing. At a border only the cells within count.
+
+    Raises:
+        AttentionError: `sigma` is negative.
+    """
+    if sigma < 0:
+        raise AttentionError(f"The smoothing is {sigma} cells; expected 0 or more.")
+    if sigma == 0:
         return maps
-    return _gaussian(maps.shape[-2], sigma).to(maps) @ maps @ _gaussian(maps.shape[-1], sigma).to(maps).T
+    return _bells(maps.shape[-2], sigma).to(maps) @ maps @ _bells(maps.shape[-1], sigma).to(maps).T
 
 
-def _gaussian(cells: int, sigma: float) -> Tensor:
-    """[cells, cells], each row a bell that sums to 1 within the picture."""
+def _shares(old: int, new: int) -> Tensor:
+    """[new, old] float64: the share of each old cell in each new one; rows sum to 1, columns to new / old."""
+    edges = torch.linspace(0, old, new + 1, dtype=torch.float64)[:, None]
+    before = _box_before(edges, old) if new <= old else _hat_before(edges, old)
+    return before.diff(dim=0) * (new / old)
+
+
+def _box_before(edges: Tensor, cells: int) -> Tensor:
+    """How much of each cell lies before an edge, [edges, cells]."""
+    return (edges - torch.arange(cells)).clamp(0, 1)
+
+
+def _hat_before(edges: Tensor, cells: int) -> Tensor:
+    """As `_box_before`, of a hat of width 2 over each cell's middle, which linear interpolation gives the cell."""
+    distance = (edges - torch.arange(-1, cells + 1) - 0.5).clamp(-1, 1)
+    before = torch.where(distance < 0, (1 + distance) ** 2 / 2, 1 - (1 - distance) ** 2 / 2)
+    # The hats of the neighbours beyond both borders belong to the outermost cells, which go on there unchanged.
+    before[:, 1] += before[:, 0]
+    before[:, -2] += before[:, -1]
+    return before[:, 1:-1]
+
+
+def _bells(cells: int, sigma: float) -> Tensor:
+    """[cells, cells] float64: a Gaussian around each cell, each row of sum 1."""
     places = torch.arange(cells, dtype=torch.float64)
-    bell = (-((places[:, None] - places) ** 2) / (2 * sigma**2)).exp()
-    return bell / bell.sum(dim=1, keepdim=True)
+    bells = (-((places[:, None] - places) ** 2) / (2 * sigma**2)).exp()
+    return bells / bells.sum(dim=1, keepdim=True)

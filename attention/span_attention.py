@@ -1,4 +1,4 @@
-"""Exact attention maps of a phrase, without ever holding the full matrix (RegionRoute, section 3.1)."""
+"""Exact attention maps of a phrase, without ever holding the full matrix (RegionRoute, its style attention map)."""
 
 from typing import Literal
 
@@ -6,10 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .columns import Spans, column_maps, span_columns, span_softmax
-from .kernels import attention_with_lse, indicator_attention
+from .columns import Columns, Spans, column_maps, span_softmax
+from .errors import AttentionError
+from .kernels import attention_in_chunks, attention_with_lse, mask_rows, without_autocast
 
 Normalise = Literal["all", "span"]
+
+# Two ways lead to the map. Log-sum-exp: a flash kernel gives it beside the output, then exp(q . k - lse) at the span's
+# few keys is all that is left to do (1.05 times the attention alone); but it cannot be differentiated. Indicator: the
+# values are 1 at the span's tokens, so that attention itself gives the map, through any kernel and with its gradient,
+# at the price of one more call for the rows. Alone, both take the same time: a flash call is what costs.
 
 
 def span_attention(
@@ -22,36 +28,30 @@ def span_attention(
     scale: float | None = None,
     normalise: Normalise = "all",
 ) -> Tensor:
-    """How much each query row attends to each span: mean over the span's tokens and over heads of A[rows, span].
+    """How much each row attends to each span: the mean of A[row, token] over the span's tokens and over heads.
 
-    Exact, differentiable in q and k, memory linear in the tokens.
+    Exact, differentiable in q and k, with memory that grows as the tokens do.
 
     Args:
         q, k: [B, H, N, D], after rotary embedding.
-        spans: token positions of each span, the same for the whole batch; or one such list for each sample. Samples
-            with fewer spans than others get maps of zeros for those that they lack.
-        rows: which queries, for instance those of the image.
+        spans: token positions of each span, for the whole batch; or a list of spans for each sample, where samples with
+            fewer spans than others get maps of zeros in the places they lack.
+        rows: which queries, such as those of the image.
         mask: as for `scaled_dot_product_attention`: boolean (True takes part) or added, broadcast to [B, H, N, N].
         scale: of q . k; None: 1 / sqrt(D).
-        normalise: "all": A is the softmax over all keys (paper); "span": over the tokens of this sample's spans alone
-            (RegionRoute's release, with one span a token: the map of all tokens together would be constant).
+        normalise: "all": A is the softmax over all keys (paper); "span": over the tokens of a sample's spans alone, as
+            in RegionRoute's release. The mean over all of those is constant: give a span for each token.
 
     Returns:
-        [B, S, len(rows)] float32 (float64 for float64).
+        [B, S, rows], float32 (float64 for float64).
 
     Raises:
         AttentionError: a span is empty or outside the keys, or a size does not fit.
     """
-    columns = span_columns(spans, q, k, rows)
+    columns, mask = _prepare(q, k, spans, rows, mask)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    q_rows, mask = q[:, :, rows], _mask_rows(mask, rows)
-    if normalise == "span":
-        return span_softmax(q_rows, k, columns, mask, scale)
-    if not _needs_grad(q, k):
-        # V is not looked at: only the log-sum-exp is wanted.
-        if (attended := attention_with_lse(q_rows, k, k, mask, scale)) is not None:
-            return column_maps(q_rows, k, attended[1], columns, mask, scale)
-    return indicator_attention(q_rows, k, columns, mask, scale)
+    with without_autocast(q, k) as (q, k):
+        return _maps(q[:, :, rows], k, columns, mask_rows(mask, rows), scale, normalise)
 
 
 def attend_with_maps(
@@ -65,27 +65,93 @@ def attend_with_maps(
     scale: float | None = None,
     normalise: Normalise = "all",
 ) -> tuple[Tensor, Tensor]:
-    """Attention and its maps from one call of a flash kernel, so that maps cost their few columns alone.
+    """Attention, and maps as `span_attention` gives them, from one call of a kernel wherever that can be.
 
-    Where no kernel gives its log-sum-exp, output and maps come from a call each. Arguments as for `span_attention`.
+    Args:
+        v: [B, H, N, D]; the others, and the errors, as for `span_attention`.
 
     Returns:
-        output [B, H, N, D], maps [B, S, len(rows)].
+        output [B, H, N, D], maps [B, S, rows].
     """
-    columns = span_columns(spans, q, k, rows)
+    columns, mask = _prepare(q, k, spans, rows, mask)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    if normalise == "all" and not _needs_grad(q, k, v):
-        if (attended := attention_with_lse(q, k, v, mask, scale)) is not None:
-            output, lse = attended
-            maps = column_maps(q[:, :, rows], k, lse[:, :, rows], columns, _mask_rows(mask, rows), scale)
-            return output, maps
-    output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-    return output, span_attention(q, k, spans, rows, mask=mask, scale=scale, normalise=normalise)
+    with without_autocast(q, k, v) as (q, k, v):
+        if normalise == "all":
+            joined = _attend_joined if _needs_gradient(q, k, v) else _attend_with_lse
+            if (both := joined(q, k, v, columns, rows, mask, scale)) is not None:
+                return both
+        output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        return output, _maps(q[:, :, rows], k, columns, mask_rows(mask, rows), scale, normalise)
 
 
-def _mask_rows(mask: Tensor | None, rows: slice) -> Tensor | None:
-    return mask if mask is None or mask.shape[-2] == 1 else mask[..., rows, :]
+def _maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float, normalise: str) -> Tensor:
+    """Maps alone, [B, S, R]."""
+    if normalise == "span":
+        return span_softmax(q_rows, k, columns, mask, scale)
+    # The kernel wants values, but only its log-sum-exp is used: the keys are at hand.
+    if not _needs_gradient(q_rows, k) and (both := attention_with_lse(q_rows, k, k, mask, scale)) is not None:
+        return column_maps(q_rows, k, both[1], columns, mask, scale)
+    return _indicator_maps(q_rows, k, columns, mask, scale)
 
 
-def _needs_grad(*tensors: Tensor) -> bool:
+def _attend_with_lse(
+    q: Tensor, k: Tensor, v: Tensor, columns: Columns, rows: slice, mask: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor] | None:
+    """One flash call for output and log-sum-exp."""
+    if (both := attention_with_lse(q, k, v, mask, scale)) is None:
+        return None
+    output, lse = both
+    return output, column_maps(q[:, :, rows], k, lse[:, :, rows], columns, mask_rows(mask, rows), scale)
+
+
+def _attend_joined(
+    q: Tensor, k: Tensor, v: Tensor, columns: Columns, rows: slice, mask: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor] | None:
+    """One differentiable call: the indicator's columns stand beside the values, q and k are as wide with zeros.
+
+    On a CPU, forward and backward take 1.2 times those of attention alone, and two calls 1.5. On a graphics card, heads
+    of 128 would need the kernel for 192, which takes back what the second call costs.
+    """
+    if q.device.type != "cpu":
+        return None
+    width, extra = v.shape[-1], _multiple_of_8(columns.weights.shape[-1])
+    indicator = columns.indicator(k.shape[2], extra, v.dtype).expand(-1, v.shape[1], -1, -1)
+    values = torch.cat([v, indicator], dim=-1)
+    q, k = (F.pad(tensor, (0, values.shape[-1] - tensor.shape[-1])) for tensor in (q, k))
+    attended = F.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
+    return attended[..., :width], columns.mean_of_indicator(attended[:, :, rows, width:])
+
+
+def _indicator_maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
+    """Maps as the attention of the rows over the spans' indicator."""
+    # Values narrower than the head make torch fall back to the full matrix; wider ones too, so that q and k are padded.
+    width = max(q_rows.shape[-1], _multiple_of_8(columns.weights.shape[-1]))
+    indicator = columns.indicator(k.shape[2], width, k.dtype).expand(-1, k.shape[1], -1, -1)
+    q_rows, k = (F.pad(tensor, (0, width - tensor.shape[-1])) for tensor in (q_rows, k))
+    if q_rows.device.type in ("cpu", "cuda"):
+        attended = F.scaled_dot_product_attention(q_rows, k, indicator, attn_mask=mask, scale=scale)
+    else:
+        attended = attention_in_chunks(q_rows, k, indicator, mask, scale)
+    return columns.mean_of_indicator(attended)
+
+
+def _prepare(q: Tensor, k: Tensor, spans: Spans, rows: slice, mask: Tensor | None) -> tuple[Columns, Tensor | None]:
+    """Spans as columns, and the mask with four dimensions, [1 or B, 1 or H, 1 or R, N]."""
+    if q.ndim != 4 or k.ndim != 4 or q.shape[:2] != k.shape[:2] or q.shape[3] != k.shape[3]:
+        raise AttentionError(
+            f"Queries {list(q.shape)} and keys {list(k.shape)} do not fit; both are [batch, heads, tokens, width]."
+        )
+    if not len(range(*rows.indices(q.shape[2]))):
+        raise AttentionError(f"{rows} holds none of the {q.shape[2]} queries; give the rows of the image.")
+    columns = Columns.of(spans, len(q), k.shape[2], q.device)
+    if mask is None:
+        return columns, None
+    return columns, mask[(None,) * (4 - mask.ndim)].expand(-1, -1, -1, k.shape[2])
+
+
+def _multiple_of_8(width: int) -> int:
+    return -(-width // 8) * 8
+
+
+def _needs_gradient(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)

@@ -1,21 +1,24 @@
 """Where a phrase stands among the tokens that the text encoder really gets."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from .errors import AttentionError
 
-UNKNOWN, EMBEDDING = "\ufffd", "\ufffc"
-"""Stand for a piece outside the vocabulary, and for a textual inversion's vector."""
+UNKNOWN = "\ufffd"
+"""Stands for what is outside the vocabulary."""
+EMBEDDING = "\ufffc"
+"""Stands for the vector of a textual inversion."""
 
 
 @dataclass(frozen=True)
 class TokenText:
-    """The text as the encoder sees it: rebuilt from the pieces, in small letters.
+    """A text as the encoder sees it, rebuilt from its pieces, in small letters.
 
     Attributes:
         text: the rebuilt text.
@@ -29,101 +32,99 @@ class TokenText:
 def find_span(
     tokenizer: Any, prompt: str, phrase: str, occurrence: int = 0, *, max_length: int | None = None
 ) -> list[int]:
-    """Positions of a phrase's tokens in the encoded prompt, over all chunks as they are concatenated.
+    """Positions of a phrase's tokens in the encoded prompt, counted over all its chunks as they are joined.
 
-    The phrase is found whatever its capitals, sub-word pieces, weights or line breaks, but only as whole words.
+    Capitals, line breaks, weights and the way words are cut into pieces do not matter; but words are found whole only.
+    What T5 does not know (such as emoji) looks the same to it, and is found alike.
 
     Args:
-        tokenizer: transformers' T5 tokenizer, or ComfyUI's wrapper of it (`clip.tokenizer.t5xxl`), which reads weights
+        tokenizer: transformers' T5 tokenizer; or ComfyUI's wrapper of it, `clip.tokenizer.t5xxl`, which reads weights
             such as `(pixel-art:1.2)` and escaped parentheses as it does when it encodes.
         prompt: the whole prompt.
-        phrase: the words to find in it.
+        phrase: words of it.
         occurrence: which one, from 0, where the phrase is repeated.
-        max_length: tokens after which the prompt is cut before it is encoded; None: it is not cut.
+        max_length: tokens after which the prompt is cut before it is encoded; None: it is not.
 
     Raises:
-        AttentionError: the phrase is empty, or does not stand in the prompt (so often).
+        AttentionError: the phrase is empty, or does not stand in the prompt, or not that often.
     """
-    read = _reader(tokenizer, max_length)
-    seen = read(prompt, True)
-    matches: list[re.Match[str]] = []
-    # A phrase may be written as in the prompt, with weights, or as it reads, with plain parentheses.
-    for with_weights in (True, False):
-        if not (wanted := read(phrase, with_weights).text.strip()):
-            raise AttentionError(f'The phrase to find is empty in the prompt "{prompt}"; name words of the prompt.')
-        matches = matches or list(_pattern(wanted).finditer(seen.text))
-    if not 0 <= occurrence < len(matches):
-        raise _not_found(prompt, phrase, occurrence, len(matches), max_length)
-    start, end = matches[occurrence].span()
+    read = _reader(tokenizer)
+    seen, found = read(prompt, limit=max_length), []
+    # A phrase may be written as the prompt has it, with weights, or as it reads, with plain parentheses.
+    for wanted in (read(phrase), read(phrase, plain=True)):
+        words = re.findall(r"\w+|[^\w\s]", wanted.text)
+        if not words:
+            raise AttentionError(f'The phrase to find is empty; give words of the prompt "{prompt}".')
+        found = found or list(_pattern(words).finditer(seen.text))
+    if not 0 <= occurrence < len(found):
+        raise _not_found(prompt, phrase, occurrence, len(found), max_length)
+    start, end = found[occurrence].span()
     return sorted(set(seen.owners[start:end]))
 
 
-def _reader(tokenizer: Any, max_length: int | None) -> Callable[[str, bool], TokenText]:
-    """How this tokenizer turns a text, with weights read or taken literally, into what its encoder sees."""
-    if hasattr(tokenizer, "tokenize_with_weights"):  # ComfyUI's SDTokenizer
+class _Reader(Protocol):
+    """Reads a text as its encoder sees it, up to `limit` tokens; `plain`: its parentheses are no weights."""
 
-        def read(text: str, with_weights: bool) -> TokenText:
-            chunks = tokenizer.tokenize_with_weights(text, disable_weights=not with_weights)
-            return _rebuild(tokenizer.tokenizer, [token[0] for chunk in chunks for token in chunk][:max_length])
+    def __call__(self, text: str, *, plain: bool = False, limit: int | None = None) -> TokenText: ...
 
-    elif hasattr(tokenizer, "convert_ids_to_tokens"):
 
-        def read(text: str, with_weights: bool) -> TokenText:
-            cut = {} if max_length is None else {"truncation": True, "max_length": max_length}
-            return _rebuild(tokenizer, tokenizer(text, **cut)["input_ids"])
+def _reader(tokenizer: Any) -> _Reader:
+    """The way of this tokenizer, which is known by what it offers."""
+    if hasattr(tokenizer, "tokenize_with_weights"):
 
-    else:
-        raise AttentionError(
-            f"A {type(tokenizer).__name__} is no tokenizer that is known here; "
-            "give transformers' T5 tokenizer or ComfyUI's `clip.tokenizer.t5xxl`."
-        )
-    return read
+        def read_chunks(text: str, *, plain: bool = False, limit: int | None = None) -> TokenText:
+            chunks = tokenizer.tokenize_with_weights(text, **({"disable_weights": True} if plain else {}))
+            return _rebuild(tokenizer.tokenizer, [token[0] for chunk in chunks for token in chunk][:limit])
+
+        return read_chunks
+    if hasattr(tokenizer, "convert_ids_to_tokens"):
+
+        def read(text: str, *, plain: bool = False, limit: int | None = None) -> TokenText:
+            return _rebuild(tokenizer, tokenizer(text, truncation=limit is not None, max_length=limit)["input_ids"])
+
+        return read
+    raise AttentionError(
+        f"A {type(tokenizer).__name__} is not a tokenizer that spans can be found with; "
+        "give transformers' T5 tokenizer or ComfyUI's `clip.tokenizer.t5xxl`."
+    )
 
 
 def _rebuild(tokenizer: Any, ids: Sequence[int | Tensor]) -> TokenText:
-    """Special tokens (end, padding) hold no text, so a phrase may run over the border of two chunks."""
     silent = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     text, owners = [], []
-    for position, piece in enumerate(_pieces(tokenizer, ids, silent)):
+    for position, token in enumerate(ids):
+        piece = _piece(tokenizer, token, silent)
         text.append(piece)
         owners += [position] * len(piece)
     return TokenText("".join(text), owners)
 
 
-def _pieces(tokenizer: Any, ids: Sequence[int | Tensor], silent: set[int]) -> Iterable[str]:
-    for token in ids:
-        if isinstance(token, Tensor):
-            yield f" {EMBEDDING} "
-        elif token in silent:
-            yield ""
-        elif token == tokenizer.unk_token_id:
-            yield UNKNOWN
-        else:
-            # casefold may lengthen a piece ("ß" becomes "ss"): it is done here, before the characters get their owners.
-            yield tokenizer.convert_ids_to_tokens(token).replace("▁", " ").casefold()
+def _piece(tokenizer: Any, token: int | Tensor, silent: set[int]) -> str:
+    if isinstance(token, Tensor):
+        return f" {EMBEDDING} "
+    if token in silent:
+        return ""  # end and padding hold no text: a phrase may run over the border of two chunks
+    if token == tokenizer.unk_token_id:
+        return UNKNOWN
+    # casefold may lengthen a piece ("ß" becomes "ss"), so that it comes before the characters get their owners.
+    return tokenizer.convert_ids_to_tokens(token).replace("▁", " ").casefold()
 
 
-def _pattern(phrase: str) -> re.Pattern[str]:
-    """Whole words; spaces may come and go beside punctuation, where a weight's parenthesis can part the pieces."""
-    parts = re.findall(r"\w+|[^\w\s]", phrase)
-    body = parts[0]
-    pattern = re.escape(parts[0])
-    for before, part in zip(parts, parts[1:], strict=False):
-        both_words = before[-1:].isalnum() and part[:1].isalnum()
-        pattern += (r"\s+" if both_words else r"\s*") + re.escape(part)
-        body = part
-    start = r"(?<!\w)" if re.match(r"\w", parts[0]) else ""
-    end = r"(?!\w)" if re.search(r"\w$", body) else ""
-    return re.compile(start + pattern + end)
+def _pattern(words: Sequence[str]) -> re.Pattern[str]:
+    """Words and punctuation marks in a row, whole words at both ends.
+
+    A weight's parenthesis parts "(pixel:1.2)-art" before the hyphen: beside punctuation, spaces come and go.
+    """
+    is_word = [re.match(r"\w", word) is not None for word in words]
+    gaps = [r"\s+" if both else r"\s*" for both in (first and second for first, second in pairwise(is_word))]
+    body = "".join(gap + re.escape(word) for gap, word in zip(["", *gaps], words, strict=True))
+    return re.compile((r"\b" if is_word[0] else "") + body + (r"\b" if is_word[-1] else ""))
 
 
 def _not_found(prompt: str, phrase: str, occurrence: int, found: int, max_length: int | None) -> AttentionError:
-    cut = "" if max_length is None else f", of which the encoder gets the first {max_length} tokens"
+    where = f'in the prompt "{prompt}"' if max_length is None else f'in the first {max_length} tokens of "{prompt}"'
     if found:
         return AttentionError(
-            f'The phrase "{phrase}" stands {found} times in the prompt "{prompt}"{cut}; '
-            f"occurrence {occurrence} was asked for, and they count from 0."
+            f'The phrase "{phrase}" stands {found} times {where}; number {occurrence} was asked for, counted from 0.'
         )
-    return AttentionError(
-        f'The phrase "{phrase}" does not stand in the prompt "{prompt}"{cut}; use words exactly as they are written there.'
-    )
+    return AttentionError(f'The phrase "{phrase}" does not stand {where}; give words as they are written there.')
