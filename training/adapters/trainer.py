@@ -55,6 +55,7 @@ class AdapterTrainer(ABC):
     def __post_init__(self) -> None:
         config = self.config
         self.steps, self._started, self._stopping = config.steps, time.monotonic(), False
+        self._saved = 0
         self.transformer.to(self.accelerator.device)
         self.trained: dict[str, nn.Parameter] = self.add_adapter()
         if config.checkpointing:
@@ -110,13 +111,14 @@ class AdapterTrainer(ABC):
             yield self.step
 
     def save(self) -> None:
-        """Write the checkpoint, by the first process alone."""
-        if self.accelerator.is_main_process:
+        """Write the checkpoint, by the first process alone, unless it is there already."""
+        if self.accelerator.is_main_process and self.step != self._saved:
             state = {"step": self.step, "losses": self.losses[-LOSSES:], "examples": self.identity}
             state["adapter"] = {name: parameter.detach().cpu() for name, parameter in self.trained.items()}
             state["optimizer"] = self._optimizer.state_dict()
             self.run.save(state)
             self.run.curves.flush()
+        self._saved = self.step
         self.accelerator.wait_for_everyone()
 
     def own_number(self, number: int) -> tuple[int, torch.Generator]:
@@ -194,6 +196,7 @@ class AdapterTrainer(ABC):
                     parameter.copy_(state["adapter"][name])
             optimizer.load_state_dict(state["optimizer"])
             self.step, self.losses = state["step"], state["losses"]
+            self._saved = self.step
         self._require_same_step()
 
     def _require_same_step(self) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch.nn import functional
 
 from ..experts.routed_linear import ADAPTED, AdapterConfig, Style, add_experts, trained_state
 from ..flow import Reference, predict_velocity
-from .row import Row
+from .row import Row, timed
 
 CONFIG = AdapterConfig()
 """The published sizes: 16 experts of rank 8, two kept, one shared."""
@@ -46,7 +45,7 @@ def compare(batch: int, pairs: int, cells: int = 64) -> list[Row]:
     steps = {side: training_step(side, batch, cells) for side in SIDES}
     for step in steps.values():
         step()  # optimiser states are made, caches are warm
-    ratios = tuple(_timed(steps["experts"]) / _timed(steps["peft"]) for _ in range(pairs))
+    ratios = tuple(timed(steps["experts"]) / timed(steps["peft"]) for _ in range(pairs))
     steps.clear()
     ours, theirs = (_alone(side, batch, cells) for side in SIDES)
     what, against = f"batch {batch}: ", f"PEFT LoRA, rank {RANK}"
@@ -86,12 +85,6 @@ def _peft(transformer: FluxTransformer2DModel) -> list[Tensor]:
     names = "|".join(name.replace(".", r"\.") for name in ADAPTED)
     transformer.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=rf".*blocks\..*({names})"))
     return [parameter for parameter in transformer.parameters() if parameter.requires_grad]
-
-
-def _timed(step: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
 
 
 def _alone(side: str, batch: int, cells: int) -> int:

@@ -1,6 +1,7 @@
 """A measured ratio with its limit, and the table of them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -24,6 +25,13 @@ class Row:
     @property
     def passed(self) -> bool:
         return self.middle <= self.limit
+
+
+def timed(step: Callable[[], None]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
 
 
 def table(title: str, rows: Sequence[Row]) -> Table:

@@ -11,8 +11,8 @@ from typing import Any
 
 COMMANDS = {
     "demo": "paint a photo in the style of a picture, through a real ComfyUI",
-    "train": "train a model: `train tiny`, `train encoder`, `train experts`",
-    "data": "make a data set: `data paintings` of photos, `data triplets` of your own pictures",
+    "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`",
+    "data": "make a data set: `data paintings` or `data regions` of photos, `data triplets` of your own pictures",
     "evidence": "measure trained experts on styles and photos that they never saw: `evidence styles`",
     "evaluate": "print the figures of the small Kontext on photos that it never saw",
     "benchmark": "time the pack against bare ComfyUI",
@@ -60,12 +60,13 @@ def _with_preset(command: Any, arguments: list[str]) -> Any:
 
 def _refusals() -> tuple[type[Exception], ...]:
     """The errors whose message is meant for the user. Imported late: they bring torch with them."""
+    from ...attention import AttentionError
     from ...moe import StyleExpertError
     from ..comfy import ComfyError, ComfyNotFound
     from ..data.packages import DataError
     from ..run_folder import TrainingError
 
-    return (StyleExpertError, ComfyError, ComfyNotFound, DataError, TrainingError, FileNotFoundError)
+    return (AttentionError, StyleExpertError, ComfyError, ComfyNotFound, DataError, TrainingError, FileNotFoundError)
 
 
 def _overview() -> str:

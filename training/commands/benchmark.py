@@ -17,10 +17,11 @@ def run(
     with one reference. The encoding of the style picture is not part of a change of style.
 
     training: a step of Stage 2 on the same sizes in diffusers, 16 experts of rank 8 with 2 kept, against PEFT's LoRA of
-    rank 24, with a different style for each picture.
+    rank 24, with a different style for each picture; and a step of a region expert with Focus and Cover loss, as either
+    preset has them, against the same step without.
 
     Args:
-        what: the nodes against bare ComfyUI, or the trainer against PEFT.
+        what: the nodes against bare ComfyUI, or the trainers against plainer ones.
         pairs: how often each side is measured: 7 for the nodes (changes of style five times as often), 3 for training.
     """
     title, rows = _nodes(pairs or 7) if what == "nodes" else _training(pairs or 3)
@@ -37,7 +38,8 @@ def _nodes(pairs: int) -> tuple[str, list[Row]]:
 
 
 def _training(pairs: int) -> tuple[str, list[Row]]:
-    from ..benchmarks.experts import run_benchmark
+    from ..benchmarks import experts, regions
 
     with console.status("Measuring training steps"):
-        return "Stage 2 step: routed experts / PEFT LoRA of the kept rank", run_benchmark(pairs)
+        rows = [*experts.run_benchmark(pairs), *regions.run_benchmark(pairs)]
+    return "Training steps: Stage 2 / PEFT LoRA of the kept rank, region expert / the same without its losses", rows

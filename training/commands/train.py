@@ -7,6 +7,8 @@ import tyro
 from ..experts.config import PRESETS as EXPERT_PRESETS
 from ..experts.config import ExpertsTrainConfig
 from ..progress import console
+from ..regions.config import PRESETS as REGION_PRESETS
+from ..regions.config import RegionTrainConfig
 from ..style_encoder.config import PRESETS, EncoderTrainConfig
 from ..tiny.run import TinyConfig, TinyTraining
 from .presets import PresetCommand
@@ -46,8 +48,20 @@ def experts(config: ExpertsTrainConfig) -> None:
     train_experts(config)
 
 
+def region(config: RegionTrainConfig) -> None:
+    """Train region experts (RegionRoute): one LoRA a style, which paints the object that a prompt names and no more.
+
+    Latents, masks and texts are made once and kept on disk. A run that was stopped goes on when the same command is
+    given again. On several devices: `accelerate launch -m styleroute.training.commands train region ...`.
+    """
+    from ..regions.training import train_regions
+
+    train_regions(config)
+
+
 SUBCOMMANDS = {
     "tiny": tiny,
     "encoder": PresetCommand(encoder, {name: EncoderTrainConfig.preset(name) for name in PRESETS}),
     "experts": PresetCommand(experts, EXPERT_PRESETS),
+    "region": PresetCommand(region, REGION_PRESETS),
 }

@@ -1,0 +1,124 @@
+"""Examples with their latents, masks and spans: what is drawn, and what is left out or refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from styleroute.attention import AttentionError
+from styleroute.training.bases import Base
+from styleroute.training.data.region_manifest import read_manifest
+from styleroute.training.regions.examples import RegionExamples, draw, make_batch, make_examples
+from styleroute.training.run_folder import TrainingError
+
+
+def _made(data: Path, base: Base, cache: Path) -> RegionExamples:
+    return make_examples(read_manifest(data, "train"), base, cache)
+
+
+def _pixels(path: Path) -> torch.Tensor:
+    return torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255
+
+
+def _edit(data: Path, **values: object) -> None:
+    """Change the first entry of the training manifest."""
+    path = data / "train" / "manifest.json"
+    first, *others = json.loads(path.read_text())
+    path.write_text(json.dumps([first | values, *others]))
+
+
+def test_a_batch_is_what_the_files_say(examples: RegionExamples, base: Base) -> None:
+    of_style = examples.of_style("woven", base)
+    batch = make_batch(of_style, [1, 0])
+    row = of_style.rows[1]
+    for latents, path in ((batch.original, row.original), (batch.styled, row.styled)):
+        torch.testing.assert_close(latents[:1], base.encode(_pixels(path)), atol=1e-3, rtol=1e-3)
+    states, pooled = base.encode_prompts([row.prompt])
+    torch.testing.assert_close(batch.text[0][:1], states, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(batch.text[1][:1], pooled, atol=1e-5, rtol=1e-5)
+    # 64 x 64 pixels are 4 x 4 cells of 16 x 16.
+    mask = np.array(Image.open(row.regions[0].mask), dtype=np.float32) / 255
+    cells = mask.reshape(4, 16, 4, 16).mean((1, 3)) / mask.max()
+    np.testing.assert_allclose(batch.masks[0, 0], cells, atol=1e-6)
+    ids = base.tokenizer(row.prompt)["input_ids"]
+    assert base.tokenizer.decode([ids[place] for place in batch.spans[0][0]]).replace(" ", "") == "woven"
+
+
+def test_a_batch_follows_from_seed_and_number(examples: RegionExamples, base: Base) -> None:
+    of_style = examples.of_style("woven", base)
+    first, again, other = (draw(of_style, 4, seed, number) for seed, number in ((0, 5), (0, 5), (0, 6)))
+    assert torch.equal(first.styled, again.styled)
+    assert torch.equal(first.masks, again.masks)
+    assert not torch.equal(first.styled, other.styled)
+
+
+def test_a_style_has_its_own_examples(examples: RegionExamples, base: Base) -> None:
+    assert examples.styles == ("woven", "dusk")
+    dusk = examples.of_style("dusk", base)
+    assert len(dusk.rows) == len(dusk.mentions) == len(examples.rows) / 2
+    assert all(row.styles == ("dusk",) for row in dusk.rows)
+    tokens = examples.of_style("woven", base, each_token=True).mentions[0]
+    assert [len(mention.tokens) for mention in tokens] == [1] * len("woven")
+    with pytest.raises(TrainingError, match=r"no example is in the style 'oil' alone.*give --styles of woven, dusk"):
+        examples.of_style("oil", base)
+
+
+def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, tmp_path: Path, capsys) -> None:
+    prompt = "make the ball in woven style and the coin in dusk style"
+    names = {path.stem for path in (own_data / "train" / "masks").iterdir()}
+    both = next(f"{n:04}" for n in range(1, 7) if {f"mask_{n:04}_ball", f"mask_{n:04}_coin"} <= names)
+    _edit(own_data, prompt=prompt, objects={"ball": "woven", "coin": "dusk"}, image_name=both)
+    examples = _made(own_data, base, tmp_path / "cache")
+    assert len(examples.of_style("woven", base).rows) == len(examples.rows) // 2 - 1
+    assert "Left out 1 examples that have another style beside woven" in capsys.readouterr().out
+
+
+def test_a_phrase_without_a_span_is_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
+    _edit(own_data, prompt="make the ball lovely")
+    examples = _made(own_data, base, tmp_path / "cache")
+    with pytest.raises(AttentionError, match=r'"woven" does not stand in the prompt "make the ball lovely"'):
+        examples.of_style("woven", base)
+
+
+def test_broken_files_are_counted_and_named(own_data: Path, base: Base, tmp_path: Path, capsys) -> None:
+    whole = _made(own_data, base, tmp_path / "cache")
+    broken = whole.rows[0].regions[0].mask
+    broken.write_bytes(broken.read_bytes()[:60])
+    examples = _made(own_data, base, tmp_path / "cache")
+    assert f"{broken}: it is no whole picture" in " ".join(capsys.readouterr().out.split())
+    assert len(examples.rows) == len(whole.rows) - 2  # in either style
+
+
+def test_masks_of_ones_and_of_255_are_the_same(own_data: Path, base: Base, tmp_path: Path) -> None:
+    examples = _made(own_data, base, tmp_path / "cache").of_style("woven", base)
+    before = make_batch(examples, [0]).masks
+    path = examples.rows[0].regions[0].mask
+    hard = np.array(Image.open(path)) > 127
+    found = []
+    for white in (1, 255):
+        Image.fromarray(hard.astype(np.uint8) * white).save(path)
+        found.append(make_batch(_made(own_data, base, tmp_path / "cache").of_style("woven", base), [0]).masks)
+    assert torch.equal(*found)
+    torch.testing.assert_close(found[0], before, atol=0.1, rtol=0)
+
+
+def test_an_empty_mask_and_one_of_another_size_are_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
+    masks = sorted((own_data / "train" / "masks").iterdir())
+    Image.new("L", (64, 64)).save(masks[0])
+    with pytest.raises(TrainingError, match=r"mask_0001_\w+\.png shows no object, it is all black: remove"):
+        _made(own_data, base, tmp_path / "cache")
+    for path in masks:
+        Image.new("L", (32, 32), "white").save(path)
+    with pytest.raises(TrainingError, match=r"the masks are 32 x 32, expected 64 x 64 as the pictures"):
+        _made(own_data, base, tmp_path / "cache")
+
+
+def test_the_identity_tells_other_examples_but_not_another_place(
+    examples: RegionExamples, own_data: Path, base: Base, tmp_path: Path
+) -> None:
+    moved = _made(own_data, base, tmp_path / "cache")
+    assert moved.identity() == examples.identity()
+    _edit(own_data, prompt="make the ball in woven style")
+    assert _made(own_data, base, tmp_path / "cache").identity() != moved.identity()

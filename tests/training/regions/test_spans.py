@@ -1,0 +1,64 @@
+"""Where the style stands, and what it is said of: T5's real tokenizer, and the one of single letters."""
+
+from pathlib import Path
+
+import pytest
+from styleroute.attention import AttentionError
+from styleroute.training.data.region_manifest import Region, RegionExample
+from styleroute.training.regions.spans import Mention, find_mentions, split_tokens
+from styleroute.training.tiny.prompts import Tokenizers
+
+
+@pytest.fixture(scope="module")
+def tokenizer(comfyui: Path):
+    return Tokenizers(comfyui).t5
+
+
+def _example(prompt: str, **styles: str) -> RegionExample:
+    regions = tuple(Region(thing, style, Path(f"{thing}.png")) for thing, style in styles.items())
+    return RegionExample(prompt, Path("original.png"), Path("styled.png"), regions)
+
+
+def _words(tokenizer, prompt: str, mention: Mention) -> str:
+    ids = tokenizer(prompt)["input_ids"]
+    return tokenizer.decode([ids[place] for place in mention.tokens]).strip()
+
+
+def test_the_styles_words_are_found(tokenizer) -> None:
+    prompt = "make the butterfly in lilac impressionist style, keep other area unchanged"
+    example = _example(prompt, butterfly="lilac impressionist")
+    [mention] = find_mentions(tokenizer, example, "lilac impressionist", 77)
+    assert _words(tokenizer, prompt, mention) == "lilac impressionist"
+    assert len(mention.tokens) > 2  # in pieces
+    assert mention.masks == (Path("butterfly.png"),)
+
+
+def test_two_mentions_have_an_object_each_and_one_stands_for_both(tokenizer) -> None:
+    prompt = "make the man in pixel-art style and the dog in pixel-art style"
+    first, second = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
+    assert first.tokens[-1] < second.tokens[0]
+    assert (first.masks, second.masks) == ((Path("man.png"),), (Path("dog.png"),))
+    prompt = "make the man and the dog in pixel-art style"
+    [both] = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
+    assert both.masks == (Path("man.png"), Path("dog.png"))
+
+
+def test_only_the_objects_of_the_style_count(tokenizer) -> None:
+    prompt = "make the man in pixel-art style and the dog in line-art style"
+    [mention] = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="line-art"), "line-art", 77)
+    assert _words(tokenizer, prompt, mention) == "line-art"
+    assert mention.masks == (Path("dog.png"),)
+
+
+def test_a_prompt_without_the_style_is_refused_as_one_that_is_cut_before_it(tokenizer) -> None:
+    prompt = "make the man in pixel-art style"
+    with pytest.raises(AttentionError, match=r'"cyberpunk" does not stand in the prompt "make the man in pixel-art'):
+        find_mentions(tokenizer, _example(prompt, man="cyberpunk"), "cyberpunk", 77)
+    with pytest.raises(AttentionError, match=r"of which the encoder gets the first 5 tokens"):
+        find_mentions(tokenizer, _example(prompt, man="pixel-art"), "pixel-art", 5)
+
+
+def test_the_release_sees_every_token_for_itself() -> None:
+    mentions = [Mention((3, 4), (Path("a"),)), Mention((9,), (Path("b"),))]
+    assert [mention.tokens for mention in split_tokens(mentions)] == [(3,), (4,), (9,)]
+    assert [mention.masks[0].name for mention in split_tokens(mentions)] == ["a", "a", "b"]

@@ -1,0 +1,165 @@
+"""The whole command: from a manifest to one LoRA a style that every loader reads, and what it refuses."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxKontextPipeline, FluxTransformer2DModel
+from PIL import Image
+from safetensors.torch import load_file
+from styleroute.attention import AttentionError
+from styleroute.moe import StyleExpert
+from styleroute.training.bases import Base
+from styleroute.training.flow import Reference, predict_velocity
+from styleroute.training.regions.config import RELEASE, RegionTrainConfig
+from styleroute.training.regions.training import train_regions
+from styleroute.training.run_folder import TrainingError
+
+
+def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noisy, content = torch.randn(2, 1, 16, 8, 8, generator=generator)
+    text = torch.randn(1, 5, 16, generator=generator), torch.randn(1, 16, generator=generator)
+    with torch.no_grad():
+        return predict_velocity(transformer, noisy, [Reference(content)], torch.ones(1) / 2, text, torch.ones(1))
+
+
+def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTrainConfig, base: Base) -> None:
+    [file] = train_regions(replace(config, rate=0.1))
+    assert file == config.run / "woven.safetensors"
+    state = load_file(file)
+    expert = StyleExpert.open(file)
+    assert (expert.config.kind, expert.config.rank, expert.config.scale) == ("region-lora", 4, 1.0)
+    assert len(expert.layers) == 4 + 3
+    assert {name.rsplit(".", 2)[1] for name in state} == {"lora_A", "lora_B"}
+
+    merged = base.transformer()
+    for layer, pair in expert.collapse(None).items():
+        merged.get_submodule(layer).weight.data += pair.up @ pair.down
+    pipeline = FluxKontextPipeline.from_pretrained(config.base)
+    pipeline.load_lora_weights(file)
+    adapter = base.transformer()
+    adapter.load_lora_adapter(state, prefix="transformer")
+    ours, theirs, pefts, without = map(_velocity, (merged, pipeline.transformer, adapter, base.transformer()))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours, pefts, atol=1e-5, rtol=1e-5)
+    assert (ours - without).abs().max() > 1e-3
+
+
+def test_what_is_written_is_what_was_trained_and_says_how(config: RegionTrainConfig) -> None:
+    [file] = train_regions(replace(config, steps=2))
+    checkpoint = torch.load(config.run / "woven" / "checkpoint.pt", weights_only=True)["adapter"]
+    state = load_file(file)
+    assert all(torch.equal(state[name], weight) for name, weight in checkpoint.items())
+    summary = StyleExpert.open(file).training
+    assert (summary["style"], summary["steps"], summary["rate"]) == ("woven", 2, 1e-2)
+    assert (summary["blocks"], summary["supervise"]) == (["double 0", "single 0"], "mean-map")
+    assert summary["reference_index"] == 1
+
+
+def test_each_style_has_an_expert_of_its_own(config: RegionTrainConfig) -> None:
+    both = replace(config, styles=(), steps=2, output=config.run / "loras")
+    files = train_regions(both)
+    assert [file.name for file in files] == ["woven.safetensors", "dusk.safetensors"]
+    first, second = map(load_file, files)
+    assert any(not torch.equal(weight, second[name]) for name, weight in first.items())
+    # One alone learns the same, and the other's run stays as it is.
+    alone = replace(config, steps=2, run=config.run / "alone", styles=("dusk",))
+    [file] = train_regions(alone)
+    assert all(torch.equal(weight, second[name]) for name, weight in load_file(file).items())
+
+
+def test_a_finished_style_is_not_trained_again(config: RegionTrainConfig) -> None:
+    train_regions(replace(config, steps=2))
+    checkpoint = (config.run / "woven" / "checkpoint.pt").read_bytes()
+    train_regions(replace(config, steps=2, styles=("woven", "dusk")))
+    assert (config.run / "woven" / "checkpoint.pt").read_bytes() == checkpoint
+    assert StyleExpert.open(config.run / "dusk.safetensors").training["steps"] == 2
+
+
+def test_a_run_goes_on_for_longer(config: RegionTrainConfig) -> None:
+    whole, pieces = (replace(config, steps=4, run=config.run / name) for name in ("whole", "pieces"))
+    [expected] = train_regions(whole)
+    train_regions(replace(pieces, steps=3, minutes=5.0))
+    [file] = train_regions(pieces)
+    assert all(torch.equal(load_file(file)[name], weight) for name, weight in load_file(expected).items())
+
+
+def test_when_time_is_up_the_rest_waits(config: RegionTrainConfig, capsys: pytest.CaptureFixture) -> None:
+    assert train_regions(replace(config, styles=(), minutes=1e-9)) == ()
+    assert "Time is up before woven; the same command goes on from there" in capsys.readouterr().out
+
+
+def test_validation_paints_unseen_objects_and_changes_nothing(config: RegionTrainConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    seen, blind = (replace(config, steps=3, run=config.run / name, validate_every=every)
+                   for name, every in (("seen", 2), ("blind", 0)))  # fmt: skip
+    train_regions(seen)
+    train_regions(blind)
+    one, other = (torch.load(run.run / "woven" / "checkpoint.pt", weights_only=True)["losses"]
+                  for run in (seen, blind))  # fmt: skip
+    assert one == other
+    sheets = sorted((seen.run / "woven" / "validation").iterdir())
+    assert [sheet.name for sheet in sheets] == ["000002.png", "000003.png"]
+    height, width, _ = np.array(Image.open(sheets[0])).shape
+    assert (height % 64, width) == (0, 5 * 64)  # original, mask, map, result, target
+    curves = EventAccumulator(str(seen.run / "woven" / "tensorboard")).Reload()
+    assert [point.step for point in curves.Scalars("validation/iou")] == [2, 3]
+    assert all(0 <= point.value <= 1 for point in curves.Scalars("validation/attention inside"))
+
+
+@pytest.mark.parametrize("values", [RELEASE, {"precision": "bf16", "checkpointing": True}])
+def test_other_choices_train_and_are_looked_at(config: RegionTrainConfig, values: Mapping) -> None:
+    [file] = train_regions(replace(config, steps=2, validate_every=2, **values))
+    assert StyleExpert.open(file).training["steps"] == 2
+    assert (config.run / "woven" / "validation" / "000002.png").is_file()
+
+
+def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path) -> None:
+    """Its JSON lies apart from its pictures."""
+    manifest = tmp_path / "prompts" / "woven.json"
+    manifest.parent.mkdir()
+    entries = json.loads((config.data / "train" / "manifest.json").read_text())
+    manifest.write_text(json.dumps([entry for entry in entries if "woven" in entry["objects"].values()]))
+    release = replace(config, data=manifest, root=config.data / "train", steps=2, validate_every=1, styles=())
+    [file] = train_regions(release)
+    assert StyleExpert.open(file).training["examples"] == len(entries) // 2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"rate": 0.5}, r"holds a run with rate = 0\.01, this one has 0\.5"),
+        ({"without": "cover"}, "without = 'nothing', this one has 'cover'"),
+        ({"blocks": ("double",)}, r"blocks = \['all'\], this one has \['double'\]"),
+    ],
+)
+def test_another_configuration_is_refused_and_loses_nothing(
+    config: RegionTrainConfig, change: dict, sentence: str
+) -> None:
+    config = replace(config, steps=2)
+    [file] = train_regions(config)
+    before = {path: path.read_bytes() for path in (config.run / "woven" / "checkpoint.pt", file)}
+    with pytest.raises(TrainingError, match=sentence):
+        train_regions(replace(config, **change))
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_nothing_is_begun_where_something_does_not_fit(
+    config: RegionTrainConfig, own_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"has no style 'oil': give --styles of woven, dusk"):
+        train_regions(replace(config, styles=("woven", "oil")))
+    with pytest.raises(TrainingError, match="there is no block 'double 7'"):
+        train_regions(replace(config, blocks=("double 7",)))
+    manifest = own_data / "train" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("in dusk style", "in some style"))
+    lost = replace(config, data=own_data, cache=tmp_path / "cache", styles=())
+    with pytest.raises(AttentionError, match=r'"dusk" does not stand in the prompt "make the \w+ in some style'):
+        train_regions(lost)
+    assert not config.run.exists()

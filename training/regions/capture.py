@@ -1,0 +1,175 @@
+"""Attention maps of a forward pass of diffusers' FLUX, taken by processors in the place of its own."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers import FluxTransformer2DModel
+from diffusers.models.embeddings import apply_rotary_emb
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...attention import attend_with_maps
+from ..run_folder import TrainingError
+
+Spans = Sequence[Sequence[Sequence[int]]]
+"""Token positions of each span of each sample."""
+
+
+@dataclass
+class MapCapture:
+    """What the processors of the chosen blocks share; they make maps only while spans are given.
+
+    Attributes:
+        blocks: names of the chosen blocks, such as "double 3".
+        slice: which keys the softmax runs over, `span_attention`'s `normalise`.
+    """
+
+    blocks: tuple[str, ...]
+    slice: str = "all"
+
+    def __post_init__(self) -> None:
+        self.spans: Spans | None = None
+        self.rows = slice(0)
+        self._maps: dict[str, Tensor] = {}
+        self._open = False
+
+    def expect(self, spans: Spans, rows: slice) -> None:
+        """Make maps [B, S, len(rows)] of the queries at ``rows`` in the next forward pass.
+
+        They are still made after it: a checkpointed block computes them again in the backward pass, and must save the
+        same tensors as before.
+        """
+        self.spans, self.rows, self._maps, self._open = spans, rows, {}, True
+
+    def rest(self) -> None:
+        """Make no maps until they are expected again."""
+        self.spans, self._maps, self._open = None, {}, False
+
+    def keep(self, block: str, maps: Tensor) -> None:
+        """Called by the processors."""
+        if self._open:
+            self._maps[block] = maps
+
+    def take(self) -> dict[str, Tensor]:
+        """The maps [B, S, R] of every chosen block, once.
+
+        Raises:
+            TrainingError: a block gave none.
+        """
+        maps, self._maps, self._open = self._maps, {}, False
+        if missing := [block for block in self.blocks if block not in maps]:
+            raise TrainingError(
+                f"no attention map was captured of {', '.join(missing)}: the losses would have nothing to supervise, "
+                "so training stops; leave the transformer's attention processors as they are, or give "
+                "--without attention"
+            )
+        return maps
+
+
+class CapturingProcessor:
+    """Joint attention of a FLUX block, as diffusers' own processor does it, and the maps of the capture's spans."""
+
+    def __init__(self, capture: MapCapture, block: str) -> None:
+        self.capture, self.block = capture, block
+
+    def __call__(
+        self,
+        attn: nn.Module,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Image states [B, I, C] (in a single block all states) and text states [B, T, C], both changed."""
+        q, k, v = _joint(attn, hidden_states, encoder_hidden_states, image_rotary_emb)
+        states = self._attend(q, k, v, attention_mask).transpose(1, 2).flatten(2)  # [B, N, C]
+        if encoder_hidden_states is None:
+            return states
+        text, image = states.split_with_sizes([encoder_hidden_states.shape[1], hidden_states.shape[1]], dim=1)
+        return attn.to_out[1](attn.to_out[0](image.contiguous())), attn.to_add_out(text.contiguous())
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        capture = self.capture
+        if capture.spans is None:
+            return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        states, maps = attend_with_maps(q, k, v, capture.spans, capture.rows, mask=mask, normalise=capture.slice)
+        capture.keep(self.block, maps)
+        return states
+
+
+def _joint(
+    attn: nn.Module, image: Tensor, text: Tensor | None, rotary: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values [B, H, N, D], text before image, after norms and rotary embedding."""
+    q, k, v = (_heads(layer(image), attn) for layer in (attn.to_q, attn.to_k, attn.to_v))
+    q, k = attn.norm_q(q), attn.norm_k(k)
+    if text is not None:
+        text_q, text_k, text_v = (
+            _heads(layer(text), attn) for layer in (attn.add_q_proj, attn.add_k_proj, attn.add_v_proj)
+        )
+        parts = (attn.norm_added_q(text_q), q), (attn.norm_added_k(text_k), k), (text_v, v)
+        q, k, v = (torch.cat(part, dim=1) for part in parts)
+    if rotary is not None:
+        q, k = (apply_rotary_emb(part, rotary, sequence_dim=1) for part in (q, k))
+    # Under autocast the norms give float32, which a flash kernel that is called by its name would not take beside v.
+    return tuple(part.to(v.dtype).transpose(1, 2) for part in (q, k, v))  # type: ignore[return-value]
+
+
+def _heads(states: Tensor, attn: nn.Module) -> Tensor:
+    """[B, N, H * D] -> [B, N, H, D]."""
+    return states.unflatten(-1, (attn.heads, -1))
+
+
+def capture_maps(transformer: FluxTransformer2DModel, blocks: Sequence[str], normalise: str = "all") -> MapCapture:
+    """Put processors into the chosen blocks; without spans they change nothing.
+
+    Args:
+        blocks: as `RegionTrainConfig.blocks`.
+        normalise: `span_attention`'s.
+
+    Raises:
+        TrainingError: the transformer has no such block.
+    """
+    there = block_modules(transformer)
+    capture = MapCapture(choose_blocks(tuple(there), blocks), normalise)
+    for name in capture.blocks:
+        there[name].attn.set_processor(CapturingProcessor(capture, name))
+    return capture
+
+
+def block_modules(transformer: FluxTransformer2DModel) -> dict[str, nn.Module]:
+    """The blocks by name, in the order of the network: "double 0" to "single 37"."""
+    double = {f"double {number}": block for number, block in enumerate(transformer.transformer_blocks)}
+    return double | {f"single {number}": block for number, block in enumerate(transformer.single_transformer_blocks)}
+
+
+def choose_blocks(there: tuple[str, ...], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The names that are wanted, out of those that are there, in their order.
+
+    Raises:
+        TrainingError: one is not there.
+    """
+    quarter = len(there) // 4
+    groups = {"all": there, "middle": there[quarter : len(there) - quarter]}
+    groups |= {kind: tuple(name for name in there if name.startswith(kind)) for kind in ("double", "single")}
+    chosen: set[str] = set()
+    for name in wanted:
+        named = groups.get(name) or _range(name)
+        if not named or not set(named) <= set(there):
+            raise TrainingError(
+                f"there is no block {name!r}: expected {', '.join(groups)}, or names from {there[0]!r} to "
+                f"{there[-1]!r} and ranges such as 'double 0-2'"
+            )
+        chosen.update(named)
+    return tuple(name for name in there if name in chosen)
+
+
+def _range(name: str) -> tuple[str, ...]:
+    """ "double 0-2" as the names of its blocks; a single name as itself; none if it is neither."""
+    match = re.fullmatch(r"(double|single) (\d{1,5})(?:-(\d{1,5}))?", name)
+    if match is None:
+        return ()
+    kind, first, last = match.groups()
+    return tuple(f"{kind} {block}" for block in range(int(first), int(last or first) + 1))

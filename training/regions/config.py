@@ -1,0 +1,159 @@
+"""How region experts are trained. The defaults are RegionRoute's paper; its release's choices are a preset."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ...attention import PRESETS as LOSSES
+from ...attention import AttentionLosses
+from ..adapters.config import require_numbers
+from ..paths import CACHE, RUNS
+from ..run_folder import TrainingError
+
+LEAST_1 = ("rank", "batch", "accumulation", "steps", "save_every", "text_tokens")
+LEAST_0 = ("warmup", "seed", "validate_every", "reference_index")
+
+
+@dataclass(frozen=True)
+class RegionTrainConfig:
+    """Everything that shapes region experts, one LoRA a style, and where their parts lie.
+
+    Attributes:
+        data: folder that `styleroute data regions` writes, or a manifest (.json) of RegionRoute's release.
+        root: what the paths in the manifest are relative to; by default the manifest's own folder.
+        styles: styles to train, one expert each, in turn; by default all that the manifest names.
+        base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
+        rank: of the LoRA; its alpha is the same.
+        adapted: kinds of blocks that the LoRA changes (the paper's ablation).
+        losses: Focus and Cover: softmax slice, direction of the divergence, tau, alpha, weights.
+        without: what of them is left out, for ablations.
+        blocks: blocks whose attention is supervised: "all", "double", "single", "middle" (the middle half of the
+            network), or names such as "double 3" and "single 0-9".
+        supervise: "mean-map" of the blocks and of the style's tokens (paper), or "every-map" of a block and token for
+            itself, the losses averaged (release).
+        reference_index: first position of the context picture: 1 as Kontext has it (paper), or 0, the target's own.
+        rate: AdamW's learning rate.
+        schedule: "constant", or "cosine" down to a twentieth.
+        warmup: steps until the full rate.
+        batch: examples of one device in one step.
+        accumulation: batches whose gradients are added up before a step.
+        steps: length of the training of each style.
+        guidance: guidance scale that the model is told.
+        text_tokens: length of a prompt for T5; the small Kontext has its own.
+        precision: "bf16" or "no" (float32).
+        optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
+        checkpointing: recompute activations in the backward pass, for less memory.
+        compile: torch.compile of the transformer.
+        seed: of first weights and all batches.
+        run: folder of the runs, one for each style, with configuration, checkpoint, curves and pictures.
+        output: folder of the finished LoRAs; by default the runs'.
+        cache: folder of latents, masks and texts, which are made once.
+        minutes: how long this piece may run, all styles together; the next one goes on where it stopped.
+        save_every: steps between two checkpoints.
+        validate_every: steps between two sheets of validation pictures; 0 for none.
+
+    Raises:
+        TrainingError: a value is impossible.
+    """
+
+    data: Path = Path("data") / "regions"
+    root: Path | None = None
+    styles: tuple[str, ...] = ()
+    base: str = "black-forest-labs/FLUX.1-Kontext-dev"
+    rank: int = 4
+    adapted: Literal["both", "double", "single"] = "both"
+    losses: AttentionLosses = LOSSES["paper"]
+    without: Literal["nothing", "attention", "focus", "cover"] = "nothing"
+    blocks: tuple[str, ...] = ("middle",)
+    supervise: Literal["mean-map", "every-map"] = "mean-map"
+    reference_index: int = 1
+    rate: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 0
+    batch: int = 2
+    accumulation: int = 4
+    steps: int = 5_000
+    guidance: float = 3.5
+    text_tokens: int = 77
+    precision: Literal["bf16", "no"] = "bf16"
+    optimizer: Literal["auto", "adamw", "adamw-8bit"] = "auto"
+    checkpointing: bool = True
+    compile: bool = False
+    seed: int = 0
+    run: Path = RUNS / "regions"
+    output: Path | None = None
+    cache: Path = CACHE / "regions"
+    minutes: float = math.inf
+    save_every: int = 250
+    validate_every: int = 500
+
+    def __post_init__(self) -> None:
+        require_numbers(self, LEAST_1, LEAST_0, ("rate", "minutes"))
+        for name in ("focus_weight", "cover_weight"):
+            if not 0 <= getattr(self.losses, name) < math.inf:
+                raise TrainingError(
+                    f"{name} is {getattr(self.losses, name)}, expected 0 or more: give another one, or leave the loss "
+                    "out with --without"
+                )
+        if not self.blocks:
+            raise TrainingError("blocks is empty, expected some: give `middle`, `all` or names such as `double 3`")
+
+    @property
+    def focus_weight(self) -> float:
+        """Factor of the Focus loss, 0 where it is left out."""
+        return 0.0 if self.without in ("attention", "focus") else self.losses.focus_weight
+
+    @property
+    def cover_weight(self) -> float:
+        """Factor of the Cover loss, 0 where it is left out."""
+        return 0.0 if self.without in ("attention", "cover") else self.losses.cover_weight
+
+    @property
+    def supervised(self) -> bool:
+        """Whether any loss looks at the attention."""
+        return self.focus_weight + self.cover_weight > 0
+
+    def of_style(self, style: str) -> "RegionTrainConfig":
+        """The same for one style, in a folder of its own."""
+        return replace(self, styles=(style,), run=self.run / style_stem(style))
+
+    def expert_file(self, style: str) -> Path:
+        """Where a style's LoRA is written; its stem is the style's name."""
+        return (self.output or self.run) / f"{style_stem(style)}.safetensors"
+
+
+def style_stem(style: str) -> str:
+    """A style's name as the published files have it: `pixel-art`."""
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in style.lower()).split())
+
+
+RELEASE: dict[str, Any] = {
+    "losses": LOSSES["release"],
+    "blocks": ("all",),
+    "supervise": "every-map",
+    "reference_index": 0,
+}
+"""What the release does otherwise than the paper, apart from rate, steps and guidance."""
+
+SMALL: dict[str, Any] = {
+    "base": "tiny",
+    "rate": 2e-3,
+    "schedule": "cosine",
+    "warmup": 20,
+    "batch": 8,
+    "accumulation": 1,
+    "steps": 600,
+    "checkpointing": False,
+    "save_every": 100,
+    "validate_every": 200,
+}
+"""What fits the small Kontext on two cores."""
+
+PRESETS: dict[str, RegionTrainConfig] = {
+    "paper": RegionTrainConfig(),
+    "release": RegionTrainConfig(**RELEASE, rate=1e-5, steps=10_000, guidance=1.0, run=RUNS / "regions_release"),
+    "small": RegionTrainConfig(**SMALL, run=RUNS / "regions_small"),
+    "small-release": RegionTrainConfig(**SMALL, **RELEASE, run=RUNS / "regions_small_release"),
+}
+"""The paper's values, the release's, and both for the small Kontext."""

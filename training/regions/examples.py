@@ -1,0 +1,175 @@
+"""What region experts learn from: pictures as cached latents, masks on the maps' cells, prompts and their spans."""
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...attention import resize
+from ..adapters.encoded import PIXELS, Prompts, encode_pictures, encode_prompts, one_size
+from ..bases import Base
+from ..data.region_manifest import RegionExample
+from ..picture_rows import PictureRows, picture_rows, tell_broken
+from ..progress import console
+from ..run_folder import TrainingError
+from .spans import Mention, find_mentions, split_tokens
+
+REMEDY = "`styleroute data regions --size S` writes all anew at one size"
+
+
+@dataclass(frozen=True)
+class RegionExamples:
+    """Examples with what was computed of their pictures and prompts.
+
+    Attributes:
+        rows: those whose files are all readable.
+        pictures: latents float16 [P, 16, H, W].
+        masks: float32 [M, h, w], how much of each cell of the maps an object covers.
+        prompts: text.
+        mentions: for each row where its style stands and what it is said of; empty until a style is chosen.
+    """
+
+    rows: Sequence[RegionExample]
+    pictures: PictureRows
+    masks: PictureRows
+    prompts: Prompts
+    mentions: Sequence[tuple[Mention, ...]] = ()
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The different styles, in the order of the rows."""
+        return tuple(dict.fromkeys(style for row in self.rows for style in row.styles))
+
+    def of_style(self, style: str, base: Base, each_token: bool = False) -> "RegionExamples":
+        """The rows whose objects all have this style, with its mentions.
+
+        Args:
+            each_token: a mention for every token.
+
+        Raises:
+            TrainingError: no row is left.
+            AttentionError: a prompt does not hold the style's words.
+        """
+        rows = [row for row in self.rows if row.styles == (style,)]
+        if mixed := sum(style in row.styles for row in self.rows) - len(rows):
+            console.print(f"Left out {mixed} examples that have another style beside {style}")
+        if not rows:
+            raise TrainingError(
+                f"no example is in the style {style!r} alone, expected some: give --styles of {', '.join(self.styles)}"
+            )
+        found = [find_mentions(base.tokenizer, row, style, base.text_sizes[0]) for row in rows]
+        return replace(self, rows=rows, mentions=[split_tokens(row) for row in found] if each_token else found)
+
+    def latents(self, paths: Sequence[Path]) -> Tensor:
+        """[B, 16, H, W]."""
+        return torch.from_numpy(self.pictures.of(paths, "latents")).float()
+
+    def mask(self, mention: Mention) -> Tensor:
+        """[h, w] in 0..1 of all objects that a mention is said of."""
+        return torch.from_numpy(self.masks.of(mention.masks, "masks")).amax(0)
+
+    def identity(self) -> str:
+        """A digest of the files' names and sizes, of objects, styles and prompts."""
+        told = []
+        for row in self.rows:
+            files = [(path.name, path.stat().st_size) for path in row.files]
+            told.append([row.prompt, files, [(region.object, region.style) for region in row.regions]])
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B examples.
+
+    Attributes:
+        original, styled: latents [B, 16, H, W].
+        text: T5 states [B, N, D] and pooled vectors [B, P].
+        spans: token positions of each mention of each example.
+        masks: [B, S, h, w], zeros where an example has fewer mentions than S.
+    """
+
+    original: Tensor
+    styled: Tensor
+    text: tuple[Tensor, Tensor]
+    spans: list[list[tuple[int, ...]]]
+    masks: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        text = (self.text[0].to(device), self.text[1].to(device))
+        return Batch(self.original.to(device), self.styled.to(device), text, self.spans, self.masks.to(device))
+
+
+def make_examples(rows: Sequence[RegionExample], base: Base, cache: Path) -> RegionExamples:
+    """Encode every picture, mask and prompt once; broken files leave their examples out, counted and named.
+
+    Raises:
+        TrainingError: pictures or masks have different sizes, no example is whole, a mask is empty, or the disk has no
+            room.
+    """
+    pictures = encode_pictures(
+        sorted({path for row in rows for path in (row.original, row.styled)}), base, cache / "latents", REMEDY
+    )
+    masks = _read_masks(sorted({region.mask for row in rows for region in row.regions}), pictures, cache / "masks")
+    for found, what in ((pictures, "pictures"), (masks, "masks")):
+        tell_broken(found, what)
+    whole = pictures.rows.keys() | masks.rows.keys()
+    rows = [row for row in rows if set(row.files) <= whole]
+    if not rows:
+        raise TrainingError(f"no example has pictures and a mask that are all whole: {REMEDY}")
+    prompts = encode_prompts(sorted({row.prompt for row in rows}), base, cache / "text")
+    return RegionExamples(rows, pictures, masks, prompts)
+
+
+def draw(examples: RegionExamples, count: int, seed: int, number: int) -> Batch:
+    """The batch with this number: it follows from seed and number alone, whatever device draws it."""
+    rng = random.Random(f"{seed} {number}")
+    return make_batch(examples, [rng.randrange(len(examples.rows)) for _ in range(count)])
+
+
+def make_batch(examples: RegionExamples, chosen: Sequence[int]) -> Batch:
+    """The batch of these rows."""
+    rows, mentions = ([part[index] for index in chosen] for part in (examples.rows, examples.mentions))
+    masks = torch.zeros(len(rows), max(map(len, mentions)), *examples.masks.arrays["masks"].shape[-2:])
+    for place, row in enumerate(mentions):
+        masks[place, : len(row)] = torch.stack([examples.mask(mention) for mention in row])
+    return Batch(
+        original=examples.latents([row.original for row in rows]),
+        styled=examples.latents([row.styled for row in rows]),
+        text=examples.prompts.of([row.prompt for row in rows]),
+        spans=[[mention.tokens for mention in row] for row in mentions],
+        masks=masks,
+    )
+
+
+def _read_masks(paths: Sequence[Path], pictures: PictureRows, cache: Path) -> PictureRows:
+    """An array "masks": each mask's mean over every cell of a map, which is a token, 16 x 16 pixels.
+
+    Raises:
+        TrainingError: the masks are not of the pictures' size, or one is empty.
+    """
+    width, height = one_size(paths, REMEDY)
+    rows, cols = (side * 8 for side in pictures.arrays["latents"].shape[-2:])
+    if (height, width) != (rows, cols):
+        raise TrainingError(f"the masks are {width} x {height}, expected {cols} x {rows} as the pictures: {REMEDY}")
+    cells = (height // 16, width // 16)
+
+    def read(masks: list[Image.Image]) -> dict[str, np.ndarray]:
+        values = np.stack([np.asarray(mask, dtype=np.float32)[..., 0] for mask in masks])
+        # Some have 1 for white, others 255: the brightest is what counts.
+        brightest = np.maximum(values.max((1, 2), keepdims=True), 1)
+        return {"masks": resize(torch.from_numpy(values / brightest), cells).numpy()}
+
+    chunk = max(1, min(32, PIXELS // (width * height)))
+    found = picture_rows(cache, {"cells": list(cells)}, paths, {"masks": (cells, "float32")}, read, "masks", chunk)
+    for path, row in found.rows.items():
+        if not found.arrays["masks"][row].any():
+            raise TrainingError(f"{path} shows no object, it is all black: remove its example from the manifest")
+    return found

@@ -1,0 +1,77 @@
+"""RegionRoute's training: flow matching, and the attention of the style's words held to the object's mask."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..adapters.trainer import AdapterTrainer
+from ..flow import Reference, add_noise, predict_velocity, sampler_sigmas
+from .capture import capture_maps
+from .config import RegionTrainConfig
+from .examples import Batch, RegionExamples, draw
+from .lora import add_lora
+from .losses import attention_losses, joint_loss, share_inside
+
+
+@dataclass
+class RegionTrainer(AdapterTrainer):
+    """Trains one style's LoRA.
+
+    Attributes:
+        capture: the maps of the supervised blocks; at rest where no loss looks at them.
+    """
+
+    materials: ClassVar[str] = "examples or another base"
+
+    config: RegionTrainConfig
+    examples: RegionExamples
+
+    def add_adapter(self) -> dict[str, nn.Parameter]:
+        config = self.config
+        self.capture = capture_maps(self.transformer, config.blocks, config.losses.slice)
+        self._inside: float | None = None
+        return add_lora(self.transformer, config.rank, config.adapted, config.seed)
+
+    def compute_losses(self, number: int) -> dict[str, Tensor]:
+        """ "flow", "focus" and "cover" as they are, and "loss", their weighted sum."""
+        config, (number, generator) = self.config, self.own_number(number)
+        batch = draw(self.examples, config.batch, config.seed, number).to(self.accelerator.device)
+        noise = torch.randn(batch.styled.shape, generator=generator).to(self.accelerator.device)
+        sigma = sampler_sigmas(config.batch, generator).to(self.accelerator.device)
+        if config.supervised:
+            self.capture.expect(batch.spans, target_rows(batch))
+        flow = flow_matching_loss(self._model, batch, noise, sigma, config)
+        attention = self._attention_losses(batch) if config.supervised else {}
+        return {"flow": flow, **attention, "loss": joint_loss(flow, attention, config)}
+
+    def curves(self) -> dict[str, float]:
+        return {} if self._inside is None else {"attention inside": self._inside}
+
+    @property
+    def title(self) -> str:
+        return f"region expert {self.config.styles[0]}"
+
+    def _attention_losses(self, batch: Batch) -> dict[str, Tensor]:
+        maps = self.capture.take()
+        self._inside = share_inside(list(maps.values()), batch.masks)
+        return attention_losses(maps, batch.masks, self.config)
+
+
+def flow_matching_loss(
+    model: nn.Module, batch: Batch, noise: Tensor, sigma: Tensor, config: RegionTrainConfig
+) -> Tensor:
+    """Mean squared error of the velocity noise - x_0 at noise levels ``sigma`` [B], the original beside it."""
+    noisy = add_noise(batch.styled, noise, sigma)
+    guidance = torch.full_like(sigma, config.guidance)
+    reference = Reference(batch.original, config.reference_index)
+    velocity = predict_velocity(model, noisy, [reference], sigma, batch.text, guidance)
+    return functional.mse_loss(velocity.float(), noise - batch.styled)
+
+
+def target_rows(batch: Batch) -> slice:
+    """The queries of the picture that is painted: behind the text, before the original."""
+    text, (rows, cols) = batch.text[0].shape[1], (side // 2 for side in batch.styled.shape[-2:])
+    return slice(text, text + rows * cols)
