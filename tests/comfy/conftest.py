@@ -86,6 +86,54 @@ def region_expert(tmp_path: Path) -> StyleExpert:
 
 
 @pytest.fixture(scope="session")
+def clip(parts):
+    return parts.random_clip()
+
+
+@pytest.fixture(scope="session")
+def prompt(clip):
+    """Encodes a prompt by Region Style Prompt."""
+    from styleroute.nodes.region_prompt import RegionPrompt
+
+    text = "make the guitar in mosaic style, keep other area unchanged"
+    return lambda text=text, **phrases: RegionPrompt.execute(clip, text, **phrases).result[0]
+
+
+@pytest.fixture(scope="session")
+def plain(clip):
+    """Encodes a prompt by CLIP Text Encode."""
+    return lambda text: clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+@pytest.fixture(scope="session")
+def sample(parts):
+    """KSampler's own function, on latents of 8 x 12: 4 x 6 cells."""
+    import nodes
+
+    def run(model, positive, negative=None, *, latent=None, seed=7, steps=2, cfg=1.0, sampler="euler", **settings):
+        latent = {"samples": torch.zeros(1, 16, 8, 12)} if latent is None else latent
+        negative = positive if negative is None else negative
+        settings = {"scheduler": "simple", **settings}
+        (out,) = nodes.common_ksampler(
+            model, seed, steps, cfg, sampler, positive=positive, negative=negative, latent=latent, **settings
+        )
+        return out["samples"]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def with_reference():
+    """Gives a conditioning a random reference latent of the sampled size, or another."""
+
+    def refer(conditioning, height=8, width=12):
+        reference = torch.randn(1, 16, height, width, generator=torch.Generator().manual_seed(9))
+        return [[text, {**options, "reference_latents": [reference]}] for text, options in conditioning]
+
+    return refer
+
+
+@pytest.fixture(scope="session")
 def server() -> Iterator[ComfyServer]:
     """A real ComfyUI with this pack, the random parts, and small expert files in its model folders."""
     with ComfyServer.start(packs=[PACK, HERE / "random_parts"]) as server:

@@ -7,28 +7,8 @@ import torch
 from styleroute.attention import AttentionError
 from torch import Tensor
 
-PROMPT = "make the guitar in mosaic style, keep other area unchanged"
 OBJECT, STYLE = "object: guitar", "style: mosaic"
 ALL = frozenset({("double", 0), ("single", 0), ("single", 1)})
-
-
-@pytest.fixture(scope="module")
-def clip(parts):
-    return parts.random_clip()
-
-
-@pytest.fixture(scope="module")
-def prompt(clip):
-    """Encodes a prompt by Region Style Prompt."""
-    from styleroute.nodes.region_prompt import RegionPrompt
-
-    return lambda text=PROMPT, **phrases: RegionPrompt.execute(clip, text, **phrases).result[0]
-
-
-@pytest.fixture(scope="module")
-def plain(clip):
-    """Encodes a prompt by CLIP Text Encode."""
-    return lambda text: clip.encode_from_tokens_scheduled(clip.tokenize(text))
 
 
 @pytest.fixture
@@ -42,22 +22,6 @@ def capture(flux):
         return capturing(model or flux, maps, blocks, steps), maps
 
     return make
-
-
-def sample(model, positive, negative=None, *, latent=None, seed=7, steps=2, cfg=1.0, sampler="euler", **settings):
-    """KSampler's own function."""
-    import nodes
-
-    latent = {"samples": torch.zeros(1, 16, 8, 12)} if latent is None else latent
-    negative = positive if negative is None else negative
-    return nodes.common_ksampler(model, seed, steps, cfg, sampler, "simple", positive, negative, latent, **settings)[0][
-        "samples"
-    ]
-
-
-def with_reference(conditioning, height=8, width=12):
-    reference = torch.randn(1, 16, height, width, generator=torch.Generator().manual_seed(9))
-    return [[text, {**options, "reference_latents": [reference]}] for text, options in conditioning]
 
 
 def spy(model, seen: list):
@@ -79,7 +43,7 @@ def naive_map(matrix: Tensor, tokens, text: int, cells: tuple[int, int]) -> Tens
     return rows[..., list(tokens)].mean(dim=(0, -1)).unflatten(0, cells).float()
 
 
-def test_maps_are_the_full_softmax(flux, capture, prompt, parts):
+def test_maps_are_the_full_softmax(flux, capture, prompt, parts, sample, with_reference):
     seen, positive = [], with_reference(prompt())
     model, maps = capture(spy(flux, seen))
     sample(model, positive, steps=2)
@@ -93,7 +57,7 @@ def test_maps_are_the_full_softmax(flux, capture, prompt, parts):
         torch.testing.assert_close(maps.mean(0, name), torch.stack(expected).mean(0), rtol=1e-5, atol=1e-7)
 
 
-def test_one_flash_call_gives_the_same_maps_and_picture(flux, capture, prompt):
+def test_one_flash_call_gives_the_same_maps_and_picture(flux, capture, prompt, sample, with_reference):
     positive, (spied, expected) = with_reference(prompt()), capture(spy(flux, []))
     model, maps = capture()
     picture = sample(model, positive)
@@ -104,7 +68,7 @@ def test_one_flash_call_gives_the_same_maps_and_picture(flux, capture, prompt):
         torch.testing.assert_close(maps.read(0, name).values, expected.read(0, name).values, rtol=1e-4, atol=1e-6)
 
 
-def test_an_override_of_another_pack_is_called_and_stays(flux, capture, prompt):
+def test_an_override_of_another_pack_is_called_and_stays(flux, capture, prompt, sample):
     seen: list = []
     spied = spy(flux, seen)
     model, _ = capture(spied)
@@ -114,7 +78,7 @@ def test_an_override_of_another_pack_is_called_and_stays(flux, capture, prompt):
     assert "optimized_attention_override" not in flux.model_options["transformer_options"]
 
 
-def test_the_model_is_left_as_it_was(flux, capture, prompt):
+def test_the_model_is_left_as_it_was(flux, capture, prompt, sample):
     before, wrappers = sample(flux, prompt()), {key: dict(value) for key, value in flux.wrappers.items()}
     model, _ = capture()
     sample(model, prompt())
@@ -124,7 +88,7 @@ def test_the_model_is_left_as_it_was(flux, capture, prompt):
     assert torch.equal(sample(flux, prompt()), before)
 
 
-def test_an_interruption_leaves_nothing(flux, capture, prompt, monkeypatch):
+def test_an_interruption_leaves_nothing(flux, capture, prompt, monkeypatch, sample):
     import comfy.model_management
     import comfy.utils
 
@@ -146,7 +110,7 @@ def test_an_interruption_leaves_nothing(flux, capture, prompt, monkeypatch):
     assert maps.spans.keys() == {OBJECT, STYLE}
 
 
-def test_a_new_run_forgets_the_last(capture, prompt):
+def test_a_new_run_forgets_the_last(capture, prompt, sample):
     model, maps = capture()
     sample(model, prompt(), seed=1)
     first = maps.mean(0, STYLE)
@@ -157,7 +121,7 @@ def test_a_new_run_forgets_the_last(capture, prompt):
     assert torch.equal(maps.mean(0, STYLE), first)
 
 
-def test_two_captures_in_a_row_see_the_same(capture, prompt):
+def test_two_captures_in_a_row_see_the_same(capture, prompt, sample):
     model, inner = capture()
     model, outer = capture(model, blocks=frozenset({("single", 1)}))
     sample(model, prompt())
@@ -166,10 +130,11 @@ def test_two_captures_in_a_row_see_the_same(capture, prompt):
     torch.testing.assert_close(*both, rtol=1e-4, atol=1e-6)
 
 
-def test_spans_pass_through_stock_nodes(capture, prompt):
-    import nodes
+def test_spans_pass_through_stock_nodes(capture, prompt, sample):
     from comfy_extras.nodes_edit_model import ReferenceLatent
     from comfy_extras.nodes_flux import FluxGuidance
+
+    import nodes
 
     positive = FluxGuidance.execute(prompt(), 2.5).result[0]
     positive = ReferenceLatent.execute(positive, {"samples": torch.randn(1, 16, 8, 12)}).result[0]
@@ -181,7 +146,7 @@ def test_spans_pass_through_stock_nodes(capture, prompt):
     assert list(maps.spans) == [OBJECT, STYLE, "object: owl", "style: pixel-art"]
 
 
-def test_a_timestep_range_captures_its_own_steps(capture, prompt):
+def test_a_timestep_range_captures_its_own_steps(capture, prompt, sample):
     import nodes
 
     def ranged(conditioning, start, end):
@@ -196,7 +161,7 @@ def test_a_timestep_range_captures_its_own_steps(capture, prompt):
     assert sorted({*early, *late}) == [0, 1, 2, 3, 4, 5]
 
 
-def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain):
+def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain, sample):
     model, maps = capture()
     sample(model, prompt(), steps=1)
     expected = maps.read(0, STYLE).values
@@ -207,7 +172,7 @@ def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain):
         torch.testing.assert_close(maps.read(0, STYLE).values, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_every_picture_of_a_batch_has_its_own_maps(capture, prompt):
+def test_every_picture_of_a_batch_has_its_own_maps(capture, prompt, sample, with_reference):
     model, maps = capture()
     noise = {"samples": torch.zeros(3, 16, 8, 12)}
     sample(model, with_reference(prompt()), latent=noise)
@@ -218,14 +183,14 @@ def test_every_picture_of_a_batch_has_its_own_maps(capture, prompt):
         torch.testing.assert_close(maps.mean(0, STYLE), together[picture], rtol=1e-4, atol=1e-6)
 
 
-def test_maps_are_of_the_latent_not_of_its_reference(capture, prompt):
+def test_maps_are_of_the_latent_not_of_its_reference(capture, prompt, sample, with_reference):
     model, maps = capture()
     sample(model, with_reference(prompt(), 12, 20))
     assert maps.read(0, STYLE).values.shape[-2:] == (4, 6)
 
 
 @pytest.mark.parametrize(("height", "width", "cells"), [(9, 12, (5, 6)), (8, 13, (4, 7)), (7, 11, (4, 6))])
-def test_odd_latents(capture, prompt, height, width, cells):
+def test_odd_latents(capture, prompt, height, width, cells, sample):
     from styleroute.nodes.region_mask import region_mask
 
     model, maps = capture()
@@ -234,7 +199,7 @@ def test_odd_latents(capture, prompt, height, width, cells):
     assert region_mask(maps, "style", (height * 8, width * 8)).shape == (1, height * 8, width * 8)
 
 
-def test_chosen_blocks_and_steps(capture, prompt):
+def test_chosen_blocks_and_steps(capture, prompt, sample):
     model, maps = capture(blocks=frozenset({("double", 0), ("single", 1)}), steps=frozenset({1, 3}))
     sample(model, prompt(), steps=4)
     values = maps.read(0, STYLE)
@@ -243,7 +208,7 @@ def test_chosen_blocks_and_steps(capture, prompt):
 
 
 @pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "dpmpp_sde", "uni_pc", "lcm", "dpm_adaptive"])
-def test_any_sampler(capture, prompt, sampler):
+def test_any_sampler(capture, prompt, sampler, sample):
     model, maps = capture()
     sample(model, prompt(), sampler=sampler, steps=3)
     steps = maps.read(0, STYLE).steps
@@ -272,26 +237,26 @@ def test_sampler_custom_advanced(flux, capture, prompt, plain, guider):
     assert maps.spans.keys() == {OBJECT, STYLE}
 
 
-def test_a_lora_after_the_capture_keeps_it(capture, prompt):
+def test_a_lora_after_the_capture_keeps_it(capture, prompt, sample):
     model, maps = capture()
     sample(model.clone(), prompt())
     assert maps.spans
 
 
-def test_prompts_of_two_chunks_of_text(capture, prompt):
-    long = "a picture of a quiet harbour in the morning, " * 8 + PROMPT
+def test_prompts_of_two_chunks_of_text(capture, prompt, sample):
+    long = "a picture of a quiet harbour in the morning, " * 8 + "make the guitar in mosaic style"
     model, maps = capture()
     sample(model, prompt(long), steps=1)
     assert maps.spans[STYLE].tokens[0] > 80
 
 
-def test_a_conditioning_without_spans_is_refused_before_any_step(capture, plain):
-    model, maps = capture()
+def test_a_conditioning_without_spans_is_refused_before_any_step(capture, plain, sample):
+    model, _ = capture()
     with pytest.raises(AttentionError, match="encode the prompt with Region Style Prompt"):
-        sample(model, plain(PROMPT))
+        sample(model, plain("make the guitar in mosaic style"))
 
 
-def test_a_rectangle_is_refused(capture, prompt):
+def test_a_rectangle_is_refused(capture, prompt, sample):
     import nodes
 
     area = nodes.ConditioningSetArea().append(prompt(), 32, 32, 0, 0, 1.0)[0]
@@ -299,14 +264,14 @@ def test_a_rectangle_is_refused(capture, prompt):
         sample(capture()[0], area)
 
 
-def test_a_shortened_text_is_refused(capture, prompt):
+def test_a_shortened_text_is_refused(capture, prompt, sample):
     short = [[text[:, :3], options] for text, options in prompt()]
     with pytest.raises(AttentionError, match="the model gets 3 only"):
         sample(capture()[0], short)
 
 
-def test_steps_that_never_come_are_refused(capture, prompt):
-    with pytest.raises(AttentionError, match="steps from 30 on .* sampler does 2"):
+def test_steps_that_never_come_are_refused(capture, prompt, sample):
+    with pytest.raises(AttentionError, match=r"steps from 30 on .* sampler does 2"):
         sample(capture(steps=frozenset({30}))[0], prompt())
 
 

@@ -1,0 +1,133 @@
+"""The background lock: exact outside the region, free inside, and no edge between."""
+
+import pytest
+import torch
+from styleroute.attention import AttentionError
+
+LATENT = torch.zeros(1, 16, 16, 24)
+
+
+@pytest.fixture
+def lock_sample(flux, sample):
+    """Samples with a lock whose maps are not those of the model, but drawn: (latent, maps)."""
+    from styleroute.nodes.background_lock import clean_context, locked
+    from styleroute.nodes.recorded_maps import RecordedMaps
+    from styleroute.nodes.region_spans import RegionSpan
+
+    def run(positive, strength, clones=0, **settings):
+        maps = RecordedMaps()
+        maps.size = (16, 24)
+        cells = torch.full((8, 12), 0.01)
+        cells[:4, :5] = 1.0
+        maps.add(0, RegionSpan("mosaic", "style", (1,)), 0, "double 0", cells)
+        model = locked(flux, maps, "style", clean_context(positive, LATENT), strength)
+        for _ in range(clones):
+            model = model.clone()
+        return sample(model, positive, latent={"samples": LATENT}, **settings), maps
+
+    return run
+
+
+@pytest.fixture
+def positive(prompt, with_reference):
+    return with_reference(prompt(), 16, 24)
+
+
+def reference_of(positive):
+    return positive[0][1]["reference_latents"][0]
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun", "euler_ancestral"])
+def test_outside_is_the_context_and_inside_is_free(lock_sample, flux, sample, positive, sampler):
+    from styleroute.nodes.region_mask import region_mask
+
+    held, maps = lock_sample(positive, 1.0, steps=6, sampler=sampler)
+    mask = region_mask(maps, "style", (16, 24))[0]
+    outside, inside = mask < 1e-3, mask > 0.95
+    assert outside.sum() > 50
+    assert inside.any()
+    difference = (held - reference_of(positive)).abs().amax(1)[0]
+    assert difference[outside].max() < 0.02
+    assert difference[inside].mean() > 0.2
+
+
+def test_a_lock_of_half_the_strength_goes_half_the_way(lock_sample, flux, sample, positive):
+    """One Euler step ends at x0 itself."""
+    from styleroute.nodes.region_mask import region_mask
+
+    free = sample(flux, positive, latent={"samples": LATENT}, steps=1)
+    held, maps = lock_sample(positive, 0.5, steps=1)
+    weight = 0.5 * (1 - region_mask(maps, "style", (16, 24)))[:, None]
+    torch.testing.assert_close(held, free + weight * (reference_of(positive) - free), rtol=1e-4, atol=1e-4)
+
+
+def test_strength_zero_changes_nothing(lock_sample, flux, sample, positive):
+    held, _ = lock_sample(positive, 0.0)
+    torch.testing.assert_close(held, sample(flux, positive, latent={"samples": LATENT}), rtol=0, atol=1e-6)
+
+
+def test_the_edge_is_a_ramp(lock_sample, positive):
+    """No step of the mask from one latent (8 pixels) to the next is large: there is no seam to see."""
+    from styleroute.nodes.region_mask import region_mask
+
+    _, maps = lock_sample(positive, 1.0, steps=1)
+    mask = region_mask(maps, "style", (16, 24))[0]
+    assert mask.diff(dim=0).abs().max() < 0.3
+    assert mask.diff(dim=1).abs().max() < 0.3
+    fine = region_mask(maps, "style", (128, 192))[0]
+    assert fine.diff(dim=0).abs().max() < 0.05
+
+
+def test_clones_of_a_locked_model_see_the_same_maps(lock_sample, positive):
+    assert torch.equal(lock_sample(positive, 1.0)[0], lock_sample(positive, 1.0, clones=2)[0])
+
+
+def test_cfg_is_applied_before_the_lock(lock_sample, positive, plain):
+    from styleroute.nodes.region_mask import region_mask
+
+    held, maps = lock_sample(positive, 1.0, negative=plain("blurry"), cfg=3.0, steps=6)
+    outside = region_mask(maps, "style", (16, 24))[0] < 1e-3
+    assert (held - reference_of(positive)).abs().amax(1)[0][outside].max() < 0.02
+
+
+def test_batches_are_held_each_to_its_own(flux, sample, prompt, with_reference):
+    from styleroute.nodes.region_sampler import RegionRouteSampler
+
+    positive = with_reference(prompt(), 16, 24)
+    latent = {"samples": LATENT.expand(3, -1, -1, -1)}
+    settings = {"seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+    region = {"region_expert": "none", "expert_strength": 1.0, "region": "both", "heat_preview": False}
+    out, _, mask = RegionRouteSampler.execute(flux, positive, latent, background_lock=1.0, **region, **settings).result
+    assert out["samples"].shape == (3, 16, 16, 24)
+    assert mask.shape == (3, 128, 192)
+
+
+def test_without_a_reference_it_is_refused(prompt):
+    from styleroute.nodes.background_lock import clean_context
+
+    with pytest.raises(AttentionError, match="no clean picture to hold to"):
+        clean_context(prompt(), LATENT)
+
+
+def test_a_reference_of_another_size_is_refused(prompt, with_reference):
+    from styleroute.nodes.background_lock import clean_context
+
+    with pytest.raises(AttentionError, match="which is 192 x 128, but the reference is 96 x 64"):
+        clean_context(with_reference(prompt()), LATENT)
+
+
+def test_of_two_references_the_fitting_one_is_taken(prompt, with_reference):
+    from styleroute.nodes.background_lock import clean_context
+
+    small, fitting = with_reference(prompt()), with_reference(prompt(), 16, 24)
+    both = [reference_of(small), reference_of(fitting)]
+    positive = [[text, {**options, "reference_latents": both}] for text, options in prompt()]
+    assert clean_context(positive, LATENT) is both[1]
+
+
+def test_another_number_of_references_is_refused(prompt):
+    from styleroute.nodes.background_lock import clean_context
+
+    positive = [[text, {**options, "reference_latents": [LATENT.expand(2, -1, -1, -1)]}] for text, options in prompt()]
+    with pytest.raises(AttentionError, match="holds 2 pictures and the latent 3"):
+        clean_context(positive, LATENT.expand(3, -1, -1, -1))
