@@ -25,7 +25,7 @@ from .validation import Validation
 TOLD = (
     "supervise", "blocks", "without", "reference_index", "guidance", "rate", "batch", "accumulation", "adapted", "seed"
 )  # fmt: skip
-"""What a LoRA's header says of its training; `reference_index` is what whoever applies it must do likewise."""
+"""What a LoRA's header says of its training, beside its length and loss."""
 
 
 @dataclass(frozen=True)
