@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..attention import confidence, heat_map, resize, soft_mask
+from ..attention.resizing import blur
 from .recorded_maps import RecordedMaps, nothing_captured
 from .region_spans import ROLES, names_of
 
@@ -49,8 +50,8 @@ def cell_mask(cells: Tensor) -> Tensor:
 
 
 def certainty(cells: Tensor) -> float:
-    """How sure a map [h, w] is of its place, from 0 (even) to 1."""
-    return min(confidence(cells) / SURE, 1.0)
+    """How sure a map [h, w] is of its place, from 0 (even) to 1; smoothed like the mask, as noise has contrast, too."""
+    return min(confidence(blur(cells, SMOOTHING)) / SURE, 1.0)
 
 
 def to_picture(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) -> Tensor:

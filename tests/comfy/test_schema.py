@@ -14,6 +14,10 @@ IDS = [
     "StyleRoute_MoEApply",
     "StyleRoute_RoutingPreview",
     "StyleRoute_SaveStyleLoRA",
+    "StyleRoute_RegionPrompt",
+    "StyleRoute_RegionRouteSampler",
+    "StyleRoute_CaptureAttention",
+    "StyleRoute_AttentionMapPreview",
 ]
 
 
@@ -23,7 +27,7 @@ def schemas(parts):
     return {schema.node_id: schema for node in asyncio.run(extension.get_node_list()) for schema in [node.GET_SCHEMA()]}
 
 
-def test_the_five_nodes(schemas):
+def test_the_nodes(schemas):
     assert list(schemas) == IDS
 
 

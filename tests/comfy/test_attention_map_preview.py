@@ -1,0 +1,94 @@
+"""Attention Map Preview: pictures and masks of the right number and size."""
+
+import pytest
+import torch
+from styleroute.attention import AttentionError
+
+STYLE = {"span": "style", "step": "mean", "block": "mean", "colour_map": "fire", "opacity": 0.6}
+
+
+@pytest.fixture
+def maps(flux, sample, prompt):
+    """Of two pictures, three steps, three blocks."""
+    from styleroute.nodes.capture_attention import CaptureAttention
+
+    model, maps = CaptureAttention.execute(flux, prompt()).result
+    sample(model, prompt(), latent={"samples": torch.zeros(2, 16, 8, 12)}, steps=3)
+    return maps
+
+
+@pytest.fixture
+def preview(parts, tmp_path, monkeypatch):
+    import folder_paths
+    from styleroute.nodes.attention_map_preview import AttentionMapPreview
+
+    monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path))
+    return lambda maps, image, **changes: AttentionMapPreview.execute(maps, image, **(STYLE | changes))
+
+
+def test_the_batch_with_its_maps(preview, maps):
+    image = torch.rand(2, 64, 96, 3)
+    output = preview(maps, image)
+    pictures, masks = output.result
+    assert pictures.shape == (2, 64, 96, 3)
+    assert masks.shape == (2, 64, 96)
+    assert 0 <= pictures.min() <= pictures.max() <= 1
+    assert not torch.allclose(pictures, image)
+    assert len(output.ui["images"]) == 2
+    assert output.ui["text"][0].startswith("style: mosaic: ")
+    assert output.ui["text"][0].endswith(" % sure".replace(" %", "%"))
+
+
+def test_the_mask_is_the_samplers_own(preview, maps):
+    from styleroute.nodes.region_mask import region_mask
+
+    masks = preview(maps, torch.rand(2, 64, 96, 3)).result[1]
+    torch.testing.assert_close(masks, region_mask(maps, "style", (64, 96)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({"step": "each"}, 3),
+        ({"block": "each"}, 3),
+        ({"span": "each"}, 2),
+        ({"step": "each", "block": "each", "span": "each"}, 18),
+        ({"step": "last", "phrase": "guitar"}, 1),
+    ],
+)
+def test_each_as_a_batch(preview, maps, changes, count):
+    pictures, masks = preview(maps, torch.rand(1, 64, 96, 3), **changes).result
+    assert len(pictures) == len(masks) == 2 * count
+
+
+@pytest.mark.parametrize("size", [(64, 96), (63, 97), (256, 384), (20, 10)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pictures_of_any_size(preview, maps, size, channels):
+    pictures, masks = preview(maps, torch.rand(1, *size, channels)).result
+    assert pictures.shape == (2, *size, 3)
+    assert masks.shape == (2, *size)
+
+
+def test_opacity_zero_is_the_picture(preview, maps):
+    image = torch.rand(2, 64, 96, 3)
+    assert torch.equal(preview(maps, image, opacity=0.0).result[0], image)
+
+
+def test_another_number_of_pictures_is_refused(preview, maps):
+    with pytest.raises(AttentionError, match="2 pictures were sampled, but 3 came"):
+        preview(maps, torch.rand(3, 64, 96, 3))
+
+
+def test_maps_that_were_not_filled_are_refused(flux, prompt, preview):
+    from styleroute.nodes.capture_attention import CaptureAttention
+
+    _, maps = CaptureAttention.execute(flux, prompt()).result
+    with pytest.raises(AttentionError, match="No attention map was captured"):
+        preview(maps, torch.rand(1, 64, 96, 3))
+
+
+def test_capture_refuses_a_prompt_without_phrases(flux, plain):
+    from styleroute.nodes.capture_attention import CaptureAttention
+
+    with pytest.raises(AttentionError, match="encode the prompt with Region Style Prompt"):
+        CaptureAttention.execute(flux, plain("make the guitar in mosaic style"))

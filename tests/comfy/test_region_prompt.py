@@ -1,0 +1,82 @@
+"""Region Style Prompt: which tokens it remembers, with FLUX.1's real tokenizer."""
+
+import pytest
+from styleroute.attention import AttentionError
+
+SENTENCE = "make the guitar in mosaic style, keep other area unchanged"
+
+
+@pytest.fixture(scope="module")
+def spans(prompt):
+    """Phrases by name, as the words that their tokens stand for."""
+    from styleroute.nodes.region_spans import spans_of
+
+    return lambda *args, **kwargs: {span.name: span.tokens for span in spans_of(prompt(*args, **kwargs))}
+
+
+def words(clip, text: str, tokens) -> str:
+    pieces = [token[0] for chunk in clip.tokenize(text)["t5xxl"] for token in chunk]
+    return clip.tokenizer.t5xxl.tokenizer.decode([pieces[place] for place in tokens])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SENTENCE, {"object: guitar": "guitar", "style: mosaic": "mosaic"}),
+        (
+            "Turn the old man into (pixel-art:1.3) style",
+            {"object: old man": "old man", "style: pixel-art": "pixel-art"},
+        ),
+        (
+            "make the guitar in mosaic style and the owl in line-art style",
+            {
+                "object: guitar": "guitar",
+                "style: mosaic": "mosaic",
+                "object: owl": "owl",
+                "style: line-art": "line-art",
+            },
+        ),
+    ],
+)
+def test_phrases_are_found_by_themselves(clip, spans, text, expected):
+    assert {name: words(clip, text, tokens) for name, tokens in spans(text).items()} == expected
+
+
+def test_given_phrases_go_first(clip, spans):
+    found = spans(SENTENCE, object_phrase="Other Area | guitar")
+    assert set(found) == {"object: Other Area", "object: guitar", "style: mosaic"}
+    assert words(clip, SENTENCE, found["object: Other Area"]) == "other area"
+
+
+def test_a_phrase_of_forty_words(clip, spans):
+    long = " ".join(f"word{index}" for index in range(40))
+    found = spans(f"paint the thing: {long}, nothing else", object_phrase=long, style_phrase="nothing")
+    assert words(clip, f"paint the thing: {long}, nothing else", found[f"object: {long}"]) == long
+
+
+def test_the_prompt_is_that_of_clip_text_encode(clip, prompt):
+    text, options = prompt()[0]
+    (expected, expected_options) = clip.encode_from_tokens_scheduled(clip.tokenize(SENTENCE))[0]
+    assert text.equal(expected)
+    assert options.keys() - expected_options.keys() == {"styleroute_spans"}
+
+
+def test_a_phrase_that_is_not_there_is_refused(prompt):
+    with pytest.raises(AttentionError, match='"banana" does not stand in the prompt "make the guitar'):
+        prompt(object_phrase="banana")
+
+
+def test_a_prompt_that_names_nothing_is_refused(prompt):
+    with pytest.raises(AttentionError, match='No object and no style was found in the prompt "a photo of a cat"'):
+        prompt("a photo of a cat")
+
+
+def test_a_clip_without_t5_is_refused(parts):
+    import comfy.sd1_clip
+    from styleroute.nodes.region_prompt import RegionPrompt
+
+    class OnlyClip:
+        tokenizer = comfy.sd1_clip.SD1Tokenizer()
+
+    with pytest.raises(AttentionError, match="by SD1Tokenizer and has no T5"):
+        RegionPrompt.execute(OnlyClip(), SENTENCE)

@@ -1,0 +1,240 @@
+"""Regions on a real server with the small Kontext of the demo pack: from a prompt to pictures, maps and masks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from styleroute.training.comfy import PACK, ComfyError, ComfyServer
+
+pytestmark = pytest.mark.comfy
+
+SAMPLER = {"seed": 5, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+PREVIEW = {"span": "style", "step": "mean", "block": "mean", "colour_map": "fire", "opacity": 0.6}
+REGION = {
+    "region_expert": "none",
+    "expert_strength": 1.0,
+    "region": "style",
+    "background_lock": 0.0,
+    "heat_preview": True,
+    "blocks": "all",
+    "capture_steps": "all",
+    "keep": "steps and blocks",
+}
+
+
+@pytest.fixture(scope="module")
+def kontext() -> Iterator[ComfyServer]:
+    with ComfyServer.start(packs=(PACK, PACK / "examples" / "tiny_kontext")) as server:
+        loras = server.models / "loras"
+        loras.mkdir(parents=True, exist_ok=True)
+        layer = "transformer.transformer_blocks.0.attn.to_q"
+        lora_a, lora_b = torch.randn(4, 256) * 0.1, torch.randn(256, 4) * 0.1
+        save_file({f"{layer}.lora_A.weight": lora_a, f"{layer}.lora_B.weight": lora_b}, loras / "mosaic.safetensors")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def photo(kontext: ComfyServer, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.linear_gradient("L").convert("RGB").resize((256, 192)).save(path)
+    return kontext.upload_image(path)
+
+
+def prompting(photo: str, text: str = "make the guitar in mosaic style") -> dict:
+    """Photo and prompt: model 1, latent 3, conditioning 6."""
+    return {
+        "1": {"class_type": "TinyKontext_Load", "inputs": {}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": photo}},
+        "3": {"class_type": "VAEEncode", "inputs": {"pixels": ["2", 0], "vae": ["1", 2]}},
+        "4": {"class_type": "StyleRoute_RegionPrompt", "inputs": {"clip": ["1", 1], "text": text}},
+        "5": {"class_type": "ReferenceLatent", "inputs": {"conditioning": ["4", 0], "latent": ["3", 0]}},
+        "6": {"class_type": "FluxGuidance", "inputs": {"conditioning": ["5", 0], "guidance": 2.5}},
+    }
+
+
+def routing(photo: str, **changes) -> dict:
+    """RegionRoute Sampler (7), its picture (8), the preview (9), the masks of both as pictures (10, 11)."""
+    inputs = {"model": ["1", 0], "positive": ["6", 0], "latent_image": ["3", 0]} | SAMPLER | REGION | changes
+    return prompting(photo) | {
+        "7": {"class_type": "StyleRoute_RegionRouteSampler", "inputs": inputs},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["1", 2]}},
+        "9": preview(["7", 1], ["8", 0]),
+        "10": {"class_type": "MaskPreview", "inputs": {"mask": ["7", 2]}},
+        "11": {"class_type": "MaskPreview", "inputs": {"mask": ["9", 1]}},
+        "12": {"class_type": "SaveLatent", "inputs": {"samples": ["7", 0], "filename_prefix": "routed"}},
+    }
+
+
+def capturing(photo: str, image: list, **changes) -> dict:
+    """Capture Attention (20) and a stock KSampler (21); the preview (23) gets `image`."""
+    inputs = {"positive": ["6", 0], "negative": ["6", 0], "latent_image": ["3", 0]} | SAMPLER | changes
+    return prompting(photo) | {
+        "20": {
+            "class_type": "StyleRoute_CaptureAttention",
+            "inputs": {"model": ["1", 0], "conditioning": ["6", 0], "blocks": "all"},
+        },
+        "21": {"class_type": "KSampler", "inputs": inputs | {"model": ["20", 0]}},
+        "22": {"class_type": "VAEDecode", "inputs": {"samples": ["21", 0], "vae": ["1", 2]}},
+        "23": preview(["20", 1], image),
+    }
+
+
+def preview(maps: list, image: list, **changes) -> dict:
+    inputs = {"attention_maps": maps, "image": image} | PREVIEW | changes
+    return {"class_type": "StyleRoute_AttentionMapPreview", "inputs": inputs}
+
+
+def pictures(server: ComfyServer, outputs: dict, node: str) -> list[np.ndarray]:
+    return [np.asarray(server.fetch_image(**name).convert("RGB")) for name in outputs[node]["images"]]
+
+
+def newest_latent(server: ComfyServer, prefix: str) -> torch.Tensor:
+    return load_file(max(server.folder.glob(f"output/{prefix}_*.latent")))["latent_tensor"]
+
+
+def test_a_prompt_becomes_a_picture_its_map_and_a_mask(kontext, photo):
+    told = []
+    outputs = kontext.run(routing(photo), on_progress=lambda node, value, total: told.append((node, value, total)))
+    (heat,), (mask,), (shown,) = (pictures(kontext, outputs, node) for node in ("9", "10", "11"))
+    assert heat.shape == mask.shape == shown.shape == (192, 256, 3)
+    assert heat.std() > 5
+    assert np.abs(mask.astype(int) - shown).max() <= 1
+    assert outputs["9"]["text"][0].startswith("style: mosaic: ")
+    assert [entry[1:] for entry in told if entry[0] == "7"][-1] == (2, 2)
+
+
+def test_with_nothing_asked_it_is_ksampler_to_the_bit(kontext, photo):
+    graph = prompting(photo)
+    common = {"model": ["1", 0], "positive": ["6", 0], "latent_image": ["3", 0]} | SAMPLER
+    graph |= {
+        "7": {
+            "class_type": "StyleRoute_RegionRouteSampler",
+            "inputs": common | REGION | {"blocks": "none", "heat_preview": False},
+        },
+        "8": {"class_type": "KSampler", "inputs": common | {"negative": ["6", 0]}},
+        "9": {"class_type": "SaveLatent", "inputs": {"samples": ["7", 0], "filename_prefix": "ours"}},
+        "10": {"class_type": "SaveLatent", "inputs": {"samples": ["8", 0], "filename_prefix": "stock"}},
+    }
+    kontext.run(graph)
+    assert torch.equal(newest_latent(kontext, "ours"), newest_latent(kontext, "stock"))
+
+
+def test_auto_takes_the_expert_and_an_unknown_style_says_which_exist(kontext, photo):
+    kontext.run(routing(photo))
+    base = newest_latent(kontext, "routed")
+    kontext.run(routing(photo, region_expert="auto"))
+    assert not torch.allclose(newest_latent(kontext, "routed"), base, atol=1e-3)
+    graph = routing(photo, region_expert="auto")
+    graph["4"]["inputs"]["text"] = "make the guitar in cubism style"
+    with pytest.raises(ComfyError, match=r"style 'cubism'; .*'mosaic'"):
+        kontext.run(graph)
+
+
+def test_the_lock_holds_the_background(kontext, photo):
+    graph = routing(photo, background_lock=1.0) | {
+        "13": {"class_type": "SaveLatent", "inputs": {"samples": ["3", 0], "filename_prefix": "photo"}}
+    }
+    outputs = kontext.run(graph)
+    outside = torch.from_numpy(pictures(kontext, outputs, "10")[0][..., 0].copy())[::8, ::8] == 0
+    difference = (newest_latent(kontext, "routed") - newest_latent(kontext, "photo")).abs().amax(1)[0]
+    assert outside.any()
+    assert difference[outside].max() < 0.2 * difference[~outside].max()
+
+
+def test_without_maps_only_what_needs_them_is_refused(kontext, photo):
+    graph = routing(photo, blocks="none", seed=99)
+    del graph["9"], graph["11"]
+    with pytest.raises(ComfyError, match="RegionRoute Sampler has no MASK"):
+        kontext.run(graph)
+    del graph["10"]
+    kontext.run(graph)
+
+
+def test_capture_on_a_stock_ksampler(kontext, photo):
+    outputs = kontext.run(capturing(photo, ["22", 0]))
+    (first,) = pictures(kontext, outputs, "23")
+    outputs = kontext.run(capturing(photo, ["22", 0], seed=6))
+    (second,) = pictures(kontext, outputs, "23")
+    assert first.shape == (192, 256, 3)
+    assert not np.array_equal(first, second)
+
+
+def test_a_changed_seed_shows_its_own_maps_over_the_same_photo(kontext, photo):
+    """Capture Attention itself is cached from the run before; the maps are those of the sampler that ran now."""
+    shown = []
+    for seed in (5, 6, 5):
+        graph = capturing(photo, ["2", 0], seed=seed)
+        graph["23"]["inputs"] |= {"latent": ["21", 0], "opacity": 1.0}
+        shown.append(pictures(kontext, kontext.run(graph), "23")[0])
+    assert not np.array_equal(shown[0], shown[1])
+    assert np.array_equal(shown[0], shown[2])
+
+
+def test_changed_settings_of_the_preview_do_not_sample_again(kontext, photo):
+    told = []
+    graph = capturing(photo, ["22", 0], seed=8)
+    kontext.run(graph)
+    graph["23"]["inputs"]["step"] = "each"
+    outputs = kontext.run(graph, on_progress=lambda node, *_: told.append(node))
+    assert len(outputs["23"]["images"]) == 2
+    assert "21" not in told
+
+
+def test_two_captures_of_the_same_inputs_do_not_share_their_maps(kontext, photo):
+    graph = capturing(photo, ["22", 0])
+    second = {"model": ["1", 0], "conditioning": ["6", 0], "blocks": "all"}
+    graph |= {
+        "30": {"class_type": "StyleRoute_CaptureAttention", "inputs": second},
+        "31": {"class_type": "KSampler", "inputs": graph["21"]["inputs"] | {"model": ["30", 0], "seed": 6}},
+        "33": preview(["30", 1], ["2", 0], opacity=1.0),
+    }
+    graph["33"]["inputs"]["latent"] = ["31", 0]
+    graph["23"]["inputs"] |= {"image": ["2", 0], "latent": ["21", 0], "opacity": 1.0}
+    outputs = kontext.run(graph)
+    (first,), (other,) = (pictures(kontext, outputs, node) for node in ("23", "33"))
+    assert not np.array_equal(first, other)
+
+
+def test_a_preview_that_would_not_wait_is_refused(kontext, photo):
+    graph = capturing(photo, ["2", 0], seed=9) | {"24": {"class_type": "PreviewImage", "inputs": {"images": ["22", 0]}}}
+    with pytest.raises(ComfyError, match="connect that sampler's LATENT to 'latent'"):
+        kontext.run(graph)
+
+
+def test_sampler_custom_advanced(kontext, photo):
+    graph = capturing(photo, ["22", 0])
+    graph |= {
+        "40": {"class_type": "BasicGuider", "inputs": {"model": ["20", 0], "conditioning": ["6", 0]}},
+        "41": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "dpmpp_2m"}},
+        "42": {
+            "class_type": "BasicScheduler",
+            "inputs": {"model": ["20", 0], "scheduler": "simple", "steps": 3, "denoise": 1.0},
+        },
+        "43": {"class_type": "RandomNoise", "inputs": {"noise_seed": 3}},
+        "21": {
+            "class_type": "SamplerCustomAdvanced",
+            "inputs": {
+                "noise": ["43", 0],
+                "guider": ["40", 0],
+                "sampler": ["41", 0],
+                "sigmas": ["42", 0],
+                "latent_image": ["3", 0],
+            },
+        },
+    }
+    graph["23"]["inputs"]["step"] = "each"
+    assert len(kontext.run(graph)["23"]["images"]) == 3
+
+
+def test_a_prompt_without_phrases_is_refused_and_the_queue_goes_on(kontext, photo):
+    graph = capturing(photo, ["22", 0])
+    graph["4"] = {
+        "class_type": "CLIPTextEncode",
+        "inputs": {"clip": ["1", 1], "text": "make the guitar in mosaic style"},
+    }
+    with pytest.raises(ComfyError, match="encode the prompt with Region Style Prompt"):
+        kontext.run(graph)
+    kontext.run(routing(photo, seed=17))

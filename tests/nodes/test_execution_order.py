@@ -1,0 +1,46 @@
+"""Whether a preview of maps waits for the sampler that fills them."""
+
+import pytest
+from styleroute.nodes.execution_order import waits_for_sampler
+
+GRAPH = {
+    "capture": {"class_type": "Capture", "inputs": {"model": ["lora", 0], "conditioning": ["prompt", 0]}},
+    "sampler": {"class_type": "KSampler", "inputs": {"model": ["capture", 0], "latent_image": ["empty", 0], "seed": 1}},
+    "decode": {"class_type": "VAEDecode", "inputs": {"samples": ["sampler", 0], "vae": ["vae", 0]}},
+    "photo": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+    "other": {"class_type": "KSampler", "inputs": {"model": ["lora", 0]}},
+}
+
+
+def waits(**inputs) -> bool:
+    graph = GRAPH | {"preview": {"class_type": "Preview", "inputs": {"maps": ["capture", 1], "opacity": 0.5} | inputs}}
+    return waits_for_sampler(graph, "preview", "maps", "Capture")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"image": ["decode", 0]}, True),
+        ({"image": ["photo", 0]}, False),
+        ({"image": ["photo", 0], "latent": ["sampler", 0]}, True),
+        ({"image": ["other", 0]}, False),
+        ({"image": ["photo", 0], "maps": ["sampler", 1]}, True),
+        ({}, False),
+    ],
+)
+def test_only_a_way_from_the_sampler_makes_it_wait(inputs, expected):
+    assert waits(**inputs) is expected
+
+
+def test_the_captured_model_through_other_nodes():
+    graph = GRAPH | {
+        "guider": {"class_type": "BasicGuider", "inputs": {"model": ["capture", 0]}},
+        "advanced": {"class_type": "SamplerCustomAdvanced", "inputs": {"guider": ["guider", 0]}},
+        "preview": {"class_type": "Preview", "inputs": {"maps": ["capture", 1], "image": ["advanced", 0]}},
+    }
+    assert waits_for_sampler(graph, "preview", "maps", "Capture")
+
+
+def test_unknown_nodes_are_not_judged():
+    assert waits_for_sampler({}, "preview", "maps", "Capture")
+    assert waits_for_sampler({"preview": {"inputs": {"maps": ["gone", 0]}}}, "preview", "maps", "Capture")

@@ -1,0 +1,38 @@
+"""Spans in a CONDITIONING."""
+
+import pytest
+import torch
+from styleroute.attention import AttentionError
+from styleroute.nodes.region_spans import KEY, RegionSpan, names_of, require_spans, spans_of, with_spans
+
+GUITAR, MOSAIC = RegionSpan("guitar", "object", (3,)), RegionSpan("mosaic", "style", (5, 6))
+
+
+def conditioning() -> list:
+    return [[torch.zeros(1, 8, 4), {"pooled_output": torch.zeros(1, 2)}]]
+
+
+def test_spans_travel_in_the_options_and_the_input_stays():
+    before = conditioning()
+    after = with_spans(before, [GUITAR, MOSAIC])
+    assert KEY not in before[0][1]
+    assert after[0][0] is before[0][0]
+    assert after[0][1]["pooled_output"] is before[0][1]["pooled_output"]
+    assert require_spans(after) == spans_of(after) == (GUITAR, MOSAIC)
+
+
+def test_spans_of_several_texts_come_once():
+    both = with_spans(conditioning(), [GUITAR, MOSAIC]) + conditioning() + with_spans(conditioning(), [MOSAIC])
+    assert spans_of(both) == (GUITAR, MOSAIC)
+
+
+def test_none_are_refused():
+    with pytest.raises(AttentionError, match="encode the prompt with Region Style Prompt"):
+        require_spans(conditioning())
+
+
+def test_names_of_a_region():
+    assert names_of([GUITAR, MOSAIC], "style") == ("style: mosaic",)
+    assert names_of([GUITAR, MOSAIC], "both") == ("object: guitar", "style: mosaic")
+    with pytest.raises(AttentionError, match="names no style, only its object"):
+        names_of([GUITAR], "style")
