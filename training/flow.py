@@ -95,9 +95,14 @@ def shift_sigma(time: Tensor, mu: float = SHIFT) -> Tensor:
     return math.exp(mu) / (math.exp(mu) + (1 / time.clamp_min(1e-4) - 1))
 
 
-def sampler_sigmas(count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Noise levels [count], as ComfyUI's ``simple`` scheduler visits them: uniform times shifted, one a stratum."""
+def sampler_sigmas(count: int, generator: torch.Generator | None = None, least_time: float = 0.0) -> Tensor:
+    """Noise levels [count], as ComfyUI's ``simple`` scheduler visits them: uniform times shifted, one a stratum.
+
+    Args:
+        least_time: the times lie from here to 1, where the sampler begins.
+    """
     time = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    time = least_time + (1 - least_time) * time
     return shift_sigma(time[torch.randperm(count, generator=generator)])
 
 

@@ -33,6 +33,8 @@ class KontextConfig:
         caption_share: how often the caption stands in for the instruction where a reference is kept or painted: the
             content prompts that experts are trained with.
         changed_weight: weight of latent cells that the lesson changes.
+        early_share: how many of the lessons on objects are drawn from the sampler's first half. There it is decided
+            which cells are changed, and the loss, which is of velocities, makes least of it.
         start: folder of a small Kontext's weights to go on from, under a schedule of this run's own.
     """
 
@@ -45,18 +47,23 @@ class KontextConfig:
     unreferenced_every: int = 6
     caption_share: float = 0.4
     changed_weight: float = 5.0
+    early_share: float = 0.5
     compile: bool = True
     start: Path | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents [B, 16, H, W] of targets and references (None: paint from the caption alone), and their prompts."""
+    """Latents [B, 16, H, W] of targets and references (None: paint from the caption alone), and their prompts.
+
+    ``early`` [B] tells which are to be drawn from the sampler's first half.
+    """
 
     target: Tensor
     reference: Tensor | None
     prompts: list[str]
     corner: tuple[int, int]
+    early: Tensor
 
 
 class TinyKontext(nn.Module):
@@ -99,7 +106,8 @@ def training_loss(model: TinyKontext, config: KontextConfig, batch: Batch, token
     """Flow-matching loss, the changed cells weighted up so that a small object's edit is not drowned."""
     generator = torch.Generator().manual_seed(step)
     noise = torch.randn(batch.target.shape, generator=generator)
-    sigma = sampler_sigmas(len(batch.target), generator)
+    count = len(batch.target)
+    sigma = torch.where(batch.early, sampler_sigmas(count, generator, least_time=0.5), sampler_sigmas(count, generator))
     guidance = torch.empty(len(sigma)).uniform_(*GUIDANCE, generator=generator)
     with torch.autocast("cpu", torch.bfloat16):
         text = model.text(*tokenizers(batch.prompts))
@@ -130,7 +138,8 @@ def _batch(step: int, config: KontextConfig, lessons: Lessons) -> Batch:
         else lesson.prompt
         for lesson in chosen
     ]
-    return Batch(target, None if unreferenced else reference, prompts, (top // 2, left // 2))
+    early = torch.tensor([lesson.kind == "object" and rng.random() < config.early_share for lesson in chosen])
+    return Batch(target, None if unreferenced else reference, prompts, (top // 2, left // 2), early)
 
 
 def _choose(
