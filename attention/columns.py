@@ -21,11 +21,11 @@ class Columns:
 
     Attributes:
         index: [B, K] int64, positions among the keys; unused places hold 0.
-        weights: [B, K, S] float32: 1 / |span| where a key belongs to a span, else 0.
+        belongs: [B, K, S] bool, which key belongs to which span.
     """
 
     index: Tensor
-    weights: Tensor
+    belongs: Tensor
 
     @classmethod
     def of(cls, spans: Spans, batch: int, keys: int, device: torch.device) -> "Columns":
@@ -39,35 +39,38 @@ class Columns:
             _require_tokens(span, keys)
         places = max(sum(len(span) for span in sample) for sample in samples)
         index = torch.zeros(batch, places, dtype=torch.int64)
-        weights = torch.zeros(batch, places, max(len(sample) for sample in samples))
+        belongs = torch.zeros(batch, places, max(len(sample) for sample in samples), dtype=torch.bool)
         for number, sample in enumerate(samples):
-            tokens = [(column, token) for column, span in enumerate(sample) for token in span]
+            tokens = ((column, token) for column, span in enumerate(sample) for token in span)
             for place, (column, token) in enumerate(tokens):
                 index[number, place] = token
-                weights[number, place, column] = 1 / len(sample[column])
-        return cls(index.to(device), weights.to(device))
+                belongs[number, place, column] = True
+        return cls(index.to(device), belongs.to(device))
+
+    @property
+    def num_spans(self) -> int:
+        """S."""
+        return self.belongs.shape[-1]
 
     def mean(self, probabilities: Tensor) -> Tensor:
-        """[B, H, R, K] -> [B, S, R]: mean over heads, then over each span's tokens."""
-        return (probabilities.mean(dim=1) @ self.weights.to(probabilities.dtype)).transpose(1, 2)
+        """[B, H, R, K] -> [B, S, R]: mean over heads and over each span's tokens."""
+        return self._means(probabilities.mean(dim=1) @ self.belongs.to(probabilities.dtype))
 
     def indicator(self, keys: int, width: int, dtype: torch.dtype) -> Tensor:
         """[B, 1, keys, width], the values of attention: a column a span, 1 at its keys; zeros beyond."""
-        batch, _, spans = self.weights.shape
-        value = self.weights.new_zeros(batch, keys, width, dtype=dtype)
-        belongs = (self.weights > 0).to(dtype)
-        value[..., :spans].scatter_add_(1, self.index[..., None].expand_as(belongs), belongs)
-        return value[:, None]
+        belongs = self.belongs.to(dtype)
+        values = belongs.new_zeros(len(belongs), keys, width)
+        values[..., : self.num_spans].scatter_add_(1, self.index[..., None].expand_as(belongs), belongs)
+        return values[:, None]
 
     def mean_of_indicator(self, attended: Tensor) -> Tensor:
-        """Attention over `indicator`, [B, H, R, width] -> [B, S, R]: mean over heads, the sum over tokens made a mean.
-
-        The division comes last: 1 / |span| itself is not exact in bf16.
-        """
-        spans = self.weights.shape[-1]
+        """Attention over `indicator`, [B, H, R, width] -> [B, S, R]: mean over heads and over each span's tokens."""
         wide = torch.promote_types(attended.dtype, torch.float32)
-        sums = attended[..., :spans].to(wide).mean(dim=1)  # [B, R, S]
-        return (sums * self.weights.amax(dim=1, keepdim=True).to(wide)).transpose(1, 2)
+        return self._means(attended[..., : self.num_spans].to(wide).mean(dim=1))
+
+    def _means(self, sums: Tensor) -> Tensor:
+        """Sums over the tokens of spans, [B, R, S], as means [B, S, R]."""
+        return (sums / self.belongs.sum(dim=1, keepdim=True).clamp_min(1)).transpose(1, 2)
 
 
 def column_maps(q_rows: Tensor, k: Tensor, lse: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
@@ -81,7 +84,7 @@ def column_maps(q_rows: Tensor, k: Tensor, lse: Tensor, columns: Columns, mask: 
 def span_softmax(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
     """The release's slice: softmax over the spans' own keys alone, [B, S, R]."""
     scores = column_scores(q_rows, k, columns, mask, scale)
-    unused = (columns.weights == 0).all(dim=-1)[:, None, None]  # [B, 1, 1, K]
+    unused = ~columns.belongs.any(dim=-1)[:, None, None]  # [B, 1, 1, K]
     return columns.mean(scores.masked_fill(unused, -torch.inf).softmax(dim=-1).nan_to_num(0.0))
 
 

@@ -60,5 +60,5 @@ def _hat_before(edges: Tensor, cells: int) -> Tensor:
 def _bells(cells: int, sigma: float) -> Tensor:
     """[cells, cells] float64: a Gaussian around each cell, each row of sum 1."""
     places = torch.arange(cells, dtype=torch.float64)
-    bells = (-((places[:, None] - places) ** 2) / (2 * sigma**2)).exp()
+    bells = (-(((places[:, None] - places) / sigma) ** 2) / 2).exp()
     return bells / bells.sum(dim=1, keepdim=True)

@@ -114,7 +114,7 @@ def _attend_joined(
     """
     if q.device.type != "cpu":
         return None
-    width, extra = v.shape[-1], _multiple_of_8(columns.weights.shape[-1])
+    width, extra = v.shape[-1], _multiple_of_8(columns.num_spans)
     indicator = columns.indicator(k.shape[2], extra, v.dtype).expand(-1, v.shape[1], -1, -1)
     values = torch.cat([v, indicator], dim=-1)
     q, k = (F.pad(tensor, (0, values.shape[-1] - tensor.shape[-1])) for tensor in (q, k))
@@ -125,7 +125,7 @@ def _attend_joined(
 def _indicator_maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
     """Maps as the attention of the rows over the spans' indicator."""
     # Values narrower than the head make torch fall back to the full matrix; wider ones too, so that q and k are padded.
-    width = max(q_rows.shape[-1], _multiple_of_8(columns.weights.shape[-1]))
+    width = max(q_rows.shape[-1], _multiple_of_8(columns.num_spans))
     indicator = columns.indicator(k.shape[2], width, k.dtype).expand(-1, k.shape[1], -1, -1)
     q_rows, k = (F.pad(tensor, (0, width - tensor.shape[-1])) for tensor in (q_rows, k))
     if q_rows.device.type in ("cpu", "cuda"):

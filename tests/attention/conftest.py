@@ -1,0 +1,25 @@
+"""The T5 tokenizer as transformers has it, and inside ComfyUI's wrapper; both from the ComfyUI tree."""
+
+import importlib
+import sys
+from typing import Any
+
+import pytest
+import torch
+from styleroute.training.comfy import find_comfyui
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def t5() -> Any:
+    transformers = pytest.importorskip("transformers")
+    return transformers.T5TokenizerFast.from_pretrained(find_comfyui() / "comfy" / "text_encoders" / "t5_tokenizer")
+
+
+@pytest.fixture(scope="session")
+def comfy_t5() -> Any:
+    """What `clip.tokenizer.t5xxl` is for FLUX.1."""
+    sys.path.insert(0, str(find_comfyui()))
+    importlib.import_module("comfy.cli_args").args.cpu = True
+    return importlib.import_module("comfy.text_encoders.flux").T5XXLTokenizer()
