@@ -112,14 +112,17 @@ class AdapterTrainer(ABC):
 
     def save(self) -> None:
         """Write the checkpoint, by the first process alone, unless it is there already."""
-        if self.accelerator.is_main_process and self.step != self._saved:
-            state = {"step": self.step, "losses": self.losses[-LOSSES:], "examples": self.identity}
-            state["adapter"] = {name: parameter.detach().cpu() for name, parameter in self.trained.items()}
-            state["optimizer"] = self._optimizer.state_dict()
-            self.run.save(state)
+        if self.accelerator.is_main_process:
+            if self.step != self._saved:
+                self.run.save(self._state())
             self.run.curves.flush()
         self._saved = self.step
         self.accelerator.wait_for_everyone()
+
+    def _state(self) -> dict[str, Any]:
+        state = {"step": self.step, "losses": self.losses[-LOSSES:], "examples": self.identity}
+        state["adapter"] = {name: parameter.detach().cpu() for name, parameter in self.trained.items()}
+        return {**state, "optimizer": self._optimizer.state_dict()}
 
     def own_number(self, number: int) -> tuple[int, torch.Generator]:
         """The number that this process's share of a step's batches has among all, and noise that follows from it."""

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ...attention import PRESETS as LOSSES
 from ...attention import AttentionLosses
@@ -44,7 +44,6 @@ class RegionTrainConfig:
         precision: "bf16" or "no" (float32).
         optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
         checkpointing: recompute activations in the backward pass, for less memory.
-        compile: torch.compile of the transformer.
         seed: of first weights and all batches.
         run: folder of the runs, one for each style, with configuration, checkpoint, curves and pictures.
         output: folder of the finished LoRAs; by default the runs'.
@@ -56,6 +55,9 @@ class RegionTrainConfig:
     Raises:
         TrainingError: a value is impossible.
     """
+
+    # Spans differ from batch to batch, so that the graph would be broken at every map: nothing is gained.
+    compile: ClassVar[bool] = False
 
     data: Path = Path("data") / "regions"
     root: Path | None = None
@@ -79,7 +81,6 @@ class RegionTrainConfig:
     precision: Literal["bf16", "no"] = "bf16"
     optimizer: Literal["auto", "adamw", "adamw-8bit"] = "auto"
     checkpointing: bool = True
-    compile: bool = False
     seed: int = 0
     run: Path = RUNS / "regions"
     output: Path | None = None
@@ -125,7 +126,7 @@ class RegionTrainConfig:
 
 def style_stem(style: str) -> str:
     """A style's name as the published files have it: `pixel-art`."""
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in style.lower()).split())
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in style.lower()).split()) or "style"
 
 
 RELEASE: dict[str, Any] = {

@@ -78,7 +78,7 @@ def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, tmp_pat
 def test_a_phrase_without_a_span_is_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
     _edit(own_data, prompt="make the ball lovely")
     examples = _made(own_data, base, tmp_path / "cache")
-    with pytest.raises(AttentionError, match=r'"woven" does not stand in the prompt "make the ball lovely"'):
+    with pytest.raises(AttentionError, match=r'"woven" does not stand in .* "make the ball lovely"'):
         examples.of_style("woven", base)
 
 
