@@ -38,14 +38,11 @@ class Columns:
         for span in (span for sample in samples for span in sample):
             _require_tokens(span, keys)
         places = max(sum(len(span) for span in sample) for sample in samples)
-        index = torch.zeros(batch, places, dtype=torch.int64)
-        belongs = torch.zeros(batch, places, max(len(sample) for sample in samples), dtype=torch.bool)
-        for number, sample in enumerate(samples):
-            tokens = ((column, token) for column, span in enumerate(sample) for token in span)
-            for place, (column, token) in enumerate(tokens):
-                index[number, place] = token
-                belongs[number, place, column] = True
-        return cls(index.to(device), belongs.to(device))
+        index = [[token for span in sample for token in span] for sample in samples]
+        owners = [[column for column, span in enumerate(sample) for _ in span] for sample in samples]
+        num_spans = max(len(sample) for sample in samples)
+        belongs = _filled(owners, places, -1)[..., None] == torch.arange(num_spans)
+        return cls(_filled(index, places, 0).to(device), belongs.to(device))
 
     @property
     def num_spans(self) -> int:
@@ -98,6 +95,11 @@ def column_scores(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | No
     mask = mask.expand(len(k), -1, -1, -1)  # [B, 1 or H, 1 or R, N]
     mask = mask.gather(3, columns.index[:, None, None].expand(-1, *mask.shape[1:3], -1))
     return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+
+
+def _filled(lists: list[list[int]], length: int, rest: int) -> Tensor:
+    """[B, length] int64, each list followed by `rest`."""
+    return torch.tensor([entries + [rest] * (length - len(entries)) for entries in lists])
 
 
 def _by_sample(spans: Spans, batch: int) -> list[Sequence[Span]]:

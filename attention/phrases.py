@@ -48,12 +48,10 @@ _FORMS = tuple(
     )
 )
 _BREAKS = re.compile(_BREAK, re.IGNORECASE)
-_STARTS_WITH = {
-    name: re.compile(rf"(?:please )?{words}", re.IGNORECASE)
-    for name, words in (("article", _ARTICLE), ("verb", _VERB), ("keep", _KEEP))
-}
+_GOES_ON, _ORDERS, _KEEPS = (
+    re.compile(rf"(?:please )?{words}", re.IGNORECASE).match for words in (_ARTICLE, _VERB, _KEEP)
+)
 _BEFORE_NOUN = re.compile(rf"(?:(?!\b{_PREPOSITION}).)*?\b{_ARTICLE} |(?:please )?{_VERB} ", re.IGNORECASE)
-
 _AFTER_NOUN = re.compile(r"(?: (?:is|are|be|should|must|painted|drawn|rendered|shown))+$", re.IGNORECASE)
 
 
@@ -64,18 +62,21 @@ def parse_instruction(text: str) -> tuple[Phrases, ...]:
     as `(pixel-art:1.2)` are left out of the phrases.
     """
     found: list[Phrases] = []
-    listed: list[str] = []  # "the man, the dog and ..." whose style is yet to come
-    style = None  # whose objects may go on: "... style to the man and ..."
+    listed: list[str] = []  # "the man, the dog and ...": their style is yet to come
+    style: str | None = None  # "... style to the man and ...", "in ... style, paint ...": its objects may go on
     for clause in _clauses(text):
-        listed = listed if _STARTS_WITH["article"].match(clause) else []
-        if match := next((match for form in _FORMS if (match := form.match(clause))), None):
-            names = [*listed, _noun(match["object"])]
+        goes_on = _GOES_ON(clause)
+        listed = listed if goes_on else []
+        if _KEEPS(clause):
+            style = None
+        elif match := next((match for form in _FORMS if (match := form.match(clause))), None):
             style = _trim(match["style"])
-            found += [Phrases(name, style) for name in names if name] or [Phrases(None, style)]
+            names = [name for name in (*listed, _noun(match["object"])) if name]
+            found += [Phrases(name, style) for name in names or [None]]
             listed, style = [], style if match.end("object") in (0, len(clause)) else None
-        elif style and found[-1].object is None and _STARTS_WITH["verb"].match(clause):
-            found[-1] = Phrases(_noun(clause), style)  # "in pixel-art style, paint the man"
-        elif style and found[-1].object and _STARTS_WITH["article"].match(clause):
+        elif style and found[-1].object is None and _ORDERS(clause):
+            found[-1] = Phrases(_noun(clause), style)
+        elif style and found[-1].object and goes_on:
             found.append(Phrases(_noun(clause), style))
         else:
             listed, style = [*listed, _noun(clause)], None
@@ -83,11 +84,8 @@ def parse_instruction(text: str) -> tuple[Phrases, ...]:
 
 
 def _clauses(text: str) -> list[str]:
-    """Those that ask for a change: not "keep other area unchanged"."""
     clauses = (_trim(clause) for clause in _BREAKS.split(" ".join(_without_weights(text).split())))
-    return [
-        clause for clause in clauses if 0 < len(clause) <= LONGEST_CLAUSE and not _STARTS_WITH["keep"].match(clause)
-    ]
+    return [clause for clause in clauses if 0 < len(clause) <= LONGEST_CLAUSE]
 
 
 def _noun(words: str) -> str:

@@ -12,10 +12,11 @@ from .kernels import attention_in_chunks, attention_with_lse, mask_rows, without
 
 Normalise = Literal["all", "span"]
 
-# Two ways lead to the map. Log-sum-exp: a flash kernel gives it beside the output, then exp(q . k - lse) at the span's
-# few keys is all that is left to do (1.05 times the attention alone); but it cannot be differentiated. Indicator: the
-# values are 1 at the span's tokens, so that attention itself gives the map, through any kernel and with its gradient,
-# at the price of one more call for the rows. Alone, both take the same time: a flash call is what costs.
+# Two ways lead to a map, and both are needed. Log-sum-exp: a flash kernel gives it beside the output, and
+# exp(q . k - lse) at the span's few keys is all that is left to do, 1.01 times the attention alone; but it has no
+# gradient. Indicator: the values are 1 at the span's tokens, so that attention itself gives the map, through any kernel
+# and with its gradient, at the price of more columns or of a call. For a map alone both take one flash call of the
+# rows, and the same time.
 
 
 def span_attention(
@@ -109,8 +110,8 @@ def _attend_joined(
 ) -> tuple[Tensor, Tensor] | None:
     """One differentiable call: the indicator's columns stand beside the values, q and k are as wide with zeros.
 
-    On a CPU, forward and backward take 1.2 times those of attention alone, and two calls 1.5. On a graphics card, heads
-    of 128 would need the kernel for 192, which takes back what the second call costs.
+    On a CPU, forward and backward take 1.1 to 1.2 times those of attention alone, and two calls 1.4 to 1.5. On a
+    graphics card, heads of 128 would need the kernel for 192, which takes back what the second call costs.
     """
     if q.device.type != "cpu":
         return None

@@ -5,12 +5,12 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from styleroute.attention import Phrases, parse_instruction
+from styleroute.attention import Phrases, find_span, parse_instruction
 
 MAN = [("man", "pixel-art")]
 
 
-@pytest.mark.parametrize(
+INSTRUCTIONS = pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("make the man in pixel-art style, keep other area unchanged", MAN),
@@ -34,6 +34,7 @@ MAN = [("man", "pixel-art")]
         ("make the guitar look like a stained-glass window", [("guitar", "stained-glass window")]),
         ("apply a pixel-art style to the man", MAN),
         ("apply pixel-art style to the man and the dog, keep other area", [*MAN, ("dog", "pixel-art")]),
+        ("apply pixel-art style to the man, keep the sky and the sea", MAN),
         ("give the man with a hat a pixel-art look", [("man with a hat", "pixel-art")]),
         ("in pixel-art style, paint the man", MAN),
         ("keep the background, make the man in pixel-art style", MAN),
@@ -63,8 +64,17 @@ MAN = [("man", "pixel-art")]
         (" ,;. ", []),
     ],
 )
+
+
+@INSTRUCTIONS
 def test_instruction(text, expected):
     assert parse_instruction(text) == tuple(Phrases(*entry) for entry in expected)
+
+
+@INSTRUCTIONS
+def test_phrases_are_found_among_the_tokens(comfy_t5, text, expected):
+    for phrase in (phrase for entry in expected for phrase in entry if phrase):
+        assert find_span(comfy_t5, text, phrase)
 
 
 @settings(max_examples=200, deadline=None)
