@@ -68,3 +68,15 @@ def test_links_and_values_arrive_at_their_inputs(page):
     assert {"model", "style_expert", "style"} <= set(nodes["StyleRoute_MoEApply"]["linked"])
     assert nodes["StyleRoute_MoEApply"]["widgets"]["strength"] == 1.0
     assert nodes["KSampler"]["widgets"] | {"steps": 20, "sampler_name": "euler"} == nodes["KSampler"]["widgets"]
+
+
+def test_the_regions_links_and_values_arrive_at_their_inputs(page):
+    workflow = json.loads((PACK / "example_workflows" / "region_style.json").read_text(encoding="utf-8"))
+    nodes = {node["type"]: node for node in page.execute_async_script(OPEN, workflow)}
+    sampler, prompt = nodes["StyleRoute_RegionRouteSampler"], nodes["StyleRoute_RegionPrompt"]
+    assert set(sampler["linked"]) == {"model", "positive", "latent_image"}
+    expected = {"steps": 20, "region_expert": "auto", "region": "style", "background_lock": 0.0, "blocks": "all"}
+    assert sampler["widgets"] | expected == sampler["widgets"]
+    assert prompt["widgets"]["text"].startswith("make the guitar in ink comic style")
+    preview = nodes["StyleRoute_AttentionMapPreview"]
+    assert preview["widgets"] | {"span": "style", "opacity": 0.6} == preview["widgets"]

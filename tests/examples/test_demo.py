@@ -60,3 +60,34 @@ def test_a_missing_expert_file_is_named(models: Path, tmp_path: Path, capsys: py
     (models / "style_experts" / "tiny_styles.safetensors").unlink()
     assert main(["demo", "--output", str(tmp_path)]) == 1
     assert "Expert file 'tiny_styles.safetensors' was not found" in capsys.readouterr().err
+
+
+def write_region_expert(models: Path, style: str = "ink comic") -> Path:
+    """A RegionRoute LoRA on the first block's queries."""
+    layer, config = "transformer.transformer_blocks.0.attn.to_q", ExpertConfig("region-lora", 1, 4, 0, 1, 4, 0)
+    lora = {f"{layer}.lora_A.weight": torch.randn(4, 256), f"{layer}.lora_B.weight": torch.randn(256, 4)}
+    path = models / "style_experts" / f"{style.replace(' ', '-')}.safetensors"
+    save_expert(path, lora, config, None, None, {"style": style})
+    return path
+
+
+def test_a_region_is_painted_and_shown_on_a_map(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    expert = write_region_expert(models)
+    command = ["demo", "--region", "the guitar", "--region-style", "Ink-Comic", "--output", str(tmp_path / "out")]
+    assert main(command) == 0, capsys.readouterr().err
+    pictures = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
+    assert pictures.keys() == {"content", "map", "result", "contact_sheet"}
+    assert all(pictures[name].size == (256, 256) for name in ("content", "map", "result"))
+    assert np.asarray(pictures["result"]).std() > 1
+    expert.unlink()
+
+
+def test_a_style_that_no_region_expert_has_is_one_sentence(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    command = ["demo", "--region", "the guitar", "--region-style", "woven", "--output", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "No region expert ships with this pack yet" in capsys.readouterr().err
+    expert = write_region_expert(models)
+    assert main(command) == 1
+    assert "No region expert of the style 'woven' ships with this pack, only 'ink comic'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    expert.unlink()

@@ -50,9 +50,31 @@ def test_convert_says_where_the_file_belongs(tmp_path: Path, capsys, encoder_alo
 
 
 def test_the_contact_sheet_shows_every_picture():
-    from styleroute.training.commands.demo import contact_sheet
+    from styleroute.training.demo.pictures import contact_sheet
 
     colours = {"content": "red", "style": "lime", "result": "blue"}
     sheet = contact_sheet({name: Image.new("RGB", (64, 64), colour) for name, colour in colours.items()})
     seen = {colour for _, colour in sheet.getcolors(maxcolors=10_000)}
     assert {(255, 0, 0), (0, 255, 0), (0, 0, 255)} <= seen
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--region-style", "woven"], "no region is named"),
+        (["--region", "the guitar", "--style", "x.png"], "takes its style by name"),
+        (["--region", " "], "The region is empty"),
+    ],
+)
+def test_a_region_is_asked_for_whole(options: list[str], sentence: str, capsys: pytest.CaptureFixture):
+    assert main(["demo", *options]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_object_that_cannot_be_pasted_needs_a_photo():
+    from styleroute.training.data.packages import DataError
+    from styleroute.training.demo.region import scene_with
+
+    assert scene_with("guitar").size == (256, 256)
+    with pytest.raises(DataError, match="no 'sofa' to paste into a photo"):
+        scene_with("sofa")
