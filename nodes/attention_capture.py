@@ -158,7 +158,7 @@ class Call:
         spans = [[span.tokens for span in row] for row in self.rows]
         rows = slice(self.text, self.text + self.cells[0] * self.cells[1])
         shared = {"mask": _mask_with_heads(kwargs.get("mask")), "scale": kwargs.get("scale")}
-        if self.previous is None and func.__name__ in EXACT_KERNELS:
+        if self.previous is None and getattr(func, "__name__", "") in EXACT_KERNELS:
             output, maps = attend_with_maps(q, k, v, spans, rows, **shared)
             output = output if kwargs.get("skip_output_reshape") else output.transpose(1, 2).flatten(2)
         else:

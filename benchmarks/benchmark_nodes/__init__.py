@@ -4,7 +4,7 @@ import json
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import importing, measuring
+from . import capturing, importing, measuring
 
 
 class ImportPack(io.ComfyNode):
@@ -45,6 +45,23 @@ class MeasureStyle(io.ComfyNode):
         return _report(measuring.measure(expert, loras.split(","), pairs))
 
 
+class MeasureCapture(io.ComfyNode):
+    """Times steps with every block's attention maps captured; needs the pack."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Benchmark_MeasureCapture",
+            category="StyleRoute/benchmark",
+            is_output_node=True,
+            inputs=[io.Int.Input("pairs", default=5, min=1, max=100)],
+        )
+
+    @classmethod
+    def execute(cls, pairs: int) -> io.NodeOutput:
+        return _report(capturing.measure_capture(pairs))
+
+
 def _report(measured: dict) -> io.NodeOutput:
     return io.NodeOutput(ui={"benchmark": [json.dumps(measured)]})
 
@@ -53,7 +70,7 @@ class BenchmarkExtension(ComfyExtension):
     """The benchmark's nodes, as ComfyUI sees them."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [ImportPack, MeasureStyle]
+        return [ImportPack, MeasureStyle, MeasureCapture]
 
 
 async def comfy_entrypoint() -> BenchmarkExtension:

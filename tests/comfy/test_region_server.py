@@ -229,6 +229,22 @@ def test_sampler_custom_advanced(kontext, photo):
     assert len(kontext.run(graph)["23"]["images"]) == 3
 
 
+def test_an_interrupted_run_leaves_no_trace(kontext, photo):
+    def base() -> torch.Tensor:
+        kontext.run(plain)
+        return newest_latent(kontext, "routed")
+
+    plain = routing(photo, blocks="none", heat_preview=False)
+    for node in ("9", "10", "11"):
+        del plain[node]
+    before = base()
+    long = routing(photo, region_expert="auto", background_lock=1.0, steps=500)
+    with pytest.raises(ComfyError, match="interrupted at StyleRoute_RegionRouteSampler"):
+        kontext.run(long, on_progress=lambda *_: kontext.interrupt())
+    plain["7"]["inputs"]["denoise"] = 0.9999999  # not from the cache
+    assert torch.equal(base(), before)
+
+
 def test_a_prompt_without_phrases_is_refused_and_the_queue_goes_on(kontext, photo):
     graph = capturing(photo, ["22", 0])
     graph["4"] = {
