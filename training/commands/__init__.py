@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import Any
 
 COMMANDS = {
-    "demo": "paint a photo in the style of a picture, through a real ComfyUI",
-    "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`",
+    "demo": "paint a photo in the style of a picture, or one object of it, through a real ComfyUI",
+    "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`, ...",
     "data": "make a data set: `data paintings` or `data regions` of photos, `data triplets` of your own pictures",
-    "evidence": "measure trained experts on styles and photos that they never saw: `evidence styles`",
+    "evidence": "measure trained experts on what they never saw: `evidence styles`, `evidence regions`",
     "evaluate": "print the figures of the small Kontext on photos that it never saw",
     "benchmark": "time the pack against bare ComfyUI",
     "convert": "make one expert file out of release files, or safetensors out of .pt",

@@ -5,6 +5,7 @@ from typing import Annotated
 import tyro
 
 from ..evidence.config import EvidenceConfig
+from ..evidence.regions.config import RegionEvidenceConfig
 from ..progress import console
 
 
@@ -30,4 +31,24 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
     console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
 
 
-SUBCOMMANDS = {"styles": styles}
+def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> None:
+    """Paint unseen objects in unseen photos through ComfyUI, and measure where the attention is and what is kept.
+
+    The variants that `styleroute train region-variants` trains stand beside the base and beside stylising all and
+    blending with the true mask. A run that was stopped goes on when the same command is given again; experts that were
+    trained anew are painted anew.
+    """
+    from ..evidence.regions.gather import gather_regions
+    from ..evidence.regions.tables import score_table
+    from ..evidence.tables import verdict_table
+    from ..evidence.verdict import sentence
+
+    evidence = gather_regions(config)
+    report = evidence.write(config.output)
+    console.print(score_table(evidence.rows, evidence.steps, evidence.trials.styles))
+    console.print(verdict_table(evidence.findings))
+    console.print(sentence(evidence.findings), soft_wrap=True)
+    console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
+
+
+SUBCOMMANDS = {"styles": styles, "regions": regions}

@@ -9,6 +9,7 @@ from ..experts.config import ExpertsTrainConfig
 from ..progress import console
 from ..regions.config import PRESETS as REGION_PRESETS
 from ..regions.config import RegionTrainConfig
+from ..regions.variants import SMALL
 from ..style_encoder.config import PRESETS, EncoderTrainConfig
 from ..tiny.run import TinyConfig, TinyTraining
 from .presets import PresetCommand
@@ -59,9 +60,27 @@ def region(config: RegionTrainConfig) -> None:
     train_regions(config)
 
 
+def region_variants(
+    config: Annotated[RegionTrainConfig, tyro.conf.arg(name="")] = SMALL, only: tuple[str, ...] = ()
+) -> None:
+    """Train region experts in every way that `styleroute evidence regions` compares, in turn, for the small Kontext.
+
+    The full method, the same without Focus, Cover or both, with all choices of RegionRoute's release, and with each of
+    them alone; options hold for all. A run that was stopped goes on when the same command is given again.
+
+    Args:
+        config: of the full method; each variant has a folder of its own in `run`.
+        only: variants to train, by the names of their folders, such as full and without-cover.
+    """
+    from ..regions.variants import train_variants
+
+    train_variants(config, only)
+
+
 SUBCOMMANDS = {
     "tiny": tiny,
     "encoder": PresetCommand(encoder, {name: EncoderTrainConfig.preset(name) for name in PRESETS}),
     "experts": PresetCommand(experts, EXPERT_PRESETS),
     "region": PresetCommand(region, REGION_PRESETS),
+    "region-variants": region_variants,
 }

@@ -13,7 +13,8 @@ from .methods import FULL, Method, all_methods, present
 from .overlap import Overlap, measure_overlap
 from .painting import Job, OpenPaint, jobs_of, paint_all
 from .pictures import readable
-from .scores import Row, Scoring
+from .rows import Row
+from .scores import Scoring
 from .sheet import require_format
 from .trials import Trials, choose_trials
 from .verdict import Finding, findings

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -40,11 +40,22 @@ class Method:
     @cached_property
     def key(self) -> str:
         """Name of the folder of its pictures: another one for other weights, of the experts or of the base."""
-        digest = hashlib.sha256(f"{self.reads} {self.style_reference}".encode())
-        for path in (self.file, WORKFLOW, *sorted(TINY_MODELS.glob("*.safetensors"))):
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-        words = "".join(letter if letter.isalnum() else " " for letter in self.name.lower()).split()
-        return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"
+        return folder_name(self.name, f"{self.reads} {self.style_reference}", (self.file, WORKFLOW))
+
+
+def folder_name(name: str, told: str, files: Iterable[Path]) -> str:
+    """Of a method's pictures: the name, and a digest of what it is told, of its files and of the base's weights."""
+    digest = hashlib.sha256(told.encode())
+    for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors"))):
+        digest.update(_digest(path, path.stat().st_mtime_ns))
+    words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
+    return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"
+
+
+@cache
+def _digest(path: Path, written: int) -> bytes:
+    """Of a file as it was written then."""
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def all_methods(config: EvidenceConfig) -> list[Method]:

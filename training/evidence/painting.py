@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 from rich.progress import track
@@ -18,6 +19,16 @@ from .methods import Method
 from .pictures import SIDE
 
 
+class Placed(Protocol):
+    """What can be painted; ``place`` is where its picture is, in the folder of all pictures."""
+
+    @property
+    def place(self) -> Path: ...
+
+
+AnyJob = TypeVar("AnyJob", bound=Placed)
+
+
 @dataclass(frozen=True)
 class Job:
     """One picture to paint: the content in the style picture's style."""
@@ -27,6 +38,11 @@ class Job:
     style: Path
     prompt: str
     seed: int
+
+    @property
+    def place(self) -> Path:
+        """Where its picture is, in the folder of all pictures."""
+        return Path(self.method.key, self.name)
 
     @cached_property
     def name(self) -> str:
@@ -47,26 +63,38 @@ def jobs_of(method: Method, triplets: Iterable[Triplet], seeds: int) -> list[Job
     return [Job(method, row.content, row.reference, row.prompt, seed) for row in triplets for seed in range(seeds)]
 
 
-def paint_all(jobs: Sequence[Job], folder: Path, open_paint: OpenPaint) -> dict[Job, Path]:
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    picture.save(partial, format="PNG")
+    os.replace(partial, path)
+
+
+def paint_all(
+    jobs: Sequence[AnyJob],
+    folder: Path,
+    open_paint: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
+    save: Callable[[Any, Path], None] = save_picture,
+) -> dict[AnyJob, Path]:
     """Where each job's picture is; those that are not there yet are painted. A stop half way loses one picture.
+
+    Args:
+        jobs: what is to be there.
+        folder: of all pictures.
+        open_paint: makes what paints ready.
+        save: writes what was painted; the picture itself last.
 
     Raises:
         TrainingError: the disk has no room for them.
         ComfyError: a picture could not be painted.
     """
-    paths = {job: folder / job.method.key / job.name for job in jobs}
+    paths = {job: folder / job.place for job in jobs}
     missing = [job for job, path in paths.items() if not path.exists()]
     if not missing:
         return paths
     require_room(folder, len(missing) * SIDE * SIDE * 3, f"{len(missing)} pictures")
     with open_paint() as paint:
         for job in track(missing, "pictures", console=console, disable=not console.is_terminal):
-            _save(paint(job), paths[job])
+            save(paint(job), paths[job])
     return paths
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    picture.save(partial, format="PNG")
-    os.replace(partial, path)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from ...moe import StyleExpert
 from .gather import Evidence, Group
 from .methods import Method
 from .overlap import CAPTION
-from .scores import COLUMNS, Row
+from .rows import Row
+from .scores import COLUMNS
 from .verdict import sentence
 
 EVIDENCE_FILE = "evidence.json"
@@ -19,10 +21,14 @@ EVIDENCE_FILE = "evidence.json"
 
 def write_report(folder: Path, evidence: Evidence) -> Path:
     """Write evidence.json, whole or not at all."""
-    path = folder / EVIDENCE_FILE
-    partial = path.with_name(f"{EVIDENCE_FILE}.partial")
-    folder.mkdir(parents=True, exist_ok=True)
-    partial.write_text(json.dumps(as_json(evidence), indent=1, ensure_ascii=False), encoding="utf-8")
+    return write_json(folder / EVIDENCE_FILE, as_json(evidence))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> Path:
+    """Write a file, whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     os.replace(partial, path)
     return path
 
@@ -46,13 +52,20 @@ def _method(method: Method) -> dict[str, Any]:
 
 def _group(group: Group) -> dict[str, Any]:
     trials = [{"style": row.style, "photo": row.content_name, "prompt": row.prompt} for row in group.trials.triplets]
-    return {"styles_are": group.kind, "trials": trials, "rows": [_row(row) for row in group.rows]}
+    return {"styles_are": group.kind, "trials": trials, "rows": [row_json(row, COLUMNS) for row in group.rows]}
 
 
-def _row(row: Row) -> dict[str, Any]:
-    means = {column: dict(zip(("mean", "error"), map(_finite, row.mean(column)), strict=True)) for column in COLUMNS}
-    pictures = [{"trial": trial, **asdict(score)} for trial, score in zip(row.trials, row.scores, strict=True)]
+def row_json(row: Row, columns: Iterable[str]) -> dict[str, Any]:
+    """The means of a table's line, and the figures of every picture; what is not there is null."""
+    means = {column: dict(zip(("mean", "error"), map(_finite, row.mean(column)), strict=True)) for column in columns}
+    pictures = [
+        {"trial": trial, **_all_finite(asdict(score))} for trial, score in zip(row.trials, row.scores, strict=True)
+    ]
     return {"method": row.name, "means": means, "pictures": pictures}
+
+
+def _all_finite(figures: dict[str, float]) -> dict[str, float | None]:
+    return {name: _finite(value) for name, value in figures.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -11,6 +11,7 @@ from .colour_transfer import transfer_colour
 from .judge import Judge, Judged, centroids, cosine, nearest
 from .metrics import edge_ssim, l1, multi_scale_ssim
 from .pictures import open_picture
+from .rows import Row
 from .trials import Trials
 
 PHOTO, COLOUR, TEACHER = "photo, unchanged", "Reinhard colour transfer", "teacher (ceiling)"
@@ -35,30 +36,6 @@ class Score:
     l1: float
     content: float
     own_style: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: each score with the number of its trial, S x P of them or as many for each seed."""
-
-    name: str
-    trials: list[int]
-    scores: list[Score]
-
-    def values(self, column: str) -> np.ndarray:
-        """One figure of all pictures, [N]."""
-        return np.array([getattr(score, column) for score in self.scores])
-
-    def mean(self, column: str) -> tuple[float, float]:
-        """The mean over pictures and its standard error; the error of a single picture is NaN."""
-        values = self.values(column)
-        error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-        return float(values.mean()), float(error)
-
-    def by_trial(self, column: str) -> dict[int, float]:
-        """The mean over the seeds of each trial."""
-        values, trials = self.values(column), np.array(self.trials)
-        return {int(trial): float(values[trials == trial].mean()) for trial in np.unique(trials)}
 
 
 COLUMNS = tuple(field.name for field in fields(Score))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from .overlap import CAPTION, CHANCE, PAPER, Overlap
-from .scores import Row
+from .rows import Row
 from .verdict import Finding
 
 HEADINGS = {

@@ -7,7 +7,8 @@ import numpy as np
 
 from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA
 from .overlap import DISSIMILAR, PAPER, SIMILAR, Overlap
-from .scores import COLOUR, Row
+from .rows import Row
+from .scores import COLOUR
 
 HOLDS, FAILS, UNCLEAR, MISSING = "holds", "does not hold", "not told apart", "not measured"
 ORDERS = (
@@ -35,7 +36,8 @@ class Finding:
 def findings(rows: Sequence[Row], overlaps: Sequence[Overlap]) -> list[Finding]:
     """Every expected order, those that could not be measured too."""
     by_name = {row.name: row for row in rows}
-    return [*(_order(by_name, *order) for order in ORDERS), _ratio({overlap.name: overlap for overlap in overlaps})]
+    orders = (order(by_name, better, worse, "judge", f"{better} > {worse} on the judge") for better, worse in ORDERS)
+    return [*orders, _ratio({overlap.name: overlap for overlap in overlaps})]
 
 
 def sentence(found: Sequence[Finding]) -> str:
@@ -56,13 +58,15 @@ def difference(better: Row, worse: Row, column: str) -> tuple[float, float]:
     return float(values.mean()), float(error)
 
 
-def _order(rows: Mapping[str, Row], better: str, worse: str) -> Finding:
-    claim = f"{better} > {worse} on the judge"
+def order(
+    rows: Mapping[str, Row], better: str, worse: str, column: str, claim: str, least_is_best: bool = False
+) -> Finding:
+    """Whether the one is better than the other on a column."""
     if better not in rows or worse not in rows:
         return Finding(claim, MISSING, f"no {worse if better in rows else better}")
-    mean, error = difference(rows[better], rows[worse], "judge")
+    mean, error = difference(rows[better], rows[worse], column)
     clear = abs(mean) > CLEAR * error
-    outcome = UNCLEAR if not clear else HOLDS if mean > 0 else FAILS
+    outcome = UNCLEAR if not clear else HOLDS if (mean < 0) == least_is_best else FAILS
     return Finding(claim, outcome, f"{mean:+.4f} ± {error:.4f}")
 
 

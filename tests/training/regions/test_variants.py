@@ -1,0 +1,80 @@
+"""The variants change what they say, and no more."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from styleroute.attention import PRESETS as LOSSES
+from styleroute.training.regions import training
+from styleroute.training.regions.config import PRESETS, RegionTrainConfig
+from styleroute.training.regions.variants import (
+    FULL,
+    NO_COVER,
+    RELEASE_ALL,
+    RELEASE_CHOICES,
+    SMALL,
+    VARIANTS,
+    config_of,
+    train_variants,
+    variant_file,
+)
+from styleroute.training.run_folder import TrainingError
+
+
+def changed(name: str) -> set[str]:
+    """Fields, those of the losses as well, that a variant changes."""
+    before, after = (flat(config) for config in (SMALL, config_of(name, SMALL)))
+    return {field for field in before if before[field] != after[field]} - {"run"}
+
+
+def flat(config: RegionTrainConfig) -> dict:
+    fields = asdict(config)
+    return fields.pop("losses") | fields
+
+
+def test_each_changes_its_choice_alone() -> None:
+    assert {name: changed(name) for name in VARIANTS if name != RELEASE_ALL} == {
+        "full": set(),
+        "no attention loss": {"without"},
+        "without Cover": {"without"},
+        "without Focus": {"without"},
+        "release's attention slice": {"slice"},
+        "release's blocks": {"blocks", "supervise"},
+        "release's Focus direction": {"direction"},
+        "release's tau and alpha": {"tau", "alpha", "relative"},
+        "release's loss weights": {"cover_weight"},
+        "release's rate and steps": {"rate", "steps"},
+        "release's context position": {"reference_index"},
+    }
+
+
+def test_all_choices_are_the_preset() -> None:
+    release, all_of_it = PRESETS["small-release"], config_of(RELEASE_ALL, SMALL)
+    assert all_of_it == replace(release, run=all_of_it.run, validate_every=0)
+    assert all_of_it.losses == LOSSES["release"]
+    separate = set().union(*(changed(name) for name in RELEASE_CHOICES)) - {"rate", "steps"}
+    assert changed(RELEASE_ALL) == separate | {"over_spans"}
+
+
+def test_every_variant_has_a_folder_of_its_own() -> None:
+    files = {config_of(name, SMALL).expert_file("ink comic") for name in VARIANTS}
+    assert len(files) == len(VARIANTS)
+    assert files == {variant_file(SMALL.run, name, "ink comic") for name in VARIANTS}
+
+
+def test_they_are_trained_in_turn_until_the_time_is_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+    trained: list[RegionTrainConfig] = []
+    monkeypatch.setattr(training, "train_regions", trained.append)
+    config = replace(SMALL, run=tmp_path, steps=3)
+    train_variants(config)
+    assert [one.run.name for one in trained][:4] == ["full", "no-attention-loss", "without-cover", "without-focus"]
+    assert len(trained) == len(VARIANTS)
+    trained.clear()
+    train_variants(config, ["without-cover", "full"])
+    assert [one.run for one in trained] == [config_of(name, config).run for name in (NO_COVER, FULL)]
+    trained.clear()
+    train_variants(replace(config, minutes=1e-9))
+    assert not trained
+    assert "Time is up before full" in capsys.readouterr().out
+    with pytest.raises(TrainingError, match="no variant 'cover': give --only of full"):
+        train_variants(config, ["cover"])
