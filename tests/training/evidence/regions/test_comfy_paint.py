@@ -33,4 +33,5 @@ def test_pictures_and_maps_come_back(examples, write_variant) -> None:
     assert np.abs(pixels[0] - pixels[1]).mean() > 1
     assert np.abs(pixels[1] - pixels[2]).mean() > 1
     assert few_blocks.maps["style: woven"] != base.maps["style: woven"]
-    np.testing.assert_array_equal(np.asarray(few_blocks.picture), np.asarray(base.picture))
+    # Capturing changes the picture by rounding only.
+    assert np.abs(np.asarray(few_blocks.picture, float) - pixels[0]).max() <= 1
