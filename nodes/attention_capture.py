@@ -65,7 +65,7 @@ class Run:
 
     Attributes:
         spans: by the conditionings' own ids, `uuid`; the negative's are not among them.
-        sigmas: of the steps, falling.
+        sigmas: of the steps; rising where a picture is turned into noise.
     """
 
     spans: Mapping[Any, tuple[RegionSpan, ...]]
@@ -73,7 +73,8 @@ class Run:
 
     def step_at(self, sigma: float) -> int:
         """The step that a noise level belongs to; samplers that look between two steps are still in the first."""
-        reached = sum(sigma <= start * (1 + 1e-4) for start in self.sigmas[:-1])
+        sign = 1 if self.sigmas[0] >= self.sigmas[-1] else -1
+        reached = sum(sign * (sigma - start) <= 1e-4 * start for start in self.sigmas[:-1])
         return max(reached - 1, 0)
 
 

@@ -41,10 +41,10 @@ def file_of_style(style: str, names: Sequence[str]) -> str:
             return name
     stems = [f"'{stem}'" for stem in dict.fromkeys(_stem(name) for name in names)]
     more = f" and {len(stems) - MOST_NAMES} more" if len(stems) > MOST_NAMES else ""
+    there = f"there are {', '.join(stems[:MOST_NAMES])}{more}" if stems else "there is no expert file at all"
     raise AttentionError(
-        f"No region expert is named after the style '{style}'; style_experts and loras hold "
-        f"{', '.join(stems[:MOST_NAMES]) or 'none'}{more}: use one of these words, choose a file by hand, or set "
-        "region_expert to none."
+        f"No region expert in style_experts or loras is named after the style '{style}': {there}; name a style that is "
+        "there, put its file there, or set region_expert to none or to a file."
     )
 
 

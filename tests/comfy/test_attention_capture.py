@@ -207,6 +207,25 @@ def test_chosen_blocks_and_steps(capture, prompt, sample):
     assert values.steps == (1, 3)
 
 
+@pytest.mark.parametrize(
+    ("sigmas", "sigma", "step"),
+    [
+        ((1.0, 0.6, 0.3, 0.0), 1.0, 0),
+        ((1.0, 0.6, 0.3, 0.0), 0.6, 1),
+        ((1.0, 0.6, 0.3, 0.0), 0.45, 1),
+        ((1.0, 0.6, 0.3, 0.0), 0.01, 2),
+        ((1.0, 0.6, 0.3, 0.0), 1.2, 0),
+        ((0.0, 0.3, 0.6, 1.0), 0.0, 0),
+        ((0.0, 0.3, 0.6, 1.0), 0.45, 1),
+        ((0.0, 0.3, 0.6, 1.0), 0.6, 2),
+    ],
+)
+def test_the_step_of_a_noise_level(parts, sigmas, sigma, step):
+    from styleroute.nodes.attention_capture import Run
+
+    assert Run({}, sigmas).step_at(sigma) == step
+
+
 @pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "dpmpp_sde", "uni_pc", "lcm", "dpm_adaptive"])
 def test_any_sampler(capture, prompt, sampler, sample):
     model, maps = capture()

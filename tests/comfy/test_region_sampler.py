@@ -65,7 +65,7 @@ def write_lora(path, seed=0, layers=("transformer_blocks.0.attn.to_q", "single_t
     [
         {},
         {"sampler_name": "dpmpp_2m", "scheduler": "beta"},
-        {"sampler_name": "euler_ancestral", "seed": 2**64 - 1},
+        {"sampler_name": "euler_ancestral", "seed": 2**40 + 3},
         {"denoise": 0.6, "steps": 4},
         {"cfg": 2.5},
     ],
@@ -178,8 +178,20 @@ def test_two_styles_get_an_expert_each(flux, region_sample, prompt, folders):
 def test_an_unknown_style_says_which_exist(region_sample, prompt, folders):
     write_lora(folders[0] / "pixel-art.safetensors")
     write_lora(folders[1] / "line-art.safetensors")
-    with pytest.raises(AttentionError, match=r"style 'mosaic'; .* hold 'pixel-art', 'line-art': use"):
+    with pytest.raises(AttentionError, match=r"style 'mosaic': there are 'pixel-art', 'line-art'; name"):
         region_sample(prompt(), region_expert="auto")
+
+
+def test_no_expert_file_at_all(region_sample, prompt, folders):
+    with pytest.raises(AttentionError, match="style 'mosaic': there is no expert file at all"):
+        region_sample(prompt(), region_expert="auto")
+
+
+def test_many_files_are_not_all_listed(parts):
+    from styleroute.nodes.region_experts import file_of_style
+
+    with pytest.raises(AttentionError, match=r"'style 0', .*'style 11' and 988 more;"):
+        file_of_style("mosaic", [f"loras/style {index}.safetensors" for index in range(1000)])
 
 
 def test_routed_experts_are_no_region_expert(region_sample, prompt, folders, style_expert):
