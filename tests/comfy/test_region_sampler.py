@@ -270,9 +270,15 @@ def told(parts, monkeypatch) -> list:
 
 
 def test_progress_is_told_with_and_without_heat(region_sample, prompt, told):
-    plain, heated = (region_sample(prompt(), heat_preview=heat)[0]["samples"] for heat in (False, True))
-    assert torch.equal(plain, heated)
-    assert [message[:2] for message in told] == 2 * [(1, 3), (2, 3), (3, 3)]
+    samples = []
+    for heat in (False, True):
+        told.clear()
+        samples.append(region_sample(prompt(), heat_preview=heat)[0]["samples"])
+        # Newer ComfyUI leaves out steps that follow each other too quickly, but never the last.
+        steps = [message[:2] for message in told]
+        assert steps == sorted(set(steps))
+        assert steps[-1] == (3, 3)
+    assert torch.equal(*samples)
     kind, image, _ = told[-1][2]
     assert kind == "JPEG"
     assert image.size == (12, 8)
@@ -283,8 +289,10 @@ def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, mo
     from comfy.cli_args import LatentPreviewMethod, args
 
     monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
+    previews = []
     for heat_preview in (False, True):
         region_sample(prompt(), heat_preview=heat_preview)
-    (_, bare, _), (_, heated, _) = told[2][2], told[5][2]
+        previews.append(told[-1][2][1])
+    bare, heated = previews
     assert bare.size == heated.size
     assert bare.tobytes() != heated.tobytes()
