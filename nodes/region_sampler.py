@@ -55,9 +55,9 @@ class RegionRouteSampler(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, region_expert: str, **_) -> str:
-        """Changes when an expert's file changes, so that a retrained one is read anew."""
-        names = {AUTO: expert_names(), NO_EXPERT: []}.get(region_expert, [region_expert])
+    def fingerprint_inputs(cls, region_expert: str | None = None, **_) -> str:
+        """Changes when an expert's file changes, so that a retrained one is read anew; None: it comes by wire."""
+        names = {AUTO: expert_names(), None: expert_names(), NO_EXPERT: []}.get(region_expert, [region_expert])
         return " ".join(_state_of_file(name) for name in names)
 
     @classmethod

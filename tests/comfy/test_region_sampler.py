@@ -211,6 +211,7 @@ def test_a_changed_expert_file_changes_the_fingerprint(folders):
     write_lora(path, layers=("transformer_blocks.0.attn.to_k",))
     assert before != RegionRouteSampler.fingerprint_inputs(region_expert="auto")
     assert RegionRouteSampler.fingerprint_inputs(region_expert="none") == ""
+    assert RegionRouteSampler.fingerprint_inputs() == RegionRouteSampler.fingerprint_inputs(region_expert="auto")
 
 
 def test_a_prompt_without_phrases_is_refused(region_sample, plain):
