@@ -33,7 +33,7 @@ def run_benchmark(pairs: int, cells: int = 64) -> list[Row]:
         for step in steps:
             step()  # optimiser states are made, caches are warm
         ratios = tuple(timed(steps[0]) / timed(steps[1]) for _ in range(pairs))
-        what = f"region step, {name}: {', '.join(config.blocks)} blocks"
+        what = f"region step, {name}: {config.supervise.replace('-', ' ')}"
         rows.append(Row(what, "the same without Focus and Cover", ratios, STEP_LIMIT))
     return rows
 

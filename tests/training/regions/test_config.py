@@ -19,7 +19,7 @@ def test_the_papers_values_are_the_defaults() -> None:
     assert (config.schedule, config.warmup, config.precision, config.adapted) == ("constant", 0, "bf16", "both")
     assert (config.losses.slice, config.losses.direction) == ("all", "map||mask")
     assert (config.focus_weight, config.cover_weight) == (0.1, 0.2)
-    assert (config.supervise, config.reference_index) == ("mean-map", 1)
+    assert (config.blocks, config.supervise, config.reference_index) == (("all",), "mean-map", 1)
     assert config.text_tokens == 77
 
 
