@@ -42,7 +42,7 @@ def find_span(
             such as `(pixel-art:1.2)` and escaped parentheses as it does when it encodes.
         prompt: the whole prompt.
         phrase: words of it.
-        occurrence: which one, from 0, where the phrase is repeated.
+        occurrence: which one, from 0, where the phrase is repeated; counted without overlap, as `str.count` does.
         max_length: tokens after which the prompt is cut before it is encoded; None: it is not.
 
     Raises:
