@@ -20,6 +20,9 @@ HIDDEN, NUM_DOUBLE, NUM_SINGLE = 1024, 2, 4
 CONFIG = ExpertConfig(kind="style-moe", num_experts=16, rank=8, shared_rank=8, top_k=2, alpha=8.0, cond_dim=3072)
 IMPORT_STARTS = 3
 IMPORT_LIMIT_MS = 150.0
+CAPTURE_LIMIT, CAPTURE_MEMORY_LIMIT = 1.05, 1.02
+ATTENTIONS = {"PyTorch's attention": ["--use-pytorch-cross-attention"], "ComfyUI's own for CPUs": []}
+"""Attention functions that maps are captured of, with ComfyUI's arguments for them: a GPU's default, and a CPU's."""
 
 
 def run_benchmark(pairs: int) -> list[Row]:
@@ -29,7 +32,8 @@ def run_benchmark(pairs: int) -> list[Row]:
         expert, loras = _write_files(server.models)
         imports.append(_reported(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"])
         measured = _reported(server, "Benchmark_MeasureStyle", expert=str(expert), loras=",".join(loras), pairs=pairs)
-    return [*_rows(measured), _import_row(imports)]
+    captures = [row for name, arguments in ATTENTIONS.items() for row in _capture(name, arguments, pairs)]
+    return [*_rows(measured), *captures, _import_row(imports)]
 
 
 def bytes_limit(config: ExpertConfig, bytes_of_file: int) -> float:
@@ -102,6 +106,24 @@ def _rows(measured: dict[str, Any]) -> Iterator[Row]:
     yield Row(
         "bytes read for a style", f"the whole file, {whole / 2**20:.1f} MiB", (share,), bytes_limit(CONFIG, whole)
     )
+
+
+def _capture(attention: str, arguments: list[str], pairs: int) -> list[Row]:
+    with ComfyServer.start(packs=[PACK, BENCHMARK_PACK], extra_args=arguments) as server:
+        return list(capture_rows(attention, _reported(server, "Benchmark_MeasureCapture", pairs=pairs)))
+
+
+def capture_rows(attention: str, measured: dict[str, Any]) -> Iterator[Row]:
+    """Seconds and peak memory of a captured step and of the naive way, against the bare step."""
+    bare = measured["bare"]
+    for what, side, limits in (
+        (f"step with every map captured, {attention}", "captured", (CAPTURE_LIMIT, CAPTURE_MEMORY_LIMIT)),
+        ("the same by the whole softmax", "naive", (None, None)),
+    ):
+        seconds, held = (list(zip(measured[side][key], bare[key], strict=True)) for key in ("seconds", "bytes"))
+        yield Row(what, "the bare step", _ratios(seconds), limits[0])
+        if all(bare["bytes"]):  # only Linux tells the peak of a process
+            yield Row("its peak memory", "of the bare step", _ratios(held), limits[1])
 
 
 def _import_row(seconds: list[float]) -> Row:

@@ -10,12 +10,12 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """One line: measured values, of which the median must not be above `limit`."""
+    """One line: measured values, of which the median must not be above `limit`; None is a row for comparison only."""
 
     what: str
     against: str
     values: tuple[float, ...]
-    limit: float
+    limit: float | None
     unit: str = ""
 
     @property
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        return self.middle <= self.limit
+        return self.limit is None or self.middle <= self.limit
 
 
 def timed(step: Callable[[], None]) -> float:
@@ -48,10 +48,15 @@ def table(title: str, rows: Sequence[Row]) -> Table:
             _number(row.middle, row.unit),
             f"{_number(min(row.values))}..{_number(max(row.values))}",
             str(len(row.values)),
-            _number(row.limit, row.unit),
-            "[green]kept[/]" if row.passed else "[red]missed[/]",
+            *_verdict(row),
         )
     return shown
+
+
+def _verdict(row: Row) -> tuple[str, str]:
+    if row.limit is None:
+        return "", ""
+    return _number(row.limit, row.unit), "[green]kept[/]" if row.passed else "[red]missed[/]"
 
 
 def _number(value: float, unit: str = "") -> str:
