@@ -8,7 +8,16 @@ import numpy as np
 
 from .objects import Cutout
 from .packages import DataError
-from .paintings import BLENDS, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint, style_name
+from .paintings import (
+    BLENDS,
+    FIRST_RECOLOURED,
+    RECOLOURED,
+    STYLE_NAMES,
+    TEST_STYLES,
+    TRAIN_STYLES,
+    paint,
+    style_name,
+)
 from .photos import Photo, template
 from .scenes import describe, make_scene
 from .triplet_writer import Example, Style
@@ -22,6 +31,7 @@ class ScenesConfig:
         contents_per_photo: scenes of each photo: its middle square as it is, then crops with 0 to 2 objects.
         styles_per_content: train: this many training styles, drawn anew for each content.
         blends: train: this many blends of two training styles are drawn from too; the space between the 21 is filled.
+        recoloured: train: this many training styles in other colours are drawn from too: strokes do not tell colours.
         seen_styles: test: this many training styles for all contents, beside the unseen ones.
         seed: of everything that is drawn.
         size: side of a picture in pixels.
@@ -30,6 +40,7 @@ class ScenesConfig:
     contents_per_photo: int = 5
     styles_per_content: int = 4
     blends: int = 0
+    recoloured: int = 0
     seen_styles: int = 5
     seed: int = 0
     size: int = 256
@@ -42,6 +53,7 @@ class ScenesConfig:
             ("styles_per_content", 1, most),
             ("seen_styles", 0, most),
             ("blends", 0, len(BLENDS)),
+            ("recoloured", 0, len(RECOLOURED)),
         ):
             if not least <= getattr(self, name) <= limit:
                 text = name.replace("_", " ")
@@ -82,7 +94,8 @@ class PaintedScenes:
     def _styles(self, rng: random.Random) -> list[Style]:
         if self.split == "test":
             return self._test_styles
-        known = (*TRAIN_STYLES, *range(len(STYLE_NAMES), len(STYLE_NAMES) + self.config.blends))
+        firsts = {len(STYLE_NAMES): self.config.blends, FIRST_RECOLOURED: self.config.recoloured}
+        known = (*TRAIN_STYLES, *(first + number for first, count in firsts.items() for number in range(count)))
         return [Style(style_name(index), index) for index in rng.sample(known, self.config.styles_per_content)]
 
     def _rng(self, of: str) -> random.Random:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .packages import DataError
+from .recolouring import Recolouring
 
 STYLE_NAMES = (
     "pastel", "ink comic", "soft wash", "neon cubist", "warm gouache", "autumn oil", "indigo dots", "night gold",
@@ -26,17 +27,33 @@ TRAIN_STYLES = tuple(index for index in range(len(STYLE_NAMES)) if index not in 
 BLENDS = tuple(random.Random(0).sample(list(combinations(TRAIN_STYLES, 2)), 210))
 """Pairs of training styles. The teacher paints half of each: styles between the 21, which number on from 26."""
 
+FIRST_RECOLOURED = len(STYLE_NAMES) + len(BLENDS)
+
+
+def _recoloured(count: int) -> tuple[tuple[int, Recolouring], ...]:
+    rng = random.Random(1)
+    return tuple((TRAIN_STYLES[number % len(TRAIN_STYLES)], Recolouring.draw(rng)) for number in range(count))
+
+
+RECOLOURED = _recoloured(420)
+"""Training styles in other colours, each of the 21 in turn; they number on after the blends."""
+
 TEACHER_SIZE = 128
 """The teacher paints at this size and the painting is enlarged, so that a stroke covers several latent cells."""
 
 
 def style_name(style: int) -> str:
-    """The name of a style or of a blend."""
+    """The name of a style, of a blend or of a recoloured style."""
+    if style >= FIRST_RECOLOURED:
+        return f"{STYLE_NAMES[RECOLOURED[style - FIRST_RECOLOURED][0]]} recoloured {style - FIRST_RECOLOURED}"
     return " and ".join(STYLE_NAMES[part] for part in _parts(style))
 
 
 def paint(picture: np.ndarray, style: int) -> np.ndarray:
-    """Paint a square picture [S, S, 3] uint8 in a style or a blend; the same shape comes back."""
+    """Paint a square picture [S, S, 3] uint8 in a style of any kind; the same shape comes back."""
+    if style >= FIRST_RECOLOURED:
+        painted_as, recolouring = RECOLOURED[style - FIRST_RECOLOURED]
+        return recolouring.apply(paint(picture, painted_as))
     size = picture.shape[0]
     small = Image.fromarray(picture).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
     painted = _teacher().stylize(small, dict.fromkeys(_parts(style), 1.0))

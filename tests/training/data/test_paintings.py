@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from styleroute.training.data import paintings
 from styleroute.training.data.packages import DataError
-from styleroute.training.data.paintings import BLENDS, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint, style_name
+from styleroute.training.data.paintings import (
+    BLENDS,
+    FIRST_RECOLOURED,
+    RECOLOURED,
+    STYLE_NAMES,
+    TEST_STYLES,
+    TRAIN_STYLES,
+    paint,
+    style_name,
+)
 
 
 def test_styles_are_split_21_to_5() -> None:
@@ -35,6 +44,24 @@ def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
     for style in (7, 26):
         paint(np.zeros((64, 64, 3), dtype=np.uint8), style)
     assert asked == [{7: 1.0}, dict.fromkeys(BLENDS[0], 1.0)]
+
+
+def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch) -> None:
+    class Teacher:
+        def stylize(self, picture, style):
+            asked.append(style)
+            return picture
+
+    asked: list[dict[int, float]] = []
+    monkeypatch.setattr(paintings, "_teacher", Teacher)
+    style = FIRST_RECOLOURED + 22
+    painted_as, recolouring = RECOLOURED[22]
+    grey = np.full((64, 64, 3), 120, dtype=np.uint8)
+    np.testing.assert_array_equal(paint(grey, style), recolouring.apply(grey))
+    assert asked == [{painted_as: 1.0}]
+    assert painted_as == TRAIN_STYLES[1]
+    assert style_name(style) == f"{STYLE_NAMES[painted_as]} recoloured 22"
+    assert {origin for origin, _ in RECOLOURED} == set(TRAIN_STYLES)
 
 
 def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> None:
