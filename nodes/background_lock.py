@@ -9,21 +9,23 @@ from torch import Tensor
 
 from ..attention import AttentionError
 from .recorded_maps import RecordedMaps
-from .region_mask import has_region, region_mask
+from .region_mask import has_region, region_shape
 
 
 def locked(model: ModelPatcher, maps: RecordedMaps, region: str, context: Tensor, strength: float) -> ModelPatcher:
     """A clone of `model` that is held to `context` outside the region, by the maps captured so far.
 
     What is held is x0, the model's guess of the clean latent, at every step: the sampler then goes to the context by
-    itself, and the noise left at a step stays that of the step.
+    itself, and the noise left at a step stays that of the step. Inside, x0 is free however sure the maps are of their
+    place. Only where they are all but even is there no inside, and the whole picture is held: what was asked for is
+    not in it, as far as is known, so that there is nothing to change.
 
     Args:
         model: a captured model, which fills `maps`.
         maps: of the same run.
         region: whose maps make the region.
         context: clean latents [B or 1, C, H, W], as the VAE gives them.
-        strength: 0 leaves them free, 1 gives exactly the context where the mask is 0.
+        strength: 0 leaves them free, 1 gives exactly the context where the region is 0.
     """
     clone = model.clone()
     clone.set_model_sampler_post_cfg_function(_hold(maps, region, context, strength))
@@ -31,7 +33,9 @@ def locked(model: ModelPatcher, maps: RecordedMaps, region: str, context: Tensor
 
 
 def clean_context(conditioning: list, latent: Tensor) -> Tensor:
-    """The picture to hold to: the first reference latent of the size of `latent` [B, C, H, W].
+    """The picture to hold to: the first reference latent as high and wide as `latent` [B, C, H, W].
+
+    Channels do not count: Empty Latent Image makes 4, and a sampler as many as its model has.
 
     Raises:
         AttentionError: there is no reference, or none of that size.
@@ -42,7 +46,7 @@ def clean_context(conditioning: list, latent: Tensor) -> Tensor:
             "The background lock has no clean picture to hold to: the conditioning has no reference; "
             "connect the picture's latent by Reference Latent, or set background_lock to 0."
         )
-    fitting = [latents for latents in references if latents.shape[1:] == latent.shape[1:]]
+    fitting = [latents for latents in references if latents.shape[-2:] == latent.shape[-2:]]
     if not fitting:
         sizes = " and ".join(_pixels(latents) for latents in references)
         raise AttentionError(
@@ -63,7 +67,7 @@ def _hold(maps: RecordedMaps, region: str, context: Tensor, strength: float) -> 
         denoised = args["denoised"]
         if not has_region(maps, region):
             return denoised
-        free = region_mask(maps, region, denoised.shape[-2:])[:, None].to(denoised)
+        free = region_shape(maps, region, denoised.shape[-2:])[:, None].to(denoised)
         clean = args["model"].process_latent_in(context.to(denoised))
         return torch.lerp(denoised, clean, strength * (1 - free))
 

@@ -1,5 +1,7 @@
 """From recorded maps to heat maps and soft masks of a picture's own size."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,8 @@ from .region_spans import ROLES, names_of
 
 SURE = 0.5
 """Contrast of a map that is sure of its place: a phrase is attended to three times as much inside as outside."""
+NOWHERE = 0.1
+"""Certainty below which a map knows no place: one that is even but for noise of a fifth of its height has as much."""
 SMOOTHING = 1.0
 """Width of a mask's edge, in cells of 16 x 16 pixels."""
 
@@ -32,21 +36,27 @@ def has_region(maps: RecordedMaps, region: str) -> bool:
 
 def region_heat(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
     """Heat map of each picture, [B, H, W] in 0..1; where phrases differ, the warmest."""
-    names = phrases_of(maps, region)
-    cells = [torch.stack([heat_map(maps.mean(picture, name)) for name in names]).amax(0) for picture in _all(maps)]
-    return to_picture(torch.stack(cells), maps.size, size)
+    return _of_pictures(maps, region, size, heat_map)
 
 
 def region_mask(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
     """Soft mask of each picture, [B, H, W]; its highest value, up to 1, says how sure the maps are."""
-    names = phrases_of(maps, region)
-    cells = [torch.stack([cell_mask(maps.mean(picture, name)) for name in names]).amax(0) for picture in _all(maps)]
-    return to_picture(torch.stack(cells), maps.size, size)
+    return _of_pictures(maps, region, size, cell_mask)
+
+
+def region_shape(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
+    """The region of each picture, [B, H, W]: 1 inside, however sure the maps are; empty where they know no place."""
+    return _of_pictures(maps, region, size, cell_shape)
 
 
 def cell_mask(cells: Tensor) -> Tensor:
     """The soft mask [h, w] of a map [h, w], as high as the map is sure of it."""
-    return soft_mask(heat_map(cells), smoothing=SMOOTHING) * certainty(cells)
+    return _soft(cells) * certainty(cells)
+
+
+def cell_shape(cells: Tensor) -> Tensor:
+    """The soft mask [h, w] of a map [h, w], as high as 1; it fades where the map is all but even."""
+    return _soft(cells) * min(certainty(cells) / NOWHERE, 1.0)
 
 
 def certainty(cells: Tensor) -> float:
@@ -60,5 +70,14 @@ def to_picture(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) ->
     return resize(cells, tuple(padded))[..., : size[0], : size[1]]
 
 
-def _all(maps: RecordedMaps) -> range:
-    return range(maps.pictures)
+def _of_pictures(
+    maps: RecordedMaps, region: str, size: tuple[int, int], read: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What `read` makes of the maps [h, w] of each picture, [B, *size]; of several phrases the highest."""
+    names = phrases_of(maps, region)
+    cells = [torch.stack([read(maps.mean(picture, name)) for name in names]).amax(0) for picture in range(maps.pictures)]
+    return to_picture(torch.stack(cells), maps.size, size)
+
+
+def _soft(cells: Tensor) -> Tensor:
+    return soft_mask(heat_map(cells), smoothing=SMOOTHING)

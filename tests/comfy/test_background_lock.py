@@ -14,11 +14,11 @@ def lock_sample(flux, sample):
     from styleroute.nodes.recorded_maps import RecordedMaps
     from styleroute.nodes.region_spans import RegionSpan
 
-    def run(positive, strength, clones=0, **settings):
+    def run(positive, strength, clones=0, low=0.01, high=1.0, **settings):
         maps = RecordedMaps()
         maps.size = (16, 24)
-        cells = torch.full((8, 12), 0.01)
-        cells[:4, :5] = 1.0
+        cells = torch.full((8, 12), low)
+        cells[:4, :5] = high
         maps.add(0, RegionSpan("mosaic", "style", (1,)), 0, "double 0", cells)
         model = locked(flux, maps, "style", clean_context(positive, LATENT), strength)
         for _ in range(clones):
@@ -49,6 +49,27 @@ def test_outside_is_the_context_and_inside_is_free(lock_sample, flux, sample, po
     difference = (held - reference_of(positive)).abs().amax(1)[0]
     assert difference[outside].max() < 0.02
     assert difference[inside].mean() > 0.2
+
+
+@pytest.mark.parametrize("high", [0.020, 0.018])
+def test_inside_is_free_however_unsure_the_maps_are(lock_sample, flux, sample, positive, high):
+    """One Euler step ends at x0 itself; the map is 0.015 outside."""
+    from styleroute.nodes.region_mask import region_mask
+
+    free = sample(flux, positive, latent={"samples": LATENT}, steps=1)
+    sure, maps = lock_sample(positive, 1.0, steps=1)
+    inside = region_mask(maps, "style", (16, 24))[0] > 0.95
+    unsure, maps = lock_sample(positive, 1.0, steps=1, low=0.015, high=high)
+    assert region_mask(maps, "style", (16, 24)).max() < 0.3
+    torch.testing.assert_close(unsure, sure, rtol=1e-4, atol=1e-4)
+    assert (unsure - free).abs().amax(1)[0][inside].max() < 0.1 * (reference_of(positive) - free).abs().max()
+
+
+@pytest.mark.parametrize("high", [0.0151, 0.015])
+def test_a_map_that_knows_no_place_holds_the_picture(lock_sample, positive, high):
+    held, _ = lock_sample(positive, 1.0, steps=1, low=0.015, high=high)
+    away = (held - reference_of(positive)).abs().max()
+    assert away < (0.15 * (lock_sample(positive, 0.0, steps=1)[0] - reference_of(positive)).abs().max())
 
 
 def test_a_lock_of_half_the_strength_goes_half_the_way(lock_sample, flux, sample, positive):
@@ -100,6 +121,23 @@ def test_batches_are_held_each_to_its_own(flux, sample, prompt, with_reference):
     out, _, mask = RegionRouteSampler.execute(flux, positive, latent, background_lock=1.0, **region, **settings).result
     assert out["samples"].shape == (3, 16, 16, 24)
     assert mask.shape == (3, 128, 192)
+
+
+def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_reference):
+    import nodes
+    from styleroute.nodes.region_sampler import RegionRouteSampler
+
+    (empty,) = nodes.EmptyLatentImage().generate(192, 128)
+    assert empty["samples"].shape[1] == 4
+    settings = {"seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+    region = {"region_expert": "none", "expert_strength": 1.0, "region": "style", "heat_preview": False}
+    four, sixteen = (
+        RegionRouteSampler.execute(
+            flux, with_reference(prompt(), 16, 24), latent, background_lock=1.0, **region, **settings
+        ).result[0]["samples"]
+        for latent in (empty, {"samples": LATENT})
+    )
+    assert torch.equal(four, sixteen)
 
 
 def test_without_a_reference_it_is_refused(prompt):
