@@ -70,13 +70,11 @@ def to_picture(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) ->
     return resize(cells, tuple(padded))[..., : size[0], : size[1]]
 
 
-def _of_pictures(
-    maps: RecordedMaps, region: str, size: tuple[int, int], read: Callable[[Tensor], Tensor]
-) -> Tensor:
+def _of_pictures(maps: RecordedMaps, region: str, size: tuple[int, int], read: Callable[[Tensor], Tensor]) -> Tensor:
     """What `read` makes of the maps [h, w] of each picture, [B, *size]; of several phrases the highest."""
     names = phrases_of(maps, region)
-    cells = [torch.stack([read(maps.mean(picture, name)) for name in names]).amax(0) for picture in range(maps.pictures)]
-    return to_picture(torch.stack(cells), maps.size, size)
+    cells = [[read(maps.mean(picture, name)) for name in names] for picture in range(maps.pictures)]
+    return to_picture(torch.stack([torch.stack(phrases).amax(0) for phrases in cells]), maps.size, size)
 
 
 def _soft(cells: Tensor) -> Tensor:

@@ -124,8 +124,9 @@ def test_batches_are_held_each_to_its_own(flux, sample, prompt, with_reference):
 
 
 def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_reference):
-    import nodes
     from styleroute.nodes.region_sampler import RegionRouteSampler
+
+    import nodes
 
     (empty,) = nodes.EmptyLatentImage().generate(192, 128)
     assert empty["samples"].shape[1] == 4
