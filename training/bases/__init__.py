@@ -2,11 +2,11 @@
 
 import torch
 
-from .base import Base
+from .base import Base, short_digest
 from .kontext import T5_TOKENS, KontextBase
 from .tiny import TinyBase
 
-__all__ = ["Base", "load_base"]
+__all__ = ["Base", "load_base", "short_digest"]
 
 
 def load_base(

@@ -1,10 +1,16 @@
 """What a trainer asks of the model that it trains an adapter for."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from diffusers import FluxTransformer2DModel
 from torch import Tensor
+
+
+def short_digest(identity: str) -> str:
+    """What an expert file keeps of an identity, of a base or of data: 16 hexadecimal digits."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 class Base(Protocol):

@@ -47,7 +47,19 @@ def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random)
     return values[..., :3], values[..., 3]
 
 
+NO_CONTENT = "a picture"
+"""The prompt of a content that nothing is known of."""
+
+
 def describe(scene: Scene) -> str:
-    """The content alone, as a prompt: "a photo of a guitar and an owl"."""
-    names = [f"an {name}" if name[0] in "aeiou" else f"a {name}" for name in scene.masks]
-    return f"a photo of {' and '.join(names)}" if names else "a photo"
+    """The content alone, as a prompt, without a word of medium or style: "a guitar and an owl"."""
+    return _listed(scene) or NO_CONTENT
+
+
+def caption_photo(scene: Scene) -> str:
+    """The content as the photo that it is: "a photo of a guitar and an owl"."""
+    return f"a photo of {_listed(scene)}" if scene.masks else "a photo"
+
+
+def _listed(scene: Scene) -> str:
+    return " and ".join(f"an {name}" if name[0] in "aeiou" else f"a {name}" for name in scene.masks)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...moe import StyleExpert
+from ..bases import load_base, short_digest
 from ..experts.config import POOLED_CELLS
 from ..paths import TINY_MODELS
 from ..progress import console
@@ -100,4 +101,11 @@ def _require(method: Method) -> None:
         raise TrainingError(
             f"{method.file} changes {expert.config.base!r}, expected {BASE!r}, the model that the evidence is painted "
             "with: give experts that were trained with --base tiny"
+        )
+    told = (expert.training or {}).get("base_digest")
+    if told != (ours := short_digest(load_base("tiny").identity)):
+        console.print(
+            f"[yellow]{method.file} was trained on other weights of {BASE} ({told or 'it does not tell which'}) than "
+            f"those that paint ({ours}): its figures say less of the method; train it anew[/]",
+            soft_wrap=True,
         )

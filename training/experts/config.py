@@ -44,6 +44,8 @@ class ExpertsTrainConfig:
         steps: length of the training.
         guidance: guidance scale that the model is told.
         window: side in latent cells, an even number, of the random window that a batch sees; None for whole pictures.
+        whole_share: share of the steps, the last ones, that see whole pictures in the place of windows, as many fewer
+            at once: a palette is of the whole, and whole pictures are what is painted later.
         precision: "bf16" or "no" (float32).
         optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
         checkpointing: recompute activations in the backward pass, for less memory.
@@ -76,6 +78,7 @@ class ExpertsTrainConfig:
     steps: int = 10_000
     guidance: float = 3.5
     window: int | None = None
+    whole_share: float = 0.0
     precision: Literal["bf16", "no"] = "bf16"
     optimizer: Literal["auto", "adamw", "adamw-8bit"] = "auto"
     checkpointing: bool = True
@@ -107,6 +110,8 @@ class ExpertsTrainConfig:
         require_numbers(self, LEAST_1, LEAST_0, ("rate", "minutes"))
         if self.window is not None and (self.window < 2 or self.window % 2):
             raise TrainingError(f"window is {self.window}, expected an even number of latent cells: give another one")
+        if not 0 <= self.whole_share <= 1:
+            raise TrainingError(f"whole_share is {self.whole_share}, expected a share of the steps: give 0 to 1")
 
     def _require_condition(self) -> None:
         if (self.condition == "none") != (self.adapter.experts == 0):
@@ -130,12 +135,13 @@ SMALL: dict[str, Any] = {
     "batch": 24,
     "steps": 3000,
     "window": 16,
+    "whole_share": 0.3,
     "style_rows": 0,
     "checkpointing": False,
     "compile": True,
     "validate_every": 500,
 }
-"""What fits the small Kontext on two cores: windows of a quarter of the picture."""
+"""What fits the small Kontext on two cores: at first windows of a quarter of the picture."""
 
 
 def single_lora(config: ExpertsTrainConfig) -> ExpertsTrainConfig:

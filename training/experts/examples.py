@@ -40,6 +40,11 @@ class Examples:
         """[B, 16, H, W]."""
         return torch.from_numpy(self.pictures.of(paths, "latents")).float()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a picture in latent cells."""
+        return tuple(self.pictures.arrays["latents"].shape[-2:])
+
     def style(self, references: Sequence[Path]) -> Tensor | None:
         """Style embeddings [B, cond_dim]."""
         return None if self.styles is None else torch.from_numpy(self.styles.of(references, "styles")).float()
@@ -98,7 +103,7 @@ def draw(examples: Examples, count: int, window: int | None, seed: int, number: 
     """The batch with this number: it follows from seed and number alone, whatever device draws it."""
     rng = random.Random(f"{seed} {number}")
     chosen = [examples.triplets[rng.randrange(len(examples.triplets))] for _ in range(count)]
-    height, width = examples.pictures.arrays["latents"].shape[-2:]
+    height, width = examples.size
     side = (height, width) if window is None else (min(window, height), min(window, width))
     corner, other = ([2 * rng.randint(0, (full - part) // 2) for full, part in zip((height, width), side, strict=True)]
                      for _ in range(2))  # fmt: skip

@@ -43,13 +43,23 @@ class ExpertsTrainer(AdapterTrainer):
 
     def _loss(self, number: int) -> Tensor:
         """Flow-matching loss of this process's share of the batches with this number."""
-        config, (number, generator) = self.config, self.own_number(number)
-        batch = draw(self.examples, config.batch, config.window, config.seed, number).to(self.accelerator.device)
+        config, step = self.config, number // self.config.accumulation
+        number, generator = self.own_number(number)
+        count, window = self._batch_shape(step)
+        batch = draw(self.examples, count, window, config.seed, number).to(self.accelerator.device)
         noise = torch.randn(batch.stylised.shape, generator=generator).to(self.accelerator.device)
-        sigma = sampler_sigmas(config.batch, generator).to(self.accelerator.device)
+        sigma = sampler_sigmas(count, generator).to(self.accelerator.device)
         if self.usage is not None and self.accelerator.is_main_process:
             self.usage.see(batch.style)
         return flow_matching_loss(self._model, batch, noise, sigma, self.style, config)
+
+    def _batch_shape(self, step: int) -> tuple[int, int | None]:
+        """Triplets of a batch and the window they are seen through; of whole pictures about as many tokens at once."""
+        config = self.config
+        if config.window is None or step < (1 - config.whole_share) * config.steps:
+            return config.batch, config.window
+        height, width = self.examples.size
+        return max(1, config.batch * min(config.window, height) * min(config.window, width) // (height * width)), None
 
 
 def flow_matching_loss(model: torch.nn.Module, batch: Batch, noise: Tensor, sigma: Tensor, style: Style,

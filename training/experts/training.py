@@ -8,7 +8,7 @@ from ...moe import ExpertConfig, save_expert
 from ..adapters.config import free_fields
 from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
-from ..bases import Base, load_base
+from ..bases import Base, load_base, short_digest
 from ..data.triplets import METADATA_FILE, Triplet, read_triplets
 from ..progress import console
 from ..run_folder import RunFolder
@@ -91,7 +91,7 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
     config, path = trainer.config, trainer.config.expert_file
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: parameter.detach().half() for name, parameter in trainer.trained.items()}
-    summary = _summary(trainer)
+    summary = _summary(trainer, condition, base)
     if condition is None:
         lora = _plain_lora(tensors, config.adapter.scale)
         save_expert(path, lora, lora_config(config.adapter.shared_rank, base.name), None, None, summary)
@@ -105,11 +105,21 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
         console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command goes on from there")
 
 
-def _summary(trainer: ExpertsTrainer) -> dict[str, Any]:
-    """What the expert file says of its training; `style_reference` is what whoever applies it must do likewise."""
+def _summary(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base) -> dict[str, Any]:
+    """What the expert file says of its training; `style_reference` is what whoever applies it must do likewise.
+
+    Digests tell which weights and pictures it was: experts of another base, or trained on other data, do not compare.
+    """
     config, last = trainer.config, trainer.losses[-LOSSES:]
     told = ("condition", "style_reference", "style_rows", "guidance", "rate", "batch", "accumulation", "seed")
+    told += ("window", "whole_share")
     summary = {"steps": trainer.step, "triplets": len(trainer.examples.triplets), "loss": sum(last) / len(last)}
+    summary |= {
+        "base_digest": short_digest(base.identity),
+        "data_digest": short_digest(trainer.examples.identity(config.data)),
+    }
+    if condition is not None:
+        summary["condition_digest"] = short_digest(condition.identity)
     return summary | {name: getattr(config, name) for name in told}
 
 

@@ -17,7 +17,7 @@ from ..data.edits import EDITS, KEEP, apply_edit, instruction
 from ..data.objects import load_objects
 from ..data.paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from ..data.photos import load_photos
-from ..data.scenes import Scene, describe, make_scene
+from ..data.scenes import Scene, caption_photo, make_scene
 from ..progress import console
 from .autoencoder import Autoencoder
 from .config import PICTURE, SIGLIP
@@ -100,7 +100,7 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
             if entry["kind"] in ("keep", "paint"):
                 entry["picture"] = len(pictures)
                 pictures.append(_shrink(picture))
-            lessons.append({"caption": describe(scene), **entry, "scene": first, "target": first + offset})
+            lessons.append({"caption": caption_photo(scene), **entry, "scene": first, "target": first + offset})
     return {"lessons": lessons, "latents": torch.cat(latents), "pictures": torch.stack(pictures)}
 
 

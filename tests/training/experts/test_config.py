@@ -64,6 +64,7 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
         ({"rate": 0.0}, "rate is 0.0, expected a number above 0"),
         ({"rate": float("nan")}, "rate is nan, expected a number above 0"),
         ({"window": 7}, "window is 7, expected an even number"),
+        ({"whole_share": 1.5}, "whole_share is 1.5, expected a share"),
         ({"condition": "none"}, "condition is 'none' with 16 routed experts"),
         ({"encoder": None}, "no encoder file is given: train one"),
         ({"output": Path("experts.pt")}, r"expected a file name that ends in \.safetensors"),

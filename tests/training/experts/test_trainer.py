@@ -38,6 +38,24 @@ def _require_same_run(trainer: ExpertsTrainer, whole: ExpertsTrainer) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
+def test_the_last_steps_see_whole_pictures_and_as_many_tokens(make_trainer: MakeTrainer, monkeypatch) -> None:
+    seen = []
+
+    def spy(examples, count, window, seed, number):
+        seen.append((number, count, window))
+        return draw(examples, count, window, seed, number)
+
+    draw = module.draw
+    monkeypatch.setattr(module, "draw", spy)
+    trainer = make_trainer(window=4, whole_share=0.5, batch=8, accumulation=2, steps=4)
+    height, width = trainer.examples.size
+    trainer.train()
+    few = 8 * 16 // (height * width)
+    windows, wholes = [(number, 8, 4) for number in range(4)], [(number, few, None) for number in range(4, 8)]
+    assert seen == windows + wholes
+    assert few >= 1
+
+
 @pytest.mark.parametrize("end", ["killed", "interrupted", "out of time"])
 def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: Path, end: str) -> None:
     sizes = {"schedule": "cosine", "warmup": 2, "accumulation": 2, "window": 4, "style_reference": True}

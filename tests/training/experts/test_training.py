@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from styleroute.moe import StyleExpert
 from styleroute.moe.expert import open_encoder
-from styleroute.training.bases import Base
+from styleroute.training.bases import Base, short_digest
 from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
 from styleroute.training.experts.training import train_experts
 from styleroute.training.flow import Reference, predict_velocity
@@ -35,7 +35,9 @@ def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
         return predict_velocity(transformer, noisy, references, torch.ones(1) / 2, text, torch.ones(1))
 
 
-def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(config: ExpertsTrainConfig) -> None:
+def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(
+    config: ExpertsTrainConfig, base: Base
+) -> None:
     train_experts(replace(config, steps=2))
     expert = StyleExpert.open(config.expert_file)
     assert (expert.config.num_experts, expert.config.rank, expert.config.cond_dim) == (4, 2, 12)
@@ -44,6 +46,8 @@ def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(conf
     states = torch.randn(2, 1, 4, 8)
     assert torch.equal(expert.encoder(states), open_encoder(config.encoder)(states))
     summary = expert.training
+    assert summary["base_digest"] == short_digest(base.identity)
+    assert len(summary["data_digest"]) == len(summary["condition_digest"]) == 16
     assert (summary["steps"], summary["triplets"], summary["rate"]) == (2, 9, 1e-2)
     assert (summary["condition"], summary["style_reference"]) == ("style-encoder", False)
     assert summary["loss"] > 0
