@@ -3,13 +3,14 @@
 Needs torch and einops alone.
 """
 
+from .columns import Columns
 from .errors import AttentionError
 from .heat import confidence, heat_map, soft_mask
 from .losses import PRESETS, AttentionLosses, cover_loss, focus_loss
 from .maps import MEAN, MEAN_STEP, AttentionMaps, MapCollector
 from .phrases import Phrases, parse_instruction
 from .resizing import resize
-from .span_attention import attend_with_maps, span_attention
+from .span_attention import attend_at_once, attend_with_maps, span_attention
 from .spans import find_span
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "AttentionError",
     "AttentionLosses",
     "AttentionMaps",
+    "Columns",
     "MapCollector",
     "Phrases",
+    "attend_at_once",
     "attend_with_maps",
     "confidence",
     "cover_loss",

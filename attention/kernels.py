@@ -51,13 +51,30 @@ def attention_with_lse(
 
 def _attention_with_lse_on_cuda(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor] | None:
     """Asks torch itself which kernels this card, these sizes and the user's own choice allow."""
-    params = torch.backends.cuda.SDPAParams(q, k, v, None, 0.0, False, False)
+    params = _sdpa_params(q, k, v, None)
     if q.shape[-1] % 8 == 0 and torch.backends.cuda.can_use_flash_attention(params):
         return aten._scaled_dot_product_flash_attention(q, k, v, scale=scale)[:2]
     if torch.backends.cuda.can_use_efficient_attention(params):
         output, lse = aten._scaled_dot_product_efficient_attention(q, k, v, None, True, scale=scale)[:2]
         return output, lse[..., : q.shape[2]]  # the kernel pads its rows
     return None
+
+
+def has_fused_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
+    """Whether torch's own attention has a kernel for these tensors that never holds the full matrix."""
+    device = q.device.type
+    return device == "cpu" or (device == "cuda" and _has_fused_kernel_on_cuda(q, k, v, mask))
+
+
+def _has_fused_kernel_on_cuda(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
+    """Not all that torch calls "cuda" has one: some AMD cards have none."""
+    params = _sdpa_params(q, k, v, mask)
+    kernels = torch.backends.cuda
+    return kernels.can_use_flash_attention(params) or kernels.can_use_efficient_attention(params)
+
+
+def _sdpa_params(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> torch.backends.cuda.SDPAParams:
+    return torch.backends.cuda.SDPAParams(q, k, v, mask, 0.0, False, False)
 
 
 def attention_in_chunks(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from .columns import Columns, Spans, column_maps, span_softmax
 from .errors import AttentionError
-from .kernels import attention_in_chunks, attention_with_lse, mask_rows, without_autocast
+from .kernels import attention_in_chunks, attention_with_lse, has_fused_kernel, mask_rows, without_autocast
 
 Normalise = Literal["all", "span"]
 
@@ -22,7 +22,7 @@ Normalise = Literal["all", "span"]
 def span_attention(
     q: Tensor,
     k: Tensor,
-    spans: Spans,
+    spans: Spans | Columns,
     rows: slice,
     *,
     mask: Tensor | None = None,
@@ -36,7 +36,8 @@ def span_attention(
     Args:
         q, k: [B, H, N, D], after rotary embedding.
         spans: token positions of each span, for the whole batch; or a list of spans for each sample, where samples with
-            fewer spans than others get maps of zeros in the places they lack.
+            fewer spans than others get maps of zeros in the places they lack. Or the `Columns` of either, which are
+            built once where many blocks are asked for the same spans.
         rows: which queries, such as those of the image.
         mask: as for `scaled_dot_product_attention`: boolean (True takes part) or added, broadcast to [B, H, N, N].
         scale: of q . k; None: 1 / sqrt(D).
@@ -49,7 +50,7 @@ def span_attention(
     Raises:
         AttentionError: a span is empty or outside the keys, or a size does not fit.
     """
-    columns, mask = _prepare(q, k, spans, rows, mask)
+    columns, mask = _prepare(q, k, spans, rows), _mask_of(mask, k)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     with without_autocast(q, k) as (q, k):
         return _maps(q[:, :, rows], k, columns, mask_rows(mask, rows), scale, normalise)
@@ -59,7 +60,7 @@ def attend_with_maps(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    spans: Spans,
+    spans: Spans | Columns,
     rows: slice,
     *,
     mask: Tensor | None = None,
@@ -74,15 +75,32 @@ def attend_with_maps(
     Returns:
         output [B, H, N, D], maps [B, S, rows].
     """
-    columns, mask = _prepare(q, k, spans, rows, mask)
+    columns = _prepare(q, k, spans, rows)
+    if normalise == "all" and (both := attend_at_once(q, k, v, columns, rows, mask=mask, scale=scale)) is not None:
+        return both
+    output = F.scaled_dot_product_attention(q, k, v, attn_mask=_mask_of(mask, k), scale=scale)
+    return output, span_attention(q, k, columns, rows, mask=mask, scale=scale, normalise=normalise)
+
+
+def attend_at_once(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    spans: Spans | Columns,
+    rows: slice,
+    *,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor] | None:
+    """As `attend_with_maps`, but None where no kernel of this device gives both from one call.
+
+    For callers that have an attention of their own to fall back to.
+    """
+    columns, mask = _prepare(q, k, spans, rows), _mask_of(mask, k)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
+    joined = _attend_joined if _needs_gradient(q, k, v) else _attend_with_lse
     with without_autocast(q, k, v) as (q, k, v):
-        if normalise == "all":
-            joined = _attend_joined if _needs_gradient(q, k, v) else _attend_with_lse
-            if (both := joined(q, k, v, columns, rows, mask, scale)) is not None:
-                return both
-        output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-        return output, _maps(q[:, :, rows], k, columns, mask_rows(mask, rows), scale, normalise)
+        return joined(q, k, v, columns, rows, mask, scale)
 
 
 def _maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float, normalise: str) -> Tensor:
@@ -129,25 +147,27 @@ def _indicator_maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | 
     width = max(q_rows.shape[-1], _multiple_of_8(columns.num_spans))
     indicator = columns.indicator(k.shape[2], width, k.dtype).expand(-1, k.shape[1], -1, -1)
     q_rows, k = (F.pad(tensor, (0, width - tensor.shape[-1])) for tensor in (q_rows, k))
-    if q_rows.device.type in ("cpu", "cuda"):
+    if has_fused_kernel(q_rows, k, indicator, mask):
         attended = F.scaled_dot_product_attention(q_rows, k, indicator, attn_mask=mask, scale=scale)
     else:
         attended = attention_in_chunks(q_rows, k, indicator, mask, scale)
     return columns.mean_of_indicator(attended)
 
 
-def _prepare(q: Tensor, k: Tensor, spans: Spans, rows: slice, mask: Tensor | None) -> tuple[Columns, Tensor | None]:
-    """Spans as columns, and the mask with four dimensions, [1 or B, 1 or H, 1 or R, N]."""
+def _prepare(q: Tensor, k: Tensor, spans: Spans | Columns, rows: slice) -> Columns:
+    """Spans as columns, once all sizes are checked."""
     if q.ndim != 4 or k.ndim != 4 or q.shape[:2] != k.shape[:2] or q.shape[3] != k.shape[3]:
         raise AttentionError(
             f"Queries {list(q.shape)} and keys {list(k.shape)} do not fit; both are [batch, heads, tokens, width]."
         )
     if not len(range(*rows.indices(q.shape[2]))):
         raise AttentionError(f"{rows} holds none of the {q.shape[2]} queries; give the rows of the image.")
-    columns = Columns.of(spans, len(q), k.shape[2], q.device)
-    if mask is None:
-        return columns, None
-    return columns, mask[(None,) * (4 - mask.ndim)].expand(-1, -1, -1, k.shape[2])
+    return spans if isinstance(spans, Columns) else Columns.of(spans, len(q), k.shape[2], q.device)
+
+
+def _mask_of(mask: Tensor | None, k: Tensor) -> Tensor | None:
+    """The mask with four dimensions, [1 or B, 1 or H, 1 or R, N]."""
+    return None if mask is None else mask[(None,) * (4 - mask.ndim)].expand(-1, -1, -1, k.shape[2])
 
 
 def _multiple_of_8(width: int) -> int:

@@ -10,36 +10,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from comfy.ldm.flux.model import Flux
+from comfy.ldm.modules.attention import get_attn_precision
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..attention import AttentionError, attend_with_maps, span_attention
+from ..attention import AttentionError, Columns, attend_at_once, span_attention
 from .choices import Block
+from .model_patching import require_flux
 from .recorded_maps import RecordedMaps
 from .region_spans import RegionSpan, spans_in
 
 OVERRIDE = "optimized_attention_override"
-EXACT_KERNELS = ("attention_pytorch", "attention_sub_quad", "attention_split", "attention_basic")
+EXACT = ("attention_pytorch", "attention_xformers", "attention_flash")
 """ComfyUI's attention functions that torch's flash kernel may stand in for: it computes the same. Sage and others are
 kept, as they round more coarsely, and the maps come from a call of their own."""
+EXACT_UNLESS_UPCAST = ("attention_sub_quad", "attention_split", "attention_basic")
+"""As EXACT, but where ComfyUI wants more precision of attention than its inputs have, these heed it."""
 
 
 def block_counts(model: ModelPatcher) -> dict[str, int]:
     """How many double and single blocks `model` has.
 
     Raises:
-        AttentionError: it is not Flux.
+        StyleExpertError: it is not Flux.
     """
-    network = getattr(model.model, "diffusion_model", None)
-    if isinstance(network, Flux):
-        return {"double": len(network.double_blocks), "single": len(network.single_blocks)}
-    family = type(getattr(model.model, "model_config", model.model)).__name__
-    raise AttentionError(
-        f"The model is {family} ({type(network).__name__}), but attention maps are read from FLUX.1 Kontext only; "
-        "load a Flux Kontext model with Load Diffusion Model."
-    )
+    flux = require_flux(model)
+    return {"double": len(flux.double_blocks), "single": len(flux.single_blocks)}
 
 
 def capturing(
@@ -120,11 +117,11 @@ class Capture:
         rows = [run.spans.get(uuid, ()) for uuid in options["uuids"]]
         if not any(rows) or not (self._steps is None or step in self._steps):
             return None
-        pictures = len(x) // len(rows)
+        _require_whole(x, len(rows), self._maps.size)
         _require_tokens(rows, context.shape[1])
-        cells = tuple(-(-side // 2) for side in x.shape[-2:])  # patches of 2 x 2; the last may be padded
+        pictures = len(x) // len(rows)
         rows = [spans for spans in rows for _ in range(pictures)]
-        return Call(step, rows, pictures, context.shape[1], cells, self._blocks, options.get(OVERRIDE))
+        return Call(step, rows, pictures, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE))
 
 
 @dataclass
@@ -139,6 +136,8 @@ class Call:
         cells: (h, w) of the picture's tokens; references come behind them.
         blocks: those that are captured.
         previous: another node's attention override, which is kept.
+        taken: maps [rows, S, h * w] of the blocks so far.
+        columns: of the spans, made once for all blocks: a graphics card is waited for whenever it is sent something.
     """
 
     step: int
@@ -149,6 +148,7 @@ class Call:
     blocks: frozenset[Block]
     previous: Callable | None
     taken: list[tuple[Block, Tensor]] = field(default_factory=list)
+    columns: Columns | None = None
 
     def attend(self, func: Callable, q: Tensor, k: Tensor, v: Tensor, heads: int, *args, **kwargs) -> Tensor:
         """The override: attention as `func` (or the previous override) gives it, and maps; q, k, v [B, H, N, D]."""
@@ -156,14 +156,14 @@ class Call:
         block = options.get("block_type"), options.get("block_index")
         if block not in self.blocks or not self._is_joint(q, k, kwargs) or args:
             return self._onward(func, q, k, v, heads, *args, **kwargs)
-        spans = [[span.tokens for span in row] for row in self.rows]
         rows = slice(self.text, self.text + self.cells[0] * self.cells[1])
-        shared = {"mask": _mask_with_heads(kwargs.get("mask")), "scale": kwargs.get("scale")}
-        if self.previous is None and getattr(func, "__name__", "") in EXACT_KERNELS:
-            output, maps = attend_with_maps(q, k, v, spans, rows, **shared)
+        asked = {"mask": _mask_with_heads(kwargs.get("mask")), "scale": kwargs.get("scale")}
+        asked |= {"spans": self._columns_on(q.device), "rows": rows}
+        if self.previous is None and _is_exact(func, q, kwargs) and (both := attend_at_once(q, k, v, **asked)):
+            output, maps = both
             output = output if kwargs.get("skip_output_reshape") else output.transpose(1, 2).flatten(2)
         else:
-            maps = span_attention(q, k, spans, rows, **shared)
+            maps = span_attention(q, k, **asked)
             output = self._onward(func, q, k, v, heads, **kwargs)
         self.taken.append((block, maps))
         return output
@@ -179,6 +179,12 @@ class Call:
                 for place, span in enumerate(spans):
                     maps.add(row % self.pictures, span, self.step, " ".join(map(str, block)), of_block[row, place])
 
+    def _columns_on(self, device: torch.device) -> Columns:
+        if self.columns is None:
+            spans = [[span.tokens for span in row] for row in self.rows]
+            self.columns = Columns.of(spans, len(self.rows), self.text, device)
+        return self.columns
+
     def _onward(self, func: Callable, *args, **kwargs) -> Tensor:
         return func(*args, **kwargs) if self.previous is None else self.previous(func, *args, **kwargs)
 
@@ -187,6 +193,14 @@ class Call:
         heads_first = q.ndim == k.ndim == 4 and kwargs.get("skip_reshape", False)
         tokens = self.text + self.cells[0] * self.cells[1]
         return heads_first and len(q) == len(self.rows) and q.shape == k.shape and q.shape[2] >= tokens
+
+
+def _is_exact(func: Callable, q: Tensor, kwargs: Mapping[str, Any]) -> bool:
+    """Whether `func` computes what torch's flash kernel does, and as precisely."""
+    name = getattr(func, "__name__", "")
+    if name in EXACT_UNLESS_UPCAST:
+        return get_attn_precision(kwargs.get("attn_precision"), q.dtype) in (None, q.dtype)
+    return name in EXACT
 
 
 def _spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[RegionSpan, ...]]:
@@ -202,8 +216,9 @@ def _spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[R
         )
     if any("area" in cond for cond in wanted):
         raise AttentionError(
-            "A conditioning holds for a rectangle only (Set Area), so that its maps would not cover the picture; "
-            "use Conditioning (Set Mask) in its place."
+            "A conditioning holds for a rectangle only (from Conditioning (Set Area), or from Conditioning (Set Mask) "
+            "with set_cond_area at 'mask bounds'), so that its maps would not cover the picture; "
+            "use Conditioning (Set Mask) with set_cond_area at 'default'."
         )
     return {cond["uuid"]: spans_in(cond) for cond in wanted}
 
@@ -216,6 +231,21 @@ def _require_steps(steps: frozenset[int] | None, count: int) -> None:
         )
 
 
+def _require_whole(x: Tensor, conditionings: int, size: tuple[int, int]) -> None:
+    """Another node may call the model for parts of the latents, whose rows would be taken for pictures of a batch."""
+    if tuple(x.shape[-2:]) != size:
+        height, width = x.shape[-2:]
+        raise AttentionError(
+            f"The model gets {width} x {height} of the latent's {size[1]} x {size[0]} at a time: the latent is sampled "
+            "in tiles, whose maps cannot be put together; capture without the tiling node."
+        )
+    if not len(x) or len(x) % conditionings:
+        raise AttentionError(
+            f"The model gets {len(x)} latents for {conditionings} conditionings: another node parts the batch, so that "
+            "its maps cannot be told apart; capture without that node."
+        )
+
+
 def _require_tokens(rows: list[tuple[RegionSpan, ...]], text: int) -> None:
     for span in (span for spans in rows for span in spans):
         if max(span.tokens) >= text:
@@ -223,6 +253,11 @@ def _require_tokens(rows: list[tuple[RegionSpan, ...]], text: int) -> None:
                 f'"{span.phrase}" stands at text token {max(span.tokens)}, but the model gets {text} only: another '
                 "node has shortened the conditioning; connect Region Style Prompt without it."
             )
+
+
+def _cells(x: Tensor) -> tuple[int, int]:
+    """(h, w) of the tokens of latents [B, C, H, W]: patches of 2 x 2; the last may be padded."""
+    return tuple(-(-side // 2) for side in x.shape[-2:])
 
 
 def _with_option(extra_args: dict[str, Any], key: str, run: Run) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def patch_keys(model: ModelPatcher, expert: StyleExpert) -> dict[str, PatchKey]:
     Raises:
         StyleExpertError: the model is not Flux, or has not those layers in those sizes.
     """
-    flux = _require_flux(model)
+    flux = require_flux(model)
     targets = {layer: comfy_target(layer, flux.hidden_size, flux.params.mlp_ratio) for layer in expert.layers}
     problems = [
         problem
@@ -57,13 +57,18 @@ def patched(
     return clone
 
 
-def _require_flux(model: ModelPatcher) -> Flux:
+def require_flux(model: ModelPatcher) -> Flux:
+    """The network of a MODEL.
+
+    Raises:
+        StyleExpertError: it is not Flux.
+    """
     network = getattr(model.model, "diffusion_model", None)
     if isinstance(network, Flux):
         return network
     family = type(getattr(model.model, "model_config", model.model)).__name__
     raise StyleExpertError(
-        f"The model is {family} ({type(network).__name__}), but style experts change FLUX.1 Kontext only; "
+        f"The model is {family} ({type(network).__name__}), but StyleRoute's nodes work with FLUX.1 Kontext only; "
         "load a Flux Kontext model with Load Diffusion Model."
     )
 

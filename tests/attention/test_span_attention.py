@@ -1,11 +1,12 @@
 """Maps against the full softmax in float64: values, gradients, and that the full matrix is never held."""
 
+import importlib
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from styleroute.attention import AttentionError, attend_with_maps, kernels, span_attention
-from styleroute.attention.columns import Columns
+from styleroute.attention import AttentionError, Columns, attend_at_once, attend_with_maps, kernels, span_attention
 from styleroute.attention.kernels import attention_in_chunks
 from torch.nn import functional as F
 
@@ -182,6 +183,50 @@ def test_devices_without_a_fused_kernel(monkeypatch, spans):
         assert torch.allclose(one, other, atol=1e-12)
     with torch.no_grad():
         assert torch.allclose(span_attention(q, k, spans, slice(20, 60)), expected, atol=1e-12)
+
+
+@pytest.fixture
+def no_fused_kernel(monkeypatch):
+    module = importlib.import_module("styleroute.attention.span_attention")
+    monkeypatch.setattr(module, "attention_with_lse", lambda *args: None)
+    monkeypatch.setattr(module, "has_fused_kernel", lambda *args: False)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_maps_without_a_fused_kernel_never_hold_the_full_matrix(no_fused_kernel, monkeypatch, masked):
+    tokens = 512
+    monkeypatch.setattr(kernels, "CHUNK_ELEMENTS", 32 * tokens)
+    q, k, v = (torch.randn(1, 1, tokens, 16) for _ in range(3))
+    mask = torch.rand(1, 1, 1, tokens) > 0.5 if masked else None
+    with Watch() as watch:
+        maps = span_attention(q, k, [[3, 4]], slice(128, tokens), mask=mask)
+    assert watch.largest <= 32 * tokens
+    assert not watch.attention
+    assert error(maps, maps_of(full_matrix(q, k, mask), [[[3, 4]]], slice(128, tokens))) <= 1e-5
+    assert attend_at_once(q, k, v, [[3, 4]], slice(128, tokens), mask=mask) is None
+
+
+def test_graphics_cards_have_fused_kernels_as_torch_says(monkeypatch):
+    q, k, v = (torch.empty(2, 3, tokens, 64, device="meta", dtype=torch.float16) for tokens in (50, 70, 70))
+    for flash, efficient in ((True, False), (False, True), (False, False)):
+        monkeypatch.setattr(torch.backends.cuda, "can_use_flash_attention", lambda params, can=flash: can)
+        monkeypatch.setattr(torch.backends.cuda, "can_use_efficient_attention", lambda params, can=efficient: can)
+        assert kernels._has_fused_kernel_on_cuda(q, k, v, None) == (flash or efficient)
+    assert not kernels.has_fused_kernel(q, k, v, None)
+    assert kernels.has_fused_kernel(*torch.randn(3, 1, 2, 10, 8), None)
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("normalise", ["all", "span"])
+def test_columns_may_be_built_beforehand(gradient, normalise):
+    q, k, v = (torch.randn(2, 3, 20, 8, requires_grad=gradient) for _ in range(3))
+    spans = [[[1, 2], [5]], [[3]]]
+    columns, asked = Columns.of(spans, 2, 6, q.device), {"rows": slice(6, 20), "normalise": normalise}
+    assert torch.equal(span_attention(q, k, columns, **asked), span_attention(q, k, spans, **asked))
+    for one, other in zip(
+        attend_with_maps(q, k, v, columns, **asked), attend_with_maps(q, k, v, spans, **asked), strict=True
+    ):
+        assert torch.equal(one, other)
 
 
 def test_kernels_of_graphics_cards_are_called_as_torch_declares_them(monkeypatch):

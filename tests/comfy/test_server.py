@@ -107,7 +107,7 @@ def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, pictu
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"model": "SD15"}, "but style experts change FLUX.1 Kontext only"),
+        ({"model": "SD15"}, "nodes work with FLUX.1 Kontext only"),
         ({"vision": "CLIP_L"}, "load that file with Load CLIP Vision"),
     ],
 )
