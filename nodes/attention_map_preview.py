@@ -4,9 +4,11 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..attention import AttentionError
+from .captions import captioned
 from .execution_order import waits_for_sampler
-from .heat_picture import COLOUR_MAPS, overlay
-from .map_pictures import BLOCKS, SPANS, STEPS, MapChoice, as_pictures, chosen_maps
+from .heat_picture import COLOUR_MAPS
+from .map_painting import painted
+from .map_pictures import BLOCKS, SPANS, STEPS, ChosenMap, MapChoice, chosen_maps
 from .recorded_maps import RecordedMaps
 from .schema import AttentionMapsType, schema
 
@@ -97,13 +99,19 @@ class AttentionMapPreview(io.ComfyNode):
     ) -> io.NodeOutput:
         _require_order(cls.hidden)
         chosen = chosen_maps(attention_maps, MapChoice(span, step, block, phrase))
-        below = _pictures_below(image, attention_maps, [one.picture for one in chosen])
-        size = tuple(below.shape[1:3])
-        heat = as_pictures([one.heat for one in chosen], attention_maps.size, size)
-        masks = as_pictures([one.mask for one in chosen], attention_maps.size, size)
-        pictures = overlay(below, heat, colour_map, opacity)
-        labels = [f"{one.label}: {one.certainty:.0%} sure" for one in chosen]
-        return io.NodeOutput(pictures, masks, ui=ui.PreviewImage(pictures, cls=cls).as_dict() | {"text": labels})
+        _require_pictures(image, attention_maps)
+        pictures, masks = painted(chosen, image, attention_maps.size, colour_map, opacity)
+        return io.NodeOutput(pictures, masks, ui=_shown(pictures, chosen, cls))
+
+
+def _shown(pictures: Tensor, chosen: list[ChosenMap], node: type[io.ComfyNode]) -> dict:
+    """What ComfyUI's page shows in the node, with a caption below each picture; one at a time, as there may be many."""
+    images = [
+        image
+        for picture, one in zip(pictures, chosen, strict=True)
+        for image in ui.PreviewImage(captioned(picture, one.captions)[None], cls=node).as_dict()["images"]
+    ]
+    return {"images": images, "animated": (False,), "text": [f"{one.label}: {one.sure}" for one in chosen]}
 
 
 def _require_order(hidden: io.HiddenHolder | None) -> None:
@@ -117,13 +125,10 @@ def _require_order(hidden: io.HiddenHolder | None) -> None:
         )
 
 
-def _pictures_below(image: Tensor, maps: RecordedMaps, places: list[int]) -> Tensor:
-    """For each map the picture [H, W, C] of the batch that it belongs to; one picture may stand for all."""
-    if len(image) == 1:
-        return image
-    if len(image) != maps.pictures:
+def _require_pictures(image: Tensor, maps: RecordedMaps) -> None:
+    """One for each that was sampled, or one for all."""
+    if len(image) not in (1, maps.pictures):
         raise AttentionError(
             f"{maps.pictures} pictures were sampled, but {len(image)} came to lay their maps over; "
             "give one, or the batch that was sampled."
         )
-    return image[places]

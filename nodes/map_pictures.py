@@ -9,12 +9,10 @@ from torch import Tensor
 from ..attention import AttentionError, AttentionMaps, heat_map
 from ..attention.maps import MEAN, MEAN_STEP
 from .recorded_maps import RecordedMaps, listed, nothing_captured
-from .region_mask import cell_mask, certainty, phrases_of, to_picture
+from .region_mask import cell_mask, certainty, phrases_of
 
 EACH = "each"
 SPANS, STEPS, BLOCKS = ("style", "object", "both", EACH), ("mean", "last", EACH), ("mean", EACH)
-MOST_BYTES = 2**31
-"""Of all heat maps: every block at every step of a large picture would be a film of many gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,31 @@ class ChosenMap:
 
     Attributes:
         picture: which of the batch.
-        label: what it shows, such as "style: mosaic, step 3".
+        phrases: whose it is, such as "style: mosaic".
+        place: of which step and block, such as "step 3, single 5"; "" where all are averaged.
     """
 
     picture: int
-    label: str
+    phrases: str
+    place: str
     heat: Tensor
     mask: Tensor
     certainty: float
+
+    @property
+    def label(self) -> str:
+        """What it shows, such as "style: mosaic, step 3"."""
+        return ", ".join(part for part in (self.phrases, self.place) if part)
+
+    @property
+    def sure(self) -> str:
+        """The certainty in words."""
+        return f"{self.certainty:.0%} sure"
+
+    @property
+    def captions(self) -> tuple[str, str]:
+        """What it shows, and of where, with how sure it is."""
+        return self.phrases, ": ".join(part for part in (self.place, self.sure) if part)
 
 
 def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
@@ -60,20 +75,6 @@ def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
     return [
         chosen for picture in range(maps.pictures) for names in groups for chosen in _of(maps, picture, names, choice)
     ]
-
-
-def as_pictures(cells: list[Tensor], latent: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Maps [h, w] as [N, *size].
-
-    Raises:
-        AttentionError: they would take too much memory.
-    """
-    if (needed := len(cells) * size[0] * size[1] * 3 * 4) > MOST_BYTES:
-        raise AttentionError(
-            f"{len(cells)} pictures of {size[1]} x {size[0]} would take {needed / 2**30:.1f} GB; choose 'mean' for the "
-            "steps or the blocks."
-        )
-    return to_picture(torch.stack(cells), latent, size)
 
 
 def _groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
@@ -96,7 +97,8 @@ def _of(maps: RecordedMaps, picture: int, names: tuple[str, ...], choice: MapCho
         found = [cells[place] for cells in by_phrase if place in cells]
         yield ChosenMap(
             picture=picture,
-            label=", ".join([" and ".join(names), *(part for part in place if part)]),
+            phrases=" and ".join(names),
+            place=", ".join(part for part in place if part),
             heat=torch.stack([heat_map(cells) for cells in found]).amax(0),
             mask=torch.stack([cell_mask(cells) for cells in found]).amax(0),
             certainty=max(certainty(cells) for cells in found),
@@ -117,12 +119,12 @@ def _by_place(maps: AttentionMaps, choice: MapChoice) -> dict[tuple[str, str], T
 
 
 def _require_kept(maps: AttentionMaps, choice: MapChoice) -> None:
-    for what, averaged, chosen in (
-        ("steps", maps.steps == (MEAN_STEP,), choice.step),
-        ("blocks", maps.blocks == (MEAN,), choice.block),
-    ):
-        if averaged and chosen != MEAN:
-            raise AttentionError(
-                f"The maps were averaged over the {what} while they were captured, so that '{chosen}' cannot be shown; "
-                f"set 'keep' to {what}, or choose mean."
-            )
+    apart = {axis: chosen for axis, chosen in (("steps", choice.step), ("blocks", choice.block)) if chosen != MEAN}
+    averaged = {"steps": maps.steps == (MEAN_STEP,), "blocks": maps.blocks == (MEAN,)}
+    missing = [axis for axis in apart if averaged[axis]]
+    if missing:
+        wanted = " and ".join(f"'{apart[axis]}' of the {axis}" for axis in missing)
+        raise AttentionError(
+            f"The maps were averaged over the {' and the '.join(missing)} while they were captured, so that {wanted} "
+            f"cannot be shown; set 'keep' to '{' and '.join(apart)}' and sample again, or choose mean."
+        )

@@ -1,7 +1,9 @@
 """Attention Map Preview: pictures and masks of the right number and size."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from styleroute.attention import AttentionError
 
 STYLE = {"span": "style", "step": "mean", "block": "mean", "colour_map": "fire", "opacity": 0.6}
@@ -37,6 +39,20 @@ def test_the_batch_with_its_maps(preview, maps):
     assert len(output.ui["images"]) == 2
     assert output.ui["text"][0].startswith("style: mosaic: ")
     assert output.ui["text"][0].endswith(" % sure".replace(" %", "%"))
+
+
+def test_what_the_node_shows_has_a_caption_that_the_image_has_not(preview, maps, tmp_path):
+    output = preview(maps, torch.rand(2, 192, 256, 3), step="each")
+    pictures = output.result[0]
+    assert len(output.ui["images"]) == len(pictures) == 6
+    captions = []
+    for name, picture in zip(output.ui["images"], pictures, strict=True):
+        shown = torch.from_numpy(np.array(Image.open(tmp_path / name["subfolder"] / name["filename"]))) / 255
+        torch.testing.assert_close(shown[:192], picture, atol=1 / 255, rtol=0)
+        captions.append(shown[192:])
+    assert all((caption > 0.8).any() and caption.median() < 0.2 for caption in captions)
+    assert len({caption.numpy().tobytes() for caption in captions}) >= 3  # they tell the steps apart
+    assert len({name["filename"] for name in output.ui["images"]}) == 6
 
 
 def test_the_mask_is_the_samplers_own(preview, maps):

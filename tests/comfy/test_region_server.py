@@ -99,8 +99,9 @@ def test_a_prompt_becomes_a_picture_its_map_and_a_mask(kontext, photo):
     told = []
     outputs = kontext.run(routing(photo), on_progress=lambda node, value, total: told.append((node, value, total)))
     (heat,), (mask,), (shown,) = (pictures(kontext, outputs, node) for node in ("9", "10", "11"))
-    assert heat.shape == mask.shape == shown.shape == (192, 256, 3)
-    assert heat.std() > 5
+    assert mask.shape == shown.shape == (192, 256, 3)
+    assert heat.shape[0] > 192  # with a caption
+    assert heat[:192].std() > 5
     assert np.abs(mask.astype(int) - shown).max() <= 1
     assert outputs["9"]["text"][0].startswith("style: mosaic: ")
     assert [entry[1:] for entry in told if entry[0] == "7"][-1] == (2, 2)
@@ -158,8 +159,8 @@ def test_capture_on_a_stock_ksampler(kontext, photo):
     (first,) = pictures(kontext, outputs, "23")
     outputs = kontext.run(capturing(photo, ["22", 0], seed=6))
     (second,) = pictures(kontext, outputs, "23")
-    assert first.shape == (192, 256, 3)
-    assert not np.array_equal(first, second)
+    assert first.shape[1:] == (256, 3)
+    assert not np.array_equal(first[:192], second[:192])
 
 
 def test_a_changed_seed_shows_its_own_maps_over_the_same_photo(kontext, photo):
@@ -169,7 +170,7 @@ def test_a_changed_seed_shows_its_own_maps_over_the_same_photo(kontext, photo):
         graph = capturing(photo, ["2", 0], seed=seed)
         graph["23"]["inputs"] |= {"latent": ["21", 0], "opacity": 1.0}
         shown.append(pictures(kontext, kontext.run(graph), "23")[0])
-    assert not np.array_equal(shown[0], shown[1])
+    assert not np.array_equal(shown[0][:192], shown[1][:192])
     assert np.array_equal(shown[0], shown[2])
 
 
@@ -195,7 +196,7 @@ def test_two_captures_of_the_same_inputs_do_not_share_their_maps(kontext, photo)
     graph["23"]["inputs"] |= {"image": ["2", 0], "latent": ["21", 0], "opacity": 1.0}
     outputs = kontext.run(graph)
     (first,), (other,) = (pictures(kontext, outputs, node) for node in ("23", "33"))
-    assert not np.array_equal(first, other)
+    assert not np.array_equal(first[:192], other[:192])
 
 
 def test_a_preview_that_would_not_wait_is_refused(kontext, photo):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from styleroute.attention import AttentionError
-from styleroute.nodes.map_pictures import MapChoice, as_pictures, chosen_maps
+from styleroute.nodes.map_pictures import MapChoice, chosen_maps
 from styleroute.nodes.recorded_maps import RecordedMaps
 from styleroute.nodes.region_mask import certainty, has_region, region_heat, region_mask, to_picture
 from styleroute.nodes.region_spans import RegionSpan
@@ -97,6 +97,12 @@ def test_choices(choice, labels):
     assert all(one.heat.shape == one.mask.shape == (4, 6) for one in chosen)
 
 
+def test_captions_say_what_is_shown_and_how_sure_it_is():
+    (mean,), (_, step, *_) = chosen_maps(recorded(), MapChoice()), chosen_maps(recorded(), MapChoice(step="each"))
+    assert mean.captions == ("style: mosaic", f"{mean.certainty:.0%} sure")
+    assert step.captions == ("style: mosaic", f"step 1: {step.certainty:.0%} sure")
+
+
 def test_pictures_of_a_batch_come_one_after_the_other():
     chosen = chosen_maps(recorded(pictures=2), MapChoice(step="each"))
     assert [one.picture for one in chosen] == [0, 0, 0, 1, 1, 1]
@@ -110,10 +116,25 @@ def test_a_step_is_the_step():
     torch.testing.assert_close(last, (mean - mean.min()) / (mean.max() - mean.min()))
 
 
-@pytest.mark.parametrize(("keep", "choice"), [("blocks", MapChoice(step="last")), ("steps", MapChoice(block="each"))])
-def test_what_was_averaged_cannot_be_shown_apart(keep, choice):
-    with pytest.raises(AttentionError, match=r"were averaged over the (steps|blocks) .* set 'keep' to"):
+@pytest.mark.parametrize(
+    ("keep", "choice", "sentence"),
+    [
+        ("blocks", MapChoice(step="last"), "over the steps .* 'last' of the steps .* 'keep' to 'steps' "),
+        ("steps", MapChoice(block="each"), "over the blocks .* 'each' of the blocks .* 'keep' to 'blocks' "),
+        ("blocks", MapChoice(step="each", block="each"), "over the steps .* 'keep' to 'steps and blocks' "),
+        ("steps", MapChoice(step="last", block="each"), "over the blocks .* 'keep' to 'steps and blocks' "),
+        (
+            "mean only",
+            MapChoice(step="last", block="each"),
+            "over the steps and the blocks .* 'last' of the steps and 'each' of the blocks .* 'steps and blocks' ",
+        ),
+    ],
+)
+def test_what_was_averaged_cannot_be_shown_apart_until_it_is_kept_as_the_refusal_says(keep, choice, sentence):
+    with pytest.raises(AttentionError, match=sentence) as refused:
         chosen_maps(recorded(keep), choice)
+    remedy = str(refused.value).split("set 'keep' to '")[1].split("'")[0]
+    assert chosen_maps(recorded(remedy), choice)
 
 
 def test_phrases_of_other_steps_are_shown_together():
@@ -178,8 +199,3 @@ def test_padding_of_odd_latents_is_cut_off(latent, cells):
     assert picture.shape == (latent[0] * 8, latent[1] * 8)
     middle = picture[0, 8 : (2 * cells[1] - 3) * 8 - 8]
     torch.testing.assert_close(middle.diff(), torch.full_like(middle.diff(), 1 / 16), rtol=1e-3, atol=1e-4)
-
-
-def test_too_many_pictures_are_refused():
-    with pytest.raises(AttentionError, match=r"1000 pictures of 1024 x 1024 would take 11\.7 GB"):
-        as_pictures([torch.zeros(4, 4)] * 1000, (128, 128), (1024, 1024))
