@@ -56,9 +56,15 @@ def parse_steps(text: str) -> frozenset[int] | None:
 
 
 def _range(first: str | None, last: str | None, count: int) -> range:
-    """From `first` to `last`, both in digits and included; all `count` if there is no first."""
+    """From `first` to `last`, both in digits and included; all `count` if there is no first.
+
+    Raises:
+        AttentionError: a number is absurd, or the range runs backwards.
+    """
     if first is None:
         return range(count)
     if len(first) > 5 or len(last or "") > 5:
         raise AttentionError(f'"{first}" is too large a number; blocks and steps are counted from 0.')
+    if int(last or first) < int(first):
+        raise AttentionError(f'"{first}-{last}" runs backwards; write {last}-{first}.')
     return range(int(first), int(last or first) + 1)

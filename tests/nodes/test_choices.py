@@ -47,3 +47,10 @@ def test_steps(text, chosen):
 def test_steps_that_are_not_understood(text):
     with pytest.raises(AttentionError, match='write all, or for instance "0-9, 19"'):
         parse_steps(text)
+
+
+@pytest.mark.parametrize("parse", [parse_steps, lambda text: parse_blocks(f"double 0, single {text}", COUNTS)])
+def test_ranges_that_run_backwards(parse):
+    with pytest.raises(AttentionError, match='"5-2" runs backwards; write 2-5'):
+        parse("5 - 2")
+    assert len(parse("2-2")) in (1, 2)
