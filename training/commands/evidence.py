@@ -23,7 +23,7 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
     evidence = gather_evidence(config)
     report = write_report(config.output, evidence)
     for group in evidence.groups:
-        console.print(score_table(group.rows, group.kind, group.trials.styles))
+        console.print(score_table(group.rows, group.kind, group.trials.styles, evidence.steps))
     if evidence.overlaps:
         console.print(overlap_table(evidence.overlaps))
     console.print(verdict_table(evidence.findings))

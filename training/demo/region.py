@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...attention.phrases import style_stem
 from ...moe import StyleExpert
 from ..comfy import PACK
 from ..data.objects import OBJECTS, load_objects
@@ -15,7 +16,6 @@ from ..data.photos import Photo
 from ..data.region_manifest import region_prompt
 from ..data.scenes import make_scene
 from ..paths import TINY_MODELS
-from ..regions.config import style_stem
 from .demo import Demo
 from .pictures import SIDE, cat_photo, open_picture, square
 

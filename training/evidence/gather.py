@@ -41,6 +41,11 @@ class Evidence:
     findings: list[Finding]
     files: list[Path]
 
+    @property
+    def steps(self) -> dict[str, int | None]:
+        """How long each method was trained, where its file tells."""
+        return {method.name: method.steps for method in self.methods}
+
 
 def gather_evidence(
     config: EvidenceConfig, open_paint: OpenPaint = comfy_paint, judge: Judge = judge_style

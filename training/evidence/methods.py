@@ -9,6 +9,7 @@ from typing import Literal
 
 from ...moe import StyleExpert
 from ..bases import load_base, short_digest
+from ..comfy import PACK
 from ..experts.config import POOLED_CELLS
 from ..paths import TINY_MODELS
 from ..progress import console
@@ -20,6 +21,8 @@ FULL, FULL_REFERENCE = "full", "full + style reference"
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 BASE = "tiny-kontext"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
+PAINTED_BY = ("moe", "attention", "nodes")
+"""Layers of the pack whose code a picture depends on."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,21 @@ class Method:
     style_reference: bool = False
 
     @cached_property
+    def steps(self) -> int | None:
+        """Steps of its training, where the file tells."""
+        return (StyleExpert.open(self.file).training or {}).get("steps")
+
+    @cached_property
     def key(self) -> str:
         """Name of the folder of its pictures: another one for other weights, of the experts or of the base."""
         return folder_name(self.name, f"{self.reads} {self.style_reference}", (self.file, WORKFLOW))
 
 
 def folder_name(name: str, told: str, files: Iterable[Path]) -> str:
-    """Of a method's pictures: the name, and a digest of what it is told, of its files and of the base's weights."""
+    """Of a method's pictures: the name, and a digest of what it is told, its files, the base and the nodes' code."""
     digest = hashlib.sha256(told.encode())
-    for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors"))):
+    code = (path for layer in PAINTED_BY for path in sorted((PACK / layer).glob("*.py")))
+    for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code):
         digest.update(_digest(path, path.stat().st_mtime_ns))
     words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
     return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"

@@ -1,7 +1,7 @@
 """The evidence as tables for a terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -19,14 +19,16 @@ HEADINGS = {
 """Each column's name, with an arrow towards its better end."""
 
 
-def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str]) -> Table:
-    """Mean and standard error of each column; `kind` is "unseen" or "seen"."""
+def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str], steps: Mapping[str, int | None]) -> Table:
+    """Mean and standard error of each column; `kind` is "unseen" or "seen", `steps` the training of each method."""
     table = Table(title=f"{len(styles)} {kind} styles, unseen photos", caption=_caption(styles), caption_justify="left")
     table.add_column("method", no_wrap=True)
-    for heading in (*HEADINGS.values(), "pictures"):
+    for heading in ("steps", *HEADINGS.values(), "pictures"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(row.name, *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
+        trained = steps.get(row.name)
+        told = "" if trained is None else f"{trained:,}"
+        table.add_row(row.name, told, *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
     return table
 
 

@@ -22,6 +22,8 @@ CLEAR = 2.0
 """Standard errors that a difference must reach to count."""
 LEAST_RATIO = 2.0
 """Of overlaps; the paper's is 3.1, which a small data set is not asked for exactly."""
+BEYOND_UNTRAINED = 1.2
+"""Times the ratio of untrained routers that a trained one must reach, or it follows from the embeddings alone."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,16 @@ def _ratio(overlaps: Mapping[str, Overlap]) -> Finding:
     numbers = f"{ratio:.2f} times, the paper {paper:.2f}"
     if similar.untrained is not None:
         numbers += f", untrained routers {_times(similar.untrained, dissimilar.untrained):.2f}"
-    return Finding(claim, HOLDS if ratio >= LEAST_RATIO else FAILS, numbers)
+    return Finding(claim, _outcome_of_ratio(ratio, similar, dissimilar), numbers)
+
+
+def _outcome_of_ratio(ratio: float, similar: Overlap, dissimilar: Overlap) -> str:
+    """It is the training's doing only where untrained routers on the same embeddings fall clearly short of it."""
+    if ratio < LEAST_RATIO:
+        return FAILS
+    if similar.untrained is not None and ratio < BEYOND_UNTRAINED * _times(similar.untrained, dissimilar.untrained):
+        return UNCLEAR
+    return HOLDS
 
 
 def _times(similar: float, dissimilar: float | None) -> float:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from ...attention import PRESETS as LOSSES
 from ...attention import AttentionLosses
+from ...attention.phrases import style_stem
 from ..adapters.config import require_numbers
 from ..paths import CACHE, RUNS
 from ..run_folder import TrainingError
@@ -124,11 +125,6 @@ class RegionTrainConfig:
     def expert_file(self, style: str) -> Path:
         """Where a style's LoRA is written; its stem is the style's name."""
         return (self.output or self.run) / f"{style_stem(style)}.safetensors"
-
-
-def style_stem(style: str) -> str:
-    """A style's name as the published files have it: `pixel-art`."""
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in style.lower()).split()) or "style"
 
 
 RELEASE: dict[str, Any] = {

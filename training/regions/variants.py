@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ...attention import PRESETS as LOSSES
+from ...attention.phrases import style_stem
 from ..paths import RUNS
 from ..progress import console
 from ..run_folder import TrainingError
-from .config import PRESETS, RELEASE, RegionTrainConfig, style_stem
+from .config import PRESETS, RELEASE, RegionTrainConfig
 
 VARIANT_RUNS = RUNS / "region_variants"
 SMALL = replace(PRESETS["small"], run=VARIANT_RUNS, validate_every=0)

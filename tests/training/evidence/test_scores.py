@@ -47,10 +47,11 @@ def test_mean_and_standard_error_are_over_pictures_and_trials_over_seeds() -> No
 def test_the_table_shows_every_row_with_its_pictures(scoring) -> None:
     rows = scoring.rows({"nothing done": [(0, scoring.trials.triplets[0].content)]})
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(score_table(rows, "unseen", scoring.trials.styles))
+    console.print(score_table(rows, "unseen", scoring.trials.styles, {"nothing done": 1200}))
     shown = console.export_text()
     assert all(row.name in shown for row in rows)
     assert "2 unseen styles, unseen photos" in shown
     assert "red, lime" in shown
+    assert shown.count("1,200") == 1
     assert "± nan" not in shown
     assert np.isfinite(rows[0].values("judge")).all()

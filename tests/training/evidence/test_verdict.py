@@ -34,6 +34,12 @@ def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
     assert (mean, error) == pytest.approx((0.15, 0.05))
 
 
+def test_overlap_that_untrained_routers_have_too_is_not_the_trainings_doing() -> None:
+    found = findings([], [Overlap(SIMILAR, 5, 0.4, 0.3), Overlap(DISSIMILAR, 5, 0.1, 0.08)])
+    assert found[-1].outcome == UNCLEAR
+    assert found[-1].numbers == "4.00 times, the paper 3.13, untrained routers 3.75"
+
+
 def test_too_little_overlap_does_not_hold_and_a_single_trial_tells_nothing() -> None:
     found = findings([row(FULL, 0.9), row(SINGLE_LORA, 0.8)], [Overlap(SIMILAR, 5, 0.15), Overlap(DISSIMILAR, 5, 0.1)])
     assert (found[0].outcome, found[-1].outcome) == (UNCLEAR, FAILS)

@@ -77,6 +77,12 @@ def seam(photo: np.ndarray, result: np.ndarray, mask: np.ndarray) -> float:
 
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the smallest rectangle around the object."""
-    rows, columns = (np.flatnonzero((mask > 0.5).any(axis=axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    """Rows and columns of the smallest square around the object that the picture has room for.
+
+    The judge looks at the middle square alone of what it is given.
+    """
+    spans = [np.flatnonzero((mask > 0.5).any(axis=axis))[[0, -1]] for axis in (1, 0)]
+    side = max(last - first + 1 for first, last in spans)
+    starts = ((first + last + 1 - side) // 2 for first, last in spans)
+    inside = [int(min(max(start, 0), max(full - side, 0))) for start, full in zip(starts, mask.shape, strict=True)]
+    return slice(inside[0], inside[0] + int(side)), slice(inside[1], inside[1] + int(side))

@@ -118,4 +118,7 @@ def test_a_seam_is_an_edge_that_was_not_there(mask: np.ndarray) -> None:
 def test_the_box_of_a_mask() -> None:
     mask = np.zeros((256, 256))
     mask[10:20, 30:50] = 1
-    assert box(mask) == (slice(10, 20), slice(30, 50))
+    assert box(mask) == (slice(5, 25), slice(30, 50))
+    mask[:] = 0
+    mask[2:4, 200:256] = 1  # at a corner the square is moved, not cut
+    assert box(mask) == (slice(0, 56), slice(200, 256))
