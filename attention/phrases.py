@@ -2,19 +2,33 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A phrase where an instruction says it, in its own words, without article.
+
+    Attributes:
+        words: "pixel-art".
+        before: the instruction up to there, as an encoder reads it: it may say the same words more than once.
+    """
+
+    words: str
+    before: str = ""
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """An object and the style that is said of it, in the instruction's own words, without article.
+    """An object and the style that is said of it.
 
     Attributes:
         object: "man"; None if none is named.
-        style: "pixel-art".
+        style: "pixel-art"; of several objects perhaps, each with the same mention.
     """
 
-    object: str | None
-    style: str
+    object: Mention | None
+    style: Mention
 
 
 LONGEST_CLAUSE = 1000
@@ -52,7 +66,26 @@ _GOES_ON, _ORDERS, _KEEPS = (
     re.compile(rf"(?:please )?{words}", re.IGNORECASE).match for words in (_ARTICLE, _VERB, _KEEP)
 )
 _BEFORE_NOUN = re.compile(rf"(?:(?!\b{_PREPOSITION}).)*?\b{_ARTICLE} |(?:please )?{_VERB} ", re.IGNORECASE)
+_AROUND = " \"'"
 _AFTER_NOUN = re.compile(r"(?: (?:is|are|be|should|must|painted|drawn|rendered|shown))+$", re.IGNORECASE)
+
+
+class _Words(NamedTuple):
+    """A part of a text, and where it starts there."""
+
+    text: str
+    start: int
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def part(self, start: int, end: int | None = None) -> "_Words":
+        """From `start` to `end` of these."""
+        return _Words(self.text[start:end], self.start + start)
+
+    def trimmed(self) -> "_Words":
+        """Without spaces and quotation marks around them."""
+        return _Words(self.text.strip(_AROUND), self.start + len(self.text) - len(self.text.lstrip(_AROUND)))
 
 
 def parse_instruction(text: str) -> tuple[Phrases, ...]:
@@ -61,41 +94,58 @@ def parse_instruction(text: str) -> tuple[Phrases, ...]:
     Several clauses, or several objects of one style, give several; nothing that is recognised gives none. Weights such
     as `(pixel-art:1.2)` are left out of the phrases.
     """
-    found: list[Phrases] = []
-    listed: list[str] = []  # "the man, the dog and ...": their style is yet to come
-    style: str | None = None  # "... style to the man and ...", "in ... style, paint ...": its objects may go on
+    text = " ".join(_without_weights(text).split())
+    return tuple(Phrases(_mention(text, noun) if noun else None, _mention(text, style)) for noun, style in _pairs(text))
+
+
+def style_stem(style: str) -> str:
+    """A style's name as files have it, "pixel-art" of "Pixel Art style"; so people may name it in any of these ways."""
+    words = "".join(letter if letter.isalnum() else " " for letter in style.casefold()).split()
+    return "-".join(words[:-1] if len(words) > 1 and words[-1] == "style" else words) or "style"
+
+
+def _pairs(text: str) -> list[tuple[_Words | None, _Words]]:
+    """Objects and their styles."""
+    found: list[tuple[_Words | None, _Words]] = []
+    listed: list[_Words] = []  # "the man, the dog and ...": their style is yet to come
+    style: _Words | None = None  # "... style to the man and ...", "in ... style, paint ...": its objects may go on
     for clause in _clauses(text):
-        goes_on = _GOES_ON(clause)
+        goes_on = _GOES_ON(clause.text)
         listed = listed if goes_on else []
-        if _KEEPS(clause):
+        if _KEEPS(clause.text):
             style = None
-        elif match := next((match for form in _FORMS if (match := form.match(clause))), None):
-            style = _trim(match["style"])
-            names = [name for name in (*listed, _noun(match["object"])) if name]
-            found += [Phrases(name, style) for name in names or [None]]
-            listed, style = [], style if match.end("object") in (0, len(clause)) else None
-        elif style and found[-1].object is None and _ORDERS(clause):
-            found[-1] = Phrases(_noun(clause), style)
-        elif style and found[-1].object and goes_on:
-            found.append(Phrases(_noun(clause), style))
+        elif match := next((match for form in _FORMS if (match := form.match(clause.text))), None):
+            style = clause.part(*match.span("style")).trimmed()
+            nouns = [noun for noun in (*listed, _noun(clause.part(*match.span("object")))) if noun]
+            found += [(noun, style) for noun in nouns or [None]]
+            listed, style = [], style if match.end("object") in (0, len(clause.text)) else None
+        elif style and found[-1][0] is None and _ORDERS(clause.text):
+            found[-1] = (_noun(clause), style)
+        elif style and found[-1][0] and goes_on:
+            found.append((_noun(clause), style))
         else:
             listed, style = [*listed, _noun(clause)], None
-    return tuple(found)
+    return found
 
 
-def _clauses(text: str) -> list[str]:
-    clauses = (_trim(clause) for clause in _BREAKS.split(" ".join(_without_weights(text).split())))
-    return [clause for clause in clauses if 0 < len(clause) <= LONGEST_CLAUSE]
+def _clauses(text: str) -> list[_Words]:
+    whole, ends = _Words(text, 0), [match.span() for match in _BREAKS.finditer(text)]
+    starts = [0, *(end for _, end in ends)]
+    stops = [*(start for start, _ in ends), None]
+    clauses = [whole.part(start, stop).trimmed() for start, stop in zip(starts, stops, strict=True)]
+    return [clause for clause in clauses if 0 < len(clause.text) <= LONGEST_CLAUSE]
 
 
-def _noun(words: str) -> str:
+def _noun(words: _Words) -> _Words:
     """Without the verb and the article before it; "man in the red coat" keeps its own."""
-    lead = _BEFORE_NOUN.match(words)
-    return _trim(_AFTER_NOUN.sub("", words[lead.end() if lead else 0 :].rstrip()))
+    lead = _BEFORE_NOUN.match(words.text)
+    words = words.part(lead.end() if lead else 0).trimmed()
+    tail = _AFTER_NOUN.search(words.text)
+    return words.part(0, tail.start() if tail else None).trimmed()
 
 
-def _trim(words: str) -> str:
-    return words.strip(" \"'")
+def _mention(text: str, words: _Words) -> Mention:
+    return Mention(words.text, text[: words.start])
 
 
 def _without_weights(text: str) -> str:

@@ -49,17 +49,22 @@ def find_span(
         AttentionError: the phrase is empty, or does not stand in the prompt, or not that often.
     """
     read = _reader(tokenizer)
-    seen, found = read(prompt, limit=max_length), []
-    # A phrase may be written as the prompt has it, with weights, or as it reads, with plain parentheses.
-    for wanted in (read(phrase), read(phrase, plain=True)):
-        words = re.findall(r"\w+|[^\w\s]", wanted.text)
-        if not words:
-            raise AttentionError(f'The phrase to find is empty; give words of the prompt "{prompt}".')
-        found = found or list(_pattern(words).finditer(seen.text))
+    seen = read(prompt, limit=max_length)
+    found = _find(read, seen, phrase, prompt)
     if not 0 <= occurrence < len(found):
         raise _not_found(prompt, phrase, occurrence, len(found), max_length)
     start, end = found[occurrence].span()
     return sorted(set(seen.owners[start:end]))
+
+
+def count_phrase(tokenizer: Any, text: str, phrase: str) -> int:
+    """How often a phrase stands in a text without weights: by the beginning of a prompt, which occurrence comes next.
+
+    Raises:
+        AttentionError: the phrase is empty.
+    """
+    read = _reader(tokenizer)
+    return len(_find(read, read(text, plain=True), phrase, text))
 
 
 class _Reader(Protocol):
@@ -87,6 +92,18 @@ def _reader(tokenizer: Any) -> _Reader:
         f"A {type(tokenizer).__name__} is not a tokenizer that spans can be found with; "
         "give transformers' T5 tokenizer or ComfyUI's `clip.tokenizer.t5xxl`."
     )
+
+
+def _find(read: _Reader, seen: TokenText, phrase: str, prompt: str) -> list[re.Match[str]]:
+    """All places of the phrase in `prompt`, which reads as `seen`."""
+    # A phrase may be written as the prompt has it, with weights, or as it reads, with plain parentheses.
+    for wanted in (read(phrase), read(phrase, plain=True)):
+        words = re.findall(r"\w+|[^\w\s]", wanted.text)
+        if not words:
+            raise AttentionError(f'The phrase to find is empty; give words of the prompt "{prompt}".')
+        if found := list(_pattern(words).finditer(seen.text)):
+            return found
+    return []
 
 
 def _rebuild(tokenizer: Any, ids: Sequence[int | Tensor]) -> TokenText:

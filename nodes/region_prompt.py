@@ -1,10 +1,14 @@
 """Region Style Prompt: a prompt that knows where it names the object and its style."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..attention import AttentionError, find_span, parse_instruction
+from ..attention.phrases import Mention
+from ..attention.spans import count_phrase
 from .region_spans import RegionSpan, Role, with_spans
 from .schema import schema
 
@@ -58,37 +62,59 @@ class RegionPrompt(io.ComfyNode):
     @classmethod
     def execute(cls, clip, text: str, object_phrase: str = "", style_phrase: str = "") -> io.NodeOutput:
         spans = prompt_spans(_t5_tokenizer(clip), text, object_phrase, style_phrase)
-        conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        tokens = clip.tokenize(text)
+        conditioning = clip.encode_from_tokens_scheduled(tokens)
+        _require_t5_alone(conditioning, tokens)
         return io.NodeOutput(with_spans(conditioning, spans))
 
 
 def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phrase: str = "") -> list[RegionSpan]:
-    """The spans of the phrases that are given, or else found in `text`; each phrase once.
+    """The spans of the phrases that are given, or else found in `text`, each where it names the object or the style.
+
+    A style that two clauses name has two spans, as each of them has a place of its own in the picture; one that is
+    named once, for two objects, has one.
 
     Raises:
         AttentionError: a phrase does not stand in the text, or there is none.
     """
     found = parse_instruction(text)
     objects = _given(object_phrase) or [part.object for part in found if part.object]
-    styles = _given(style_phrase) or [part.style for part in found if part.style]
+    styles = _given(style_phrase) or [part.style for part in found if part.style.words]
     if not objects and not styles:
         raise AttentionError(
             f'No object and no style was found in the prompt "{text}"; write it as "make the guitar in mosaic style", '
             "or give object_phrase and style_phrase by hand."
         )
-    return [_span(tokenizer, text, phrase, role) for role, phrase in _once(objects, styles)]
+    return [*_spans(tokenizer, text, objects, "object"), *_spans(tokenizer, text, styles, "style")]
 
 
-def _given(phrases: str) -> list[str]:
-    return [phrase.strip() for phrase in phrases.split(BAR) if phrase.strip()]
+def _given(phrases: str) -> list[Mention]:
+    """Of what is given by hand, the first that the text has of it is meant."""
+    return [Mention(phrase.strip()) for phrase in phrases.split(BAR) if phrase.strip()]
 
 
-def _once(objects: list[str], styles: list[str]) -> dict[tuple[Role, str], None]:
-    return dict.fromkeys([*(("object", phrase) for phrase in objects), *(("style", phrase) for phrase in styles)])
+def _spans(tokenizer: Any, text: str, mentions: Sequence[Mention], role: Role) -> Iterator[RegionSpan]:
+    numbers = Counter()
+    for mention in dict.fromkeys(mentions):
+        numbers[mention.words] += 1
+        earlier = count_phrase(tokenizer, mention.before, mention.words)
+        tokens = find_span(tokenizer, text, mention.words, earlier)
+        yield RegionSpan(mention.words, role, tuple(tokens), numbers[mention.words])
 
 
-def _span(tokenizer: Any, text: str, phrase: str, role: Role) -> RegionSpan:
-    return RegionSpan(phrase, role, tuple(find_span(tokenizer, text, phrase)))
+def _require_t5_alone(conditioning: list, tokens: Mapping[str, list]) -> None:
+    """Spans count T5's tokens; other families' encoders put CLIP's before them.
+
+    Raises:
+        AttentionError: the prompt was encoded in another length than T5's.
+    """
+    expected = sum(len(chunk) for chunk in tokens.get("t5xxl", ()))
+    found = conditioning[0][0].shape[1]
+    if found != expected:
+        raise AttentionError(
+            f"This CLIP encodes the prompt as {found} tokens, but FLUX.1 Kontext expects T5's {expected} alone, and "
+            "phrases would be looked for in the wrong place; load it with DualCLIPLoader, type flux."
+        )
 
 
 def _t5_tokenizer(clip: Any) -> Any:

@@ -22,16 +22,18 @@ class RegionSpan:
         phrase: as the prompt has it, such as "the guitar".
         role: what it names: the object, or the style to paint it in.
         tokens: positions among the text tokens that the model sees.
+        number: which of the prompt's mentions of the phrase in this role, from 1: each clause has its own place.
     """
 
     phrase: str
     role: Role
     tokens: tuple[int, ...]
+    number: int = 1
 
     @property
     def name(self) -> str:
         """By which maps of this phrase are kept, whatever conditioning they come from."""
-        return f"{self.role}: {self.phrase}"
+        return f"{self.role}: {self.phrase}" + (f" ({self.number})" if self.number > 1 else "")
 
 
 def with_spans(conditioning: list, spans: Iterable[RegionSpan]) -> list:

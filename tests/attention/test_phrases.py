@@ -5,7 +5,9 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from styleroute.attention import Phrases, find_span, parse_instruction
+from styleroute.attention import find_span, parse_instruction
+from styleroute.attention.phrases import style_stem
+from styleroute.attention.spans import count_phrase
 
 MAN = [("man", "pixel-art")]
 
@@ -66,9 +68,16 @@ INSTRUCTIONS = pytest.mark.parametrize(
 )
 
 
+def mentions(found):
+    return [said for part in found for said in (part.object, part.style) if said]
+
+
 @INSTRUCTIONS
 def test_instruction(text, expected):
-    assert parse_instruction(text) == tuple(Phrases(*entry) for entry in expected)
+    found = parse_instruction(text)
+    assert [(part.object and part.object.words, part.style.words) for part in found] == expected
+    if not set(text) & set("()"):
+        assert all((" ".join(text.split())).startswith(said.before + said.words) for said in mentions(found))
 
 
 @INSTRUCTIONS
@@ -77,12 +86,46 @@ def test_phrases_are_found_among_the_tokens(comfy_t5, text, expected):
         assert find_span(comfy_t5, text, phrase)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "make the cat in mosaic style and the dog in mosaic style",
+            [("cat", 0), ("mosaic", 0), ("dog", 0), ("mosaic", 1)],
+        ),
+        ("make the mosaic floor in mosaic style", [("mosaic floor", 0), ("mosaic", 1)]),
+        ("make the (mosaic floor:1.2) in (Mosaic style:0.8)", [("mosaic floor", 0), ("Mosaic", 1)]),
+        (r"paint a sign \(mosaic\), make the sign in mosaic style", [("sign", 1), ("mosaic", 1)]),
+        ("make the man's hat in woven style and the man in woven style", [
+            ("man's hat", 0), ("woven", 0), ("man", 1), ("woven", 1),
+        ]),
+        ("make the man and the dog in pixel-art style", [("man", 0), ("pixel-art", 0), ("dog", 0), ("pixel-art", 0)]),
+        ("the artist in art style", [("artist", 0), ("art", 0)]),
+        ("in mosaic style, paint the mosaic floor", [("mosaic floor", 0), ("mosaic", 0)]),
+    ],
+)  # fmt: skip
+def test_a_mention_knows_which_one_it_is(comfy_t5, text, expected):
+    found = mentions(parse_instruction(text))
+    assert [(said.words, count_phrase(comfy_t5, said.before, said.words)) for said in found] == expected
+
+
+@pytest.mark.parametrize("style", ["pixel-art", "Pixel Art", "pixel_art", "PIXEL-ART style", "Pixel-Art-Style"])
+def test_a_style_may_be_written_in_several_ways(style):
+    assert style_stem(style) == "pixel-art"
+
+
+def test_odd_names_of_styles():
+    assert style_stem("Style") == style_stem("?!") == "style"
+    assert style_stem("style transfer") == "style-transfer"
+    assert style_stem("Jugendstil 2") == "jugendstil-2"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read(text):
     for phrases in parse_instruction(text):
-        assert phrases.object is None or phrases.object
-        assert isinstance(phrases.style, str)
+        assert phrases.object is None or phrases.object.words
+        assert isinstance(phrases.style.words, str)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,32 @@ def test_phrases_are_found_by_themselves(clip, spans, text, expected):
     assert {name: words(clip, text, tokens) for name, tokens in spans(text).items()} == expected
 
 
+def before(clip, text: str, tokens) -> str:
+    return words(clip, text, range(tokens[0]))
+
+
+def test_a_style_that_two_clauses_name_has_two_spans(clip, spans):
+    text = "make the cat in mosaic style and the dog in mosaic style"
+    found = spans(text)
+    assert list(found) == ["object: cat", "object: dog", "style: mosaic", "style: mosaic (2)"]
+    assert words(clip, text, found["style: mosaic"]) == words(clip, text, found["style: mosaic (2)"]) == "mosaic"
+    assert before(clip, text, found["style: mosaic"]) == "make the cat in"
+    assert before(clip, text, found["style: mosaic (2)"]) == "make the cat in mosaic style and the dog in"
+
+
+def test_a_style_that_is_named_once_for_two_objects_has_one(spans):
+    assert list(spans("make the man and the dog in woven style")) == ["object: man", "object: dog", "style: woven"]
+
+
+@pytest.mark.parametrize(
+    "text", ["make the mosaic floor in mosaic style", "make the (mosaic floor:1.3) in mosaic style"]
+)
+def test_the_style_is_where_the_style_is_said(clip, spans, text):
+    found = spans(text)
+    assert list(found) == ["object: mosaic floor", "style: mosaic"]
+    assert before(clip, text, found["style: mosaic"]) == "make the mosaic floor in"
+
+
 def test_given_phrases_go_first(clip, spans):
     found = spans(SENTENCE, object_phrase="Other Area | guitar")
     assert set(found) == {"object: Other Area", "object: guitar", "style: mosaic"}
@@ -80,3 +106,16 @@ def test_a_clip_without_t5_is_refused(parts):
 
     with pytest.raises(AttentionError, match="by SD1Tokenizer and has no T5"):
         RegionPrompt.execute(OnlyClip(), SENTENCE)
+
+
+def test_a_clip_of_another_family_is_refused(parts):
+    """SD3's encoders have the same T5, but its tokens come behind those of CLIP."""
+    from styleroute.nodes.region_prompt import RegionPrompt
+
+    with pytest.raises(AttentionError, match=r"as 154 tokens, .* T5's 77 alone.* type flux"):
+        RegionPrompt.execute(parts.random_sd3_clip(), SENTENCE)
+
+
+def test_a_prompt_of_several_chunks_is_no_other_family(clip, spans):
+    text = f"{'a very long prompt, ' * 120} make the guitar in mosaic style"
+    assert words(clip, text, spans(text)["style: mosaic"]) == "mosaic"

@@ -36,3 +36,9 @@ def test_names_of_a_region():
     assert names_of([GUITAR, MOSAIC], "both") == ("object: guitar", "style: mosaic")
     with pytest.raises(AttentionError, match="names no style, only its object"):
         names_of([GUITAR], "style")
+
+
+def test_two_mentions_of_a_phrase_have_names_of_their_own():
+    again = RegionSpan("mosaic", "style", (11, 12), number=2)
+    assert spans_of(with_spans(conditioning(), [MOSAIC, again])) == (MOSAIC, again)
+    assert names_of([MOSAIC, again], "style") == ("style: mosaic", "style: mosaic (2)")

@@ -8,6 +8,7 @@ import comfy.model_management
 import comfy.supported_models
 import comfy.supported_models_base
 import comfy.text_encoders.flux
+import comfy.text_encoders.sd3_clip
 import torch
 from comfy.clip_vision import ClipVisionModel
 from comfy.ldm.flux.model import FluxParams
@@ -122,4 +123,20 @@ def random_clip() -> CLIP:
     clip = CLIP(target, model_options={"dtype": torch.float32, **configs})
     random_weights(clip.cond_stage_model, seed=3)
     clip.set_tokenizer_option("t5xxl_min_length", TEXT_TOKENS)
+    return clip
+
+
+def random_sd3_clip() -> CLIP:
+    """The same two files as DualCLIPLoader loads them with type sd3: CLIP-L's tokens stand before T5's."""
+    family, width = comfy.text_encoders.sd3_clip, 4096
+    target = comfy.supported_models_base.ClipTarget(
+        family.SD3Tokenizer, family.sd3_clip(clip_l=True, clip_g=False, t5=True)
+    )
+    configs = {
+        "t5xxl_model_config": T5_TEXT | {"d_model": width},
+        "clip_l_model_config": CLIP_L_TEXT | {"num_hidden_layers": 3},
+    }
+    clip = CLIP(target, model_options={"dtype": torch.float32, **configs})
+    words = clip.cond_stage_model.t5xxl.transformer.shared  # one row for all words: apart they take 500 MB
+    words.weight = torch.nn.Parameter(torch.zeros(1, width).expand(len(words.weight), -1), requires_grad=False)
     return clip
