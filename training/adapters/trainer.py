@@ -121,6 +121,7 @@ class AdapterTrainer(ABC):
 
     def _state(self) -> dict[str, Any]:
         state = {"step": self.step, "losses": self.losses[-LOSSES:], "examples": self.identity}
+        state["processes"] = self.accelerator.num_processes
         state["adapter"] = {name: parameter.detach().cpu() for name, parameter in self.trained.items()}
         return {**state, "optimizer": self._optimizer.state_dict()}
 
@@ -194,6 +195,7 @@ class AdapterTrainer(ABC):
                     f"{self.run.path} holds a run on other {self.materials} than there are now: bring them back to go "
                     "on with it, or give another --run to start anew"
                 )
+            self._require_processes(state["processes"])
             with torch.no_grad():
                 for name, parameter in self.trained.items():
                     parameter.copy_(state["adapter"][name])
@@ -201,6 +203,15 @@ class AdapterTrainer(ABC):
             self.step, self.losses = state["step"], state["losses"]
             self._saved = self.step
         self._require_same_step()
+
+    def _require_processes(self, before: int) -> None:
+        """A step's batches are numbered over all processes: with more of them it would see others, and more."""
+        now = self.accelerator.num_processes
+        if before != now:
+            raise TrainingError(
+                f"{self.run.path} holds a run on {before} processes, this one has {now}: start as many to go on with "
+                "it, or give another --run to start anew"
+            )
 
     def _require_same_step(self) -> None:
         step = torch.tensor([self.step], device=self.accelerator.device)

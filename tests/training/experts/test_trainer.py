@@ -122,6 +122,16 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
     assert all(torch.equal(weight, state["adapter"][name]) for name, weight in trainer.trained.items())
 
 
+def test_a_run_goes_on_only_with_as_many_processes(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=2)
+    trainer.train()
+    state = trainer.run.restore()
+    assert state["processes"] == 1
+    trainer.run.save({**state, "processes": 2})
+    with pytest.raises(TrainingError, match="holds a run on 2 processes, this one has 1: start as many"):
+        make_trainer(steps=4)
+
+
 def test_a_second_interruption_leaves_no_half_update(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
