@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from ..attention import AttentionError
+from ..attention.phrases import style_stem
 from ..moe import StyleExpert, StyleExpertError
 from .model_folders import expert_names, expert_path
 from .region_spans import RegionSpan
@@ -37,7 +38,7 @@ def file_of_style(style: str, names: Sequence[str]) -> str:
         AttentionError: there is none; the message says which there are.
     """
     for name in names:
-        if _plain(_stem(name)) == _plain(style):
+        if style_stem(_stem(name)) == style_stem(style):
             return name
     stems = [f"'{stem}'" for stem in dict.fromkeys(_stem(name) for name in names)]
     more = f" and {len(stems) - MOST_NAMES} more" if len(stems) > MOST_NAMES else ""
@@ -46,6 +47,20 @@ def file_of_style(style: str, names: Sequence[str]) -> str:
         f"No region expert in style_experts or loras is named after the style '{style}': {there}; name a style that is "
         "there, put its file there, or set region_expert to none or to a file."
     )
+
+
+def state_of_expert(name: str) -> str:
+    """What changes when an expert's file does; of one that cannot be read, why."""
+    try:
+        return " ".join(map(str, (name, *file_state(expert_path(name)))))
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
+def file_state(path: str) -> tuple[str, int, int]:
+    """The path, when the file was written (ns), and its size (bytes)."""
+    state = os.stat(path)
+    return path, state.st_mtime_ns, state.st_size
 
 
 def _files_by_style(spans: Sequence[RegionSpan]) -> list[str]:
@@ -70,9 +85,3 @@ def _open(name: str) -> StyleExpert:
 
 def _stem(name: str) -> str:
     return os.path.splitext(re.split(r"[/\\]", name)[-1])[0]
-
-
-def _plain(style: str) -> str:
-    """Capitals, hyphens, spaces and underscores do not count, nor does the word "style" at the end."""
-    words = re.sub(r"[\W_]+", " ", style.casefold()).split()
-    return " ".join(words[:-1] if len(words) > 1 and words[-1] == "style" else words)

@@ -1,7 +1,6 @@
 """RegionRoute Sampler: samples as KSampler does, and knows where the prompt's phrases are in the picture."""
 
 import math
-import os
 
 import comfy.samplers
 from comfy.model_patcher import ModelPatcher
@@ -12,23 +11,27 @@ from torch import Tensor
 import nodes as comfy_nodes
 
 from ..attention import AttentionError
+from .apply_experts import with_experts
 from .attention_capture import block_counts, capturing
 from .background_lock import clean_context, locked
 from .capture_inputs import capture_inputs, region_input
 from .choices import ALL, parse_blocks, parse_steps
+from .expert_changes import ExpertChanges
 from .live_preview import with_heat_preview
-from .model_folders import expert_names, expert_path
-from .model_patching import patch_keys, patched
+from .model_folders import expert_names
 from .recorded_maps import KEEP, RecordedMaps
-from .region_experts import AUTO, NO_EXPERT, region_experts
+from .region_experts import AUTO, NO_EXPERT, region_experts, state_of_expert
 from .region_mask import has_region, region_mask
 from .region_spans import names_of, require_spans, spans_of
 from .schema import AttentionMapsType, schema
 
 NO_MAPS = (
-    "RegionRoute Sampler has no MASK: no map of the region's phrases was captured, as 'blocks' is none or none of the "
-    "captured steps has them; choose blocks and steps, for instance all, or leave MASK unconnected."
+    "RegionRoute Sampler has no MASK: no map of the region's phrases was captured, as denoise is 0 and nothing was "
+    "sampled, 'blocks' is none, or none of the captured steps has them; set denoise above 0 and choose blocks and "
+    "steps, for instance all, or leave MASK unconnected."
 )
+CHANGES = ExpertChanges()
+"""Of all samplers, as ComfyUI does not tell which of them asks."""
 LATENT_PIXELS = 8
 """Pixels a side of one latent of FLUX.1."""
 
@@ -57,8 +60,9 @@ class RegionRouteSampler(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, region_expert: str | None = None, **_) -> str:
         """Changes when an expert's file changes, so that a retrained one is read anew; None: it comes by wire."""
-        names = {AUTO: expert_names(), None: expert_names(), NO_EXPERT: []}.get(region_expert, [region_expert])
-        return " ".join(_state_of_file(name) for name in names)
+        if region_expert in (AUTO, None):
+            return str(CHANGES.count())
+        return "" if region_expert == NO_EXPERT else state_of_expert(region_expert)
 
     @classmethod
     def execute(
@@ -83,7 +87,9 @@ class RegionRouteSampler(io.ComfyNode):
         if chosen:
             names_of(require_spans(positive), region)
         context = _context(positive, latent_image["samples"], chosen, background_lock)
-        model = _with_experts(model, region_expert, expert_strength, positive)
+        experts = region_experts(region_expert, spans_of(positive))
+        CHANGES.note(region_expert, spans_of(positive))
+        model = with_experts(model, experts, expert_strength)
         if chosen:
             model = capturing(model, maps, chosen, steps)
         if context is not None:
@@ -121,7 +127,7 @@ def _sampler_inputs() -> list[io.Input]:
             max=100.0,
             step=0.1,
             round=0.01,
-            tooltip="As in KSampler: 1 for FLUX.1 Kontext, which is guided by Flux Guidance; above 1 needs a negative.",
+            tooltip="As in KSampler: 1 for FLUX.1 Kontext, which is guided by Flux Guidance; others need a negative.",
         ),
         io.Combo.Input(
             "sampler_name", options=comfy.samplers.KSampler.SAMPLERS, default="euler", tooltip="As in KSampler."
@@ -187,26 +193,9 @@ def _context(positive: list, latent: Tensor, chosen: frozenset, background_lock:
     return clean_context(positive, latent)
 
 
-def _with_experts(model: ModelPatcher, choice: str, strength: float, positive: list) -> ModelPatcher:
-    experts = region_experts(choice, spans_of(positive))
-    keys = [patch_keys(model, expert) for expert in experts]  # all are checked before one is applied
-    for expert, own_keys in zip(experts, keys, strict=True):
-        if strength != 0:
-            model = patched(model, own_keys, expert.collapse(None), strength)
-    return model
-
-
 def _map_outputs(maps: RecordedMaps, region: str, samples: Tensor) -> tuple:
     """ATTENTION_MAPS and MASK; without maps, what uses them says why it cannot."""
     if not has_region(maps, region):
         return maps, ExecutionBlocker(NO_MAPS)
     size = tuple(side * LATENT_PIXELS for side in samples.shape[-2:])
     return maps, region_mask(maps, region, size)
-
-
-def _state_of_file(name: str) -> str:
-    try:
-        state = os.stat(expert_path(name))
-        return f"{name} {state.st_mtime_ns} {state.st_size}"
-    except (ValueError, OSError) as error:
-        return str(error)

@@ -1,5 +1,8 @@
 """RegionRoute Sampler: KSampler to the bit where nothing is asked of it, and what it adds where something is."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -128,9 +131,15 @@ def test_without_maps_the_mask_blocks_what_uses_it(region_sample, prompt):
 
     _, maps, mask = region_sample(prompt(), blocks="none")
     assert isinstance(mask, ExecutionBlocker)
-    assert "captured" in mask.message
+    assert "'blocks' is none" in mask.message
     with pytest.raises(AttentionError, match="No attention map was captured"):
         maps.mean(0, STYLE)
+
+
+def test_where_nothing_is_sampled_the_mask_says_so(region_sample, prompt):
+    latent, _, mask = region_sample(prompt(), denoise=0.0)
+    assert latent["samples"].shape == LATENT
+    assert "denoise is 0" in mask.message
 
 
 @pytest.mark.parametrize("folder", [0, 1])
@@ -200,18 +209,140 @@ def test_routed_experts_are_no_region_expert(region_sample, prompt, folders, sty
         region_sample(prompt(), region_expert="auto")
 
 
-def test_a_changed_expert_file_changes_the_fingerprint(folders):
-    from styleroute.nodes.region_sampler import RegionRouteSampler
+@pytest.fixture
+def fingerprint(parts, monkeypatch):
+    """That of a ComfyUI which has just been started, by the expert that is chosen."""
+    from styleroute.nodes import region_sampler
 
+    monkeypatch.setattr(region_sampler, "CHANGES", region_sampler.ExpertChanges())
+    return lambda choice="auto", **others: region_sampler.RegionRouteSampler.fingerprint_inputs(
+        region_expert=choice, **others
+    )
+
+
+OTHER_LAYER = ("transformer_blocks.0.attn.to_k",)
+
+
+def test_a_changed_expert_file_changes_the_fingerprint(region_sample, prompt, folders, fingerprint):
     path = folders[0] / "mosaic.safetensors"
     write_lora(path)
-    before = RegionRouteSampler.fingerprint_inputs(region_expert="auto", seed=1)
-    assert before == RegionRouteSampler.fingerprint_inputs(region_expert="auto", seed=2)
-    assert before == RegionRouteSampler.fingerprint_inputs(region_expert="mosaic.safetensors")
-    write_lora(path, layers=("transformer_blocks.0.attn.to_k",))
-    assert before != RegionRouteSampler.fingerprint_inputs(region_expert="auto")
-    assert RegionRouteSampler.fingerprint_inputs(region_expert="none") == ""
-    assert RegionRouteSampler.fingerprint_inputs() == RegionRouteSampler.fingerprint_inputs(region_expert="auto")
+    before = {choice: fingerprint(choice, seed=1) for choice in ("auto", None, "mosaic.safetensors", "none")}
+    region_sample(prompt(), region_expert="auto", blocks="none", steps=1)
+    assert {choice: fingerprint(choice, seed=2) for choice in before} == before
+    write_lora(path, layers=OTHER_LAYER)
+    assert [choice for choice in before if fingerprint(choice) != before[choice]] == [
+        "auto",
+        None,
+        "mosaic.safetensors",
+    ]
+    changed = fingerprint()
+    assert fingerprint() == changed
+    assert fingerprint("none") == ""
+
+
+def test_files_that_no_run_has_used_do_not_change_the_fingerprint(region_sample, prompt, folders, fingerprint):
+    write_lora(folders[0] / "mosaic.safetensors")
+    region_sample(prompt(), region_expert="auto", blocks="none", steps=1)
+    before = fingerprint(), fingerprint(None)
+    write_lora(folders[0] / "pixel-art.safetensors")
+    write_lora(folders[1] / "mosaics.safetensors")
+    assert (fingerprint(), fingerprint(None)) == before
+
+
+def test_a_file_that_is_now_found_first_changes_the_fingerprint(region_sample, prompt, folders, fingerprint):
+    import folder_paths
+
+    write_lora(folders[1] / "mosaic.safetensors")
+    region_sample(prompt(), region_expert="auto", blocks="none", steps=1)
+    before = fingerprint()
+    write_lora(folders[0] / "mosaic.safetensors")
+    folder_paths.filename_list_cache.clear()
+    assert fingerprint() != before
+
+
+def test_a_file_that_changes_while_another_run_uses_it_is_noticed(region_sample, prompt, folders, fingerprint):
+    write_lora(folders[0] / "mosaic.safetensors")
+    region_sample(prompt(), region_expert="auto", blocks="none", steps=1)
+    before = fingerprint()
+    write_lora(folders[0] / "mosaic.safetensors", layers=OTHER_LAYER)
+    region_sample(prompt(), region_expert="auto", blocks="none", steps=1)
+    assert fingerprint() != before
+
+
+@pytest.fixture
+def unpatchings(parts, monkeypatch) -> list:
+    """Grows each time that ComfyUI restores a model's weights."""
+    from comfy.model_patcher import ModelPatcher
+
+    restored, unpatch = [], ModelPatcher.unpatch_model
+
+    def counted(self, device_to=None, unpatch_weights=True):
+        if unpatch_weights:
+            restored.append(self)
+        return unpatch(self, device_to, unpatch_weights)
+
+    monkeypatch.setattr(ModelPatcher, "unpatch_model", counted)
+    return restored
+
+
+@pytest.fixture
+def loaded_uuid(flux):
+    return lambda: flux.model.current_weight_patches_uuid
+
+
+def test_queued_seeds_do_not_load_the_model_anew(flux, region_sample, prompt, folders, unpatchings, loaded_uuid):
+    write_lora(folders[0] / "mosaic.safetensors")
+    settings = {"region_expert": "auto", "steps": 1}
+    region_sample(prompt(), seed=1, **settings)
+    first = loaded_uuid()
+    unpatchings.clear()
+    queued = region_sample(prompt(), seed=2, **settings)[0]["samples"]
+    assert loaded_uuid() == first
+    assert not unpatchings
+
+    region_sample(prompt(), seed=2, expert_strength=0.5, **settings)
+    assert loaded_uuid() != first
+    assert unpatchings
+    assert torch.equal(region_sample(prompt(), seed=2, **settings)[0]["samples"], queued)
+    assert torch.equal(region_sample(prompt(), model=flux.clone(), seed=2, **settings)[0]["samples"], queued)
+
+
+def test_a_retrained_expert_is_read_anew(region_sample, prompt, folders):
+    samples = []
+    for layers in (("transformer_blocks.0.attn.to_q",), ("transformer_blocks.0.attn.to_q", *OTHER_LAYER)):
+        write_lora(folders[0] / "mosaic.safetensors", layers=layers)
+        samples.append(region_sample(prompt(), region_expert="auto", steps=1, blocks="none")[0]["samples"])
+    assert not torch.allclose(*samples, atol=1e-4)
+
+
+@pytest.mark.parametrize("blocks", ["none", "all"])
+def test_an_expert_is_not_lost_where_weights_were_unloaded_between_two_runs(region_sample, prompt, folders, blocks):
+    import comfy.model_management
+
+    write_lora(folders[0] / "mosaic.safetensors")
+    settings = {"region_expert": "auto", "steps": 1, "blocks": blocks}
+    before = region_sample(prompt(), **settings)[0]["samples"]
+    loaded = comfy.model_management.current_loaded_models[0].model  # as the VAE's need for memory does
+    loaded.partially_unload(torch.device("cpu"), 1)
+    loaded.partially_unload(torch.device("cpu"), 2**30)
+    torch.testing.assert_close(region_sample(prompt(), **settings)[0]["samples"], before, rtol=1e-4, atol=1e-4)
+
+
+def test_a_kept_clone_does_not_keep_its_model(flux, region_sample, prompt, folders):
+    write_lora(folders[0] / "mosaic.safetensors")
+    model = flux.clone()
+    region_sample(prompt(), model=model, region_expert="auto", steps=1)
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
+
+
+def test_without_the_expert_the_model_is_itself_again(flux, region_sample, sample, prompt, folders):
+    before = sample(flux, prompt())
+    write_lora(folders[0] / "mosaic.safetensors")
+    region_sample(prompt(), region_expert="auto", steps=1)
+    assert torch.equal(sample(flux, prompt()), before)
 
 
 def test_a_prompt_without_phrases_is_refused(region_sample, plain):
@@ -232,7 +363,7 @@ def test_cfg_without_a_negative_is_refused(region_sample, prompt):
 
 
 def test_another_family_is_refused(region_sample, prompt, parts):
-    with pytest.raises(AttentionError, match="The model is SD15"):
+    with pytest.raises(ValueError, match="The model is SD15"):
         region_sample(prompt(), model=parts.random_model("SD15", parts.SD15))
 
 
