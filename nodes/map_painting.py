@@ -9,8 +9,8 @@ from .map_pictures import ChosenMap
 from .region_mask import to_picture
 
 MOST_BYTES = 2**32
-"""Every block at every step of a large picture would be a film of many gigabytes; one of 8192 x 8192 is let through."""
-BYTES_OF_ONE = 48
+"""Every block at every step of a large picture would be a film of many gigabytes; one of 7000 x 7000 is let through."""
+BYTES_OF_ONE = 64
 """A pixel, while one picture is painted, written below and saved: its heat, and copies of its colours."""
 ROWS = 64
 """That are coloured at once: on its way from heat to colours a pixel takes ten times what it ends up with."""

