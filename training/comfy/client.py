@@ -16,6 +16,8 @@ from PIL import Image
 OnProgress = Callable[[str, float, float], None]
 """Called with a node's id, its progress and what that counts to."""
 
+CONNECTING = 60.0
+"""Seconds in which the server must take a websocket; one that is busy with a model on a slow machine is late."""
 PATIENCE = 5.0
 """Seconds of silence on the websocket after which the server is asked whether it still lives."""
 
@@ -97,9 +99,11 @@ class ComfyClient:
     def _connect(self) -> websocket.WebSocket:
         address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self._id}"
         try:
-            return websocket.create_connection(address, timeout=PATIENCE, http_no_proxy=["*"])
+            socket = websocket.create_connection(address, timeout=CONNECTING, http_no_proxy=["*"])
         except (websocket.WebSocketException, OSError) as error:
             raise self._no_answer(error) from error
+        socket.settimeout(PATIENCE)
+        return socket
 
     def _queue(self, prompt: dict[str, Any]) -> str:
         body = json.dumps({"prompt": prompt, "client_id": self._id}).encode()
