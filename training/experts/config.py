@@ -165,6 +165,11 @@ def release_1(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
     return replace(config, adapter=replace(config.adapter, routing="release-1"), run=_beside(config, "release_1"))
 
 
+def style_reference(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
+    """Routed experts that also see the style picture, as a second reference."""
+    return replace(config, style_reference=True, run=_beside(config, "style_reference"))
+
+
 def _beside(config: ExpertsTrainConfig, suffix: str) -> Path:
     return config.run.with_name(f"{config.run.name}_{suffix}")
 
@@ -172,10 +177,16 @@ def _beside(config: ExpertsTrainConfig, suffix: str) -> Path:
 def _presets() -> dict[str, ExpertsTrainConfig]:
     paper = ExpertsTrainConfig()
     small = ExpertsTrainConfig(**SMALL, run=RUNS / "experts_small")
-    variants = {"": lambda config: config, "single-lora": single_lora, "no-encoder": no_encoder, "release-1": release_1}
+    variants = {
+        "": lambda config: config,
+        "single-lora": single_lora,
+        "no-encoder": no_encoder,
+        "style-reference": style_reference,
+        "release-1": release_1,
+    }
     presets = {name or "paper": make(paper) for name, make in variants.items()}
     return presets | {f"small-{name}" if name else "small": make(small) for name, make in variants.items()}
 
 
 PRESETS: dict[str, ExpertsTrainConfig] = _presets()
-"""`paper` and `small`, and each as `single-lora`, `no-encoder` and `release-1`."""
+"""`paper` and `small`, and each as `single-lora`, `no-encoder`, `style-reference` and `release-1`."""

@@ -43,6 +43,9 @@ def test_the_other_variants_differ_in_one_thing_each(size: str) -> None:
     blind, release = PRESETS[f"{size}no-encoder"], PRESETS[f"{size}release-1"]
     assert replace(blind, run=full.run) == replace(full, condition="pooled-latents", encoder=None)
     assert replace(release, run=full.run) == replace(full, adapter=replace(full.adapter, routing="release-1"))
+    shown = PRESETS[f"{size}style-reference"]
+    assert replace(shown, run=full.run) == replace(full, style_reference=True)
+    assert shown.run.name == f"{full.run.name}_style_reference"
     assert len({preset.run for preset in PRESETS.values()}) == len(PRESETS)
 
 
