@@ -137,22 +137,27 @@ RELEASE: dict[str, Any] = {
 
 SMALL: dict[str, Any] = {
     "base": "tiny",
-    "rate": 2e-3,
+    "rank": 16,
+    "rate": 1e-3,
     "schedule": "cosine",
     "warmup": 20,
     "batch": 8,
     "accumulation": 1,
-    "steps": 600,
+    "steps": 1_000,
     "checkpointing": False,
     "save_every": 100,
     "validate_every": 200,
 }
-"""What fits the small Kontext on two cores."""
+"""What fits the small Kontext on two cores. Of rank 4 at 2e-3 the share of attention inside the object rose to 39 % in
+40 steps and fell back to 13 %."""
+
+SMALL_LOSSES = replace(LOSSES["paper"], tau=1.5)
+"""A softmax at tau 0.5 rests on the few strongest cells of a map that is not in place yet, and moves those alone."""
 
 PRESETS: dict[str, RegionTrainConfig] = {
     "paper": RegionTrainConfig(),
     "release": RegionTrainConfig(**RELEASE, rate=1e-5, steps=10_000, guidance=1.0, run=RUNS / "regions_release"),
-    "small": RegionTrainConfig(**SMALL, run=RUNS / "regions_small"),
+    "small": RegionTrainConfig(**SMALL, losses=SMALL_LOSSES, run=RUNS / "regions_small"),
     "small-release": RegionTrainConfig(**SMALL, **RELEASE, run=RUNS / "regions_small_release"),
 }
 """The paper's values, the release's, and both for the small Kontext."""
