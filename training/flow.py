@@ -8,6 +8,9 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+CHANGED = 0.25
+"""Mean absolute difference of latents from which a cell counts as changed; the small Kontext's have unit variance."""
+
 SHIFT = 1.15
 """ComfyUI's noise shift for FLUX (``ModelSamplingFlux``'s default mu)."""
 
@@ -110,6 +113,21 @@ def add_noise(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
     """x_t = (1 - sigma) x_0 + sigma noise; ``sigma`` is [B]."""
     level = sigma.view(-1, *[1] * (clean.dim() - 1))
     return (1 - level) * clean + level * noise
+
+
+def weigh_changed(error: Tensor, target: Tensor, original: Tensor, weight: float) -> Tensor:
+    """Mean of a squared error where cells that the target changes weigh more: a small object is not drowned.
+
+    What is best for a cell does not depend on its weight, so that the optimum stays.
+
+    Args:
+        error: [B, H, W], averaged over the channels.
+        target, original: latents [B, C, H, W]; a cell is changed where they differ by CHANGED on average.
+        weight: of changed cells, 1 being that of the others.
+    """
+    changed = (target - original).abs().mean(1) > CHANGED
+    weights = 1 + (weight - 1) * changed
+    return (error * weights).sum() / weights.sum()
 
 
 def euler_sigmas(steps: int) -> Tensor:

@@ -14,6 +14,7 @@ from styleroute.training.flow import (
     sampler_sigmas,
     shift_sigma,
     unpack,
+    weigh_changed,
 )
 from torch import Tensor
 
@@ -105,3 +106,14 @@ def test_references_stand_at_positions_of_their_own(rows: int, expected: int) ->
 def test_the_second_reference_is_moved_down_by_64_rows_by_default() -> None:
     style = Reference.of_style(torch.zeros(1, 16, 4, 4))
     assert (style.index, style.corner) == (2, (64, 0))
+
+
+def test_changed_cells_weigh_more_and_the_weights_are_averaged_away() -> None:
+    original = torch.zeros(1, 16, 2, 2)
+    target = original.clone()
+    target[..., 0, 0] = 0.3
+    target[..., 1, 1] = 0.2  # too little to count
+    error = torch.tensor([[[8.0, 1.0], [2.0, 3.0]]])
+    assert weigh_changed(error, target, original, 5.0) == (5 * 8 + 1 + 2 + 3) / 8
+    assert weigh_changed(error, target, original, 1.0) == error.mean()
+    assert weigh_changed(torch.full_like(error, 7.0), target, original, 5.0) == 7

@@ -35,6 +35,9 @@ class RegionTrainConfig:
             blocks have few strong cells at the border, which Focus then looks at alone.
         supervise: "mean-map" of the blocks and of the style's tokens (paper), or "every-map" of a block and token for
             itself, the losses averaged (release).
+        changed_weight: weight, in the flow matching loss, of the latent cells that the style changes; 1 is the paper's.
+        early_share: how many of the noise levels are drawn from the sampler's first half, where it is decided what
+            changes; 0 is the paper's.
         reference_index: first position of the context picture: 1 as Kontext has it (paper), or 0, the target's own.
         rate: AdamW's learning rate.
         schedule: "constant", or "cosine" down to a twentieth.
@@ -72,6 +75,8 @@ class RegionTrainConfig:
     without: Literal["nothing", "attention", "focus", "cover"] = "nothing"
     blocks: tuple[str, ...] = ("all",)
     supervise: Literal["mean-map", "every-map"] = "mean-map"
+    changed_weight: float = 1.0
+    early_share: float = 0.0
     reference_index: int = 1
     rate: float = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
@@ -93,13 +98,15 @@ class RegionTrainConfig:
     validate_every: int = 500
 
     def __post_init__(self) -> None:
-        require_numbers(self, LEAST_1, LEAST_0, ("rate", "minutes"))
+        require_numbers(self, LEAST_1, LEAST_0, ("rate", "minutes", "changed_weight"))
         for name in ("focus_weight", "cover_weight"):
             if not 0 <= getattr(self.losses, name) < math.inf:
                 raise TrainingError(
                     f"{name} is {getattr(self.losses, name)}, expected 0 or more: give another one, or leave the loss "
                     "out with --without"
                 )
+        if not 0 <= self.early_share <= 1:
+            raise TrainingError(f"early_share is {self.early_share}, expected a share of the noise levels: give 0 to 1")
         if not self.blocks:
             raise TrainingError("blocks is empty, expected some: give `middle`, `all` or names such as `double 3`")
 
@@ -144,6 +151,8 @@ SMALL: dict[str, Any] = {
     "batch": 8,
     "accumulation": 1,
     "steps": 1_000,
+    "changed_weight": 5.0,
+    "early_share": 0.5,
     "checkpointing": False,
     "save_every": 100,
     "validate_every": 200,

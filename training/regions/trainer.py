@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..adapters.trainer import AdapterTrainer
-from ..flow import Reference, add_noise, predict_velocity, sampler_sigmas
+from ..flow import Reference, add_noise, predict_velocity, sampler_sigmas, weigh_changed
 from .capture import capture_maps
 from .config import RegionTrainConfig
 from .examples import Batch, RegionExamples, draw
@@ -40,7 +40,7 @@ class RegionTrainer(AdapterTrainer):
         config, (number, generator) = self.config, self.own_number(number)
         batch = draw(self.examples, config.batch, config.seed, number).to(self.accelerator.device)
         noise = torch.randn(batch.styled.shape, generator=generator).to(self.accelerator.device)
-        sigma = sampler_sigmas(config.batch, generator).to(self.accelerator.device)
+        sigma = noise_levels(config, generator).to(self.accelerator.device)
         if config.supervised:
             self.capture.expect(batch.spans, target_rows(batch))
         flow = flow_matching_loss(self._model, batch, noise, sigma, config)
@@ -63,12 +63,25 @@ class RegionTrainer(AdapterTrainer):
 def flow_matching_loss(
     model: nn.Module, batch: Batch, noise: Tensor, sigma: Tensor, config: RegionTrainConfig
 ) -> Tensor:
-    """Mean squared error of the velocity noise - x_0 at noise levels ``sigma`` [B], the original beside it."""
+    """Mean squared error of the velocity noise - x_0 at noise levels ``sigma`` [B], the original beside it.
+
+    Cells that the style changes weigh as the configuration has it.
+    """
     noisy = add_noise(batch.styled, noise, sigma)
     guidance = torch.full_like(sigma, config.guidance)
     reference = Reference(batch.original, config.reference_index)
     velocity = predict_velocity(model, noisy, [reference], sigma, batch.text, guidance)
-    return functional.mse_loss(velocity.float(), noise - batch.styled)
+    error = functional.mse_loss(velocity.float(), noise - batch.styled, reduction="none").mean(1)
+    return weigh_changed(error, batch.styled, batch.original, config.changed_weight)
+
+
+def noise_levels(config: RegionTrainConfig, generator: torch.Generator) -> Tensor:
+    """[B], the sampler's own, some of them of its first half alone."""
+    sigma = sampler_sigmas(config.batch, generator)
+    if not config.early_share:
+        return sigma
+    early = torch.rand(config.batch, generator=generator) < config.early_share
+    return torch.where(early, sampler_sigmas(config.batch, generator, least_time=0.5), sigma)
 
 
 def target_rows(batch: Batch) -> slice:

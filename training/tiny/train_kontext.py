@@ -9,7 +9,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
-from ..flow import Reference, add_noise, euler_sigmas, predict_velocity, sampler_sigmas
+from ..flow import Reference, add_noise, euler_sigmas, predict_velocity, sampler_sigmas, weigh_changed
 from .checkpoints import Stage
 from .config import TRANSFORMER
 from .lessons import KINDS, Lesson, Lessons
@@ -116,9 +116,7 @@ def training_loss(model: TinyKontext, config: KontextConfig, batch: Batch, token
     error = (velocity.float() - (noise - batch.target)).pow(2).mean(1)
     if batch.reference is None:
         return error.mean()
-    changed = (batch.target - batch.reference).abs().mean(1) > 0.25
-    weight = 1 + (config.changed_weight - 1) * changed
-    return (error * weight).sum() / weight.sum()
+    return weigh_changed(error, batch.target, batch.reference, config.changed_weight)
 
 
 def _batch(step: int, config: KontextConfig, lessons: Lessons) -> Batch:

@@ -73,6 +73,8 @@ def test_each_style_has_a_folder_and_a_file_named_after_it() -> None:
         ({"steps": 0}, "steps is 0, expected 1 or more"),
         ({"rank": 0}, "rank is 0, expected 1 or more"),
         ({"reference_index": -1}, "reference_index is -1, expected 0 or more"),
+        ({"changed_weight": 0.0}, "changed_weight is 0.0, expected a number above 0"),
+        ({"early_share": 1.1}, "early_share is 1.1, expected a share"),
         ({"rate": 0.0}, "rate is 0.0, expected a number above 0"),
         ({"blocks": ()}, "blocks is empty, expected some: give `middle`"),
         ({"losses": replace(LOSSES["paper"], cover_weight=-1.0)}, "cover_weight is -1.0, expected 0 or more"),

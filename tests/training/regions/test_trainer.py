@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from styleroute.attention import PRESETS
+from styleroute.training.flow import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
-from styleroute.training.regions.config import RELEASE
-from styleroute.training.regions.trainer import RegionTrainer, attention_losses, flow_matching_loss
+from styleroute.training.regions.config import RELEASE, RegionTrainConfig
+from styleroute.training.regions.trainer import RegionTrainer, attention_losses, flow_matching_loss, noise_levels
 from styleroute.training.run_folder import TrainingError
 
 MakeTrainer = Callable[..., RegionTrainer]
@@ -112,6 +113,19 @@ def test_the_position_of_the_context_picture_is_told(make_trainer: MakeTrainer, 
     one, other = (make_trainer(reference_index=index).compute_losses(0)["flow"] for index in (1, 0))
     assert seen == [1, 0]
     assert one != other
+
+
+def test_some_noise_levels_are_of_the_samplers_first_half() -> None:
+    config = RegionTrainConfig(batch=64)
+
+    def levels(share: float) -> torch.Tensor:
+        return noise_levels(replace(config, early_share=share), torch.Generator().manual_seed(0))
+
+    half = shift_sigma(torch.tensor(0.5))
+    assert torch.equal(levels(0.0), sampler_sigmas(64, torch.Generator().manual_seed(0)))
+    assert (levels(0.0) < half).sum() == 32
+    assert (levels(0.5) < half).sum() < 24
+    assert (levels(1.0) >= half).all()
 
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
