@@ -51,7 +51,9 @@ class ComfyRegionPainter:
             name: self._server.fetch_image(**outputs[find_node(prompt, name)]["images"][0])
             for name in ("Result", "Map")
         }
-        return PaintedRegion(pictures["Result"], pictures["Map"], json.loads(outputs[READER]["maps"][0]))
+        result = pictures["Result"]
+        heat = pictures["Map"].crop((0, 0, *result.size))  # the node's caption stands below
+        return PaintedRegion(result, heat, json.loads(outputs[READER]["maps"][0]))
 
     def _upload(self, picture: Path) -> str:
         if picture not in self._uploaded:
