@@ -32,7 +32,7 @@ def run_benchmark(pairs: int) -> list[Row]:
         expert, loras = _write_files(server.models)
         imports.append(_reported(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"])
         measured = _reported(server, "Benchmark_MeasureStyle", expert=str(expert), loras=",".join(loras), pairs=pairs)
-    captures = [row for name, arguments in ATTENTIONS.items() for row in _capture(name, arguments, pairs)]
+    captures = [row for name, arguments in ATTENTIONS.items() for row in _capture(name, arguments, max(1, pairs // 2))]
     return [*_rows(measured), *captures, _import_row(imports)]
 
 

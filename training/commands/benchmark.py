@@ -23,7 +23,8 @@ def run(
 
     Args:
         what: the nodes against bare ComfyUI, or the trainers against plainer ones.
-        pairs: how often each side is measured: 7 for the nodes (changes of style five times as often), 3 for training.
+        pairs: how often each side is measured: 7 for the nodes (changes of style five times as often, captured
+            steps, which take longest, half as often), 3 for training.
     """
     title, rows = _nodes(pairs or 7) if what == "nodes" else _training(pairs or 3)
     console.print(table(title, rows))
