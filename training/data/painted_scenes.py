@@ -8,16 +8,7 @@ import numpy as np
 
 from .objects import Cutout
 from .packages import DataError
-from .paintings import (
-    BLENDS,
-    FIRST_RECOLOURED,
-    RECOLOURED,
-    STYLE_NAMES,
-    TEST_STYLES,
-    TRAIN_STYLES,
-    paint,
-    style_name,
-)
+from .paintings import BLENDS, RECOLOURED, STYLES, TEST_STYLES, TRAIN_STYLES, paint
 from .photos import Photo, template
 from .scenes import describe, make_scene
 from .triplet_writer import Example, Style
@@ -66,7 +57,7 @@ class PaintedScenes:
     def __init__(self, split: str, config: ScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
         self.split, self.config, self._photos, self._objects = split, config, photos, objects
         seen = self._rng("seen styles").sample(TRAIN_STYLES, config.seen_styles)
-        self._test_styles = [Style(STYLE_NAMES[index], index) for index in (*TEST_STYLES, *seen)]
+        self._test_styles = [_told(index) for index in (*TEST_STYLES, *seen)]
 
     def __len__(self) -> int:
         return len(self._photos) * self.config.contents_per_photo
@@ -94,9 +85,12 @@ class PaintedScenes:
     def _styles(self, rng: random.Random) -> list[Style]:
         if self.split == "test":
             return self._test_styles
-        firsts = {len(STYLE_NAMES): self.config.blends, FIRST_RECOLOURED: self.config.recoloured}
-        known = (*TRAIN_STYLES, *(first + number for first, count in firsts.items() for number in range(count)))
-        return [Style(style_name(index), index) for index in rng.sample(known, self.config.styles_per_content)]
+        known = (*TRAIN_STYLES, *BLENDS[: self.config.blends], *RECOLOURED[: self.config.recoloured])
+        return [_told(index) for index in rng.sample(known, self.config.styles_per_content)]
 
     def _rng(self, of: str) -> random.Random:
         return random.Random(f"{self.config.seed} {self.split} {of}")
+
+
+def _told(index: int) -> Style:
+    return Style(STYLES[index].name, index)

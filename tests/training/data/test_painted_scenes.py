@@ -11,7 +11,7 @@ from styleroute.training.commands import data, main
 from styleroute.training.data import painted_scenes
 from styleroute.training.data.packages import DataError
 from styleroute.training.data.painted_scenes import PaintedScenes, ScenesConfig
-from styleroute.training.data.paintings import FIRST_RECOLOURED, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint
+from styleroute.training.data.paintings import BLENDS, RECOLOURED, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint
 from styleroute.training.data.photos import Photo
 from styleroute.training.data.scenes import Scene, describe
 from styleroute.training.data.triplets import read_triplets
@@ -119,7 +119,7 @@ def test_the_real_teacher_paints_the_same_twice(photo) -> None:
 def test_blends_and_recoloured_styles_are_drawn_for_training_alone(photo, objects, monkeypatch) -> None:
     monkeypatch.setattr(painted_scenes, "paint", lambda picture, style: picture)
     config = ScenesConfig(contents_per_photo=4, styles_per_content=20, blends=5, recoloured=7, size=32)
-    kinds = set(range(26, 31)) | set(range(FIRST_RECOLOURED, FIRST_RECOLOURED + 7))
+    kinds = {*BLENDS[:5], *RECOLOURED[:7]}
     drawn = {
         split: {style.id for example in PaintedScenes(split, config, [photo], objects) for style, _ in example.stylised}
         for split in ("train", "test")

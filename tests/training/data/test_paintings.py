@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 from styleroute.training.data import paintings
 from styleroute.training.data.packages import DataError
-from styleroute.training.data.paintings import (
-    BLENDS,
-    FIRST_RECOLOURED,
-    RECOLOURED,
-    STYLE_NAMES,
-    TEST_STYLES,
-    TRAIN_STYLES,
-    paint,
-    style_name,
-)
+from styleroute.training.data.paintings import BLENDS, RECOLOURED, STYLE_NAMES, STYLES, TEST_STYLES, TRAIN_STYLES, paint
 
 
 def test_styles_are_split_21_to_5() -> None:
@@ -24,12 +15,19 @@ def test_styles_are_split_21_to_5() -> None:
     assert len(TEST_STYLES) == 5
 
 
-def test_blends_are_of_training_styles_alone() -> None:
-    assert len(set(BLENDS)) == 210
-    assert {part for blend in BLENDS for part in blend} == set(TRAIN_STYLES)
-    first, second = BLENDS[3]
-    assert style_name(26 + 3) == f"{STYLE_NAMES[first]} and {STYLE_NAMES[second]}"
-    assert style_name(5) == "autumn oil"
+def test_blends_and_recoloured_styles_are_of_training_styles_alone() -> None:
+    assert (BLENDS, RECOLOURED, len(STYLES)) == (range(26, 236), range(236, 656), 656)
+    assert len({STYLES[index].parts for index in BLENDS}) == 210
+    for kind in (BLENDS, RECOLOURED):
+        assert {part for index in kind for part in STYLES[index].parts} == set(TRAIN_STYLES)
+
+
+def test_names_tell_the_parts_and_are_all_different() -> None:
+    first, second = STYLES[BLENDS[3]].parts
+    assert STYLES[BLENDS[3]].name == f"{STYLE_NAMES[first]} and {STYLE_NAMES[second]}"
+    assert STYLES[RECOLOURED[22]].name == f"{STYLE_NAMES[TRAIN_STYLES[1]]} recoloured 22"
+    assert STYLES[5].name == "autumn oil"
+    assert len({style.name for style in STYLES}) == len(STYLES)
 
 
 def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
@@ -43,7 +41,7 @@ def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
     monkeypatch.setattr(paintings, "_teacher", Teacher)
     for style in (7, 26):
         paint(np.zeros((64, 64, 3), dtype=np.uint8), style)
-    assert asked == [{7: 1.0}, dict.fromkeys(BLENDS[0], 1.0)]
+    assert asked == [{7: 1.0}, dict.fromkeys(STYLES[BLENDS[0]].parts, 1.0)]
 
 
 def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch) -> None:
@@ -54,14 +52,10 @@ def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch)
 
     asked: list[dict[int, float]] = []
     monkeypatch.setattr(paintings, "_teacher", Teacher)
-    style = FIRST_RECOLOURED + 22
-    painted_as, recolouring = RECOLOURED[22]
+    style = STYLES[RECOLOURED[22]]
     grey = np.full((64, 64, 3), 120, dtype=np.uint8)
-    np.testing.assert_array_equal(paint(grey, style), recolouring.apply(grey))
-    assert asked == [{painted_as: 1.0}]
-    assert painted_as == TRAIN_STYLES[1]
-    assert style_name(style) == f"{STYLE_NAMES[painted_as]} recoloured 22"
-    assert {origin for origin, _ in RECOLOURED} == set(TRAIN_STYLES)
+    np.testing.assert_array_equal(paint(grey, RECOLOURED[22]), style.recolouring.apply(grey))
+    assert asked == [{TRAIN_STYLES[1]: 1.0}]
 
 
 def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> None:
