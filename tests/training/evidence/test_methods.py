@@ -2,8 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from styleroute.training.evidence import methods
 from styleroute.training.evidence.config import EvidenceConfig
-from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA, all_methods, present
+from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA, all_methods, folder_name, present
 from styleroute.training.paths import TINY_MODELS
 from styleroute.training.run_folder import TrainingError
 
@@ -61,6 +62,25 @@ def test_other_weights_have_another_folder(config, write_moe) -> None:
     assert key(first) != key(second)
     assert key(first) == key(first)
     assert key(first).startswith("moe_without_style_encoder-")
+
+
+def test_experts_of_other_weights_of_the_base_are_told_of(config, write_moe, capsys) -> None:
+    present(all_methods(config))
+    assert "other weights" not in capsys.readouterr().out
+    present(all_methods(replace(config, no_encoder=write_moe())))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "moe.safetensors was trained on other weights of tiny-kontext (it does not tell which)" in said
+    assert said.count("other weights") == 1
+
+
+def test_other_code_of_the_nodes_has_another_folder(tmp_path, monkeypatch) -> None:
+    (tmp_path / "nodes").mkdir()
+    monkeypatch.setattr(methods, "PACK", tmp_path)
+    folders = set()
+    for line in ("first = 1", "second = 22"):
+        (tmp_path / "nodes" / "node.py").write_text(line)
+        folders.add(folder_name("full", "", ()))
+    assert len(folders) == 2
 
 
 def test_impossible_numbers_are_refused() -> None:

@@ -14,6 +14,7 @@ from styleroute.attention import PRESETS
 from styleroute.training.flow import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
+from styleroute.training.regions.examples import draw
 from styleroute.training.regions.trainer import RegionTrainer, attention_losses, flow_matching_loss, noise_levels
 from styleroute.training.run_folder import TrainingError
 
@@ -113,6 +114,23 @@ def test_the_position_of_the_context_picture_is_told(make_trainer: MakeTrainer, 
     one, other = (make_trainer(reference_index=index).compute_losses(0)["flow"] for index in (1, 0))
     assert seen == [1, 0]
     assert one != other
+
+
+def test_cells_that_the_style_changes_weigh_as_configured(make_trainer: MakeTrainer, monkeypatch) -> None:
+    seen = []
+
+    def spy(error, target, original, weight):
+        seen.append((target, original, weight))
+        return error.mean()
+
+    monkeypatch.setattr(module, "weigh_changed", spy)
+    trainer = make_trainer(changed_weight=5.0)
+    trainer.compute_losses(0)
+    [(target, original, weight)] = seen
+    batch = draw(trainer.examples, trainer.config.batch, trainer.config.seed, 0)
+    assert torch.equal(target, batch.styled)
+    assert torch.equal(original, batch.original)
+    assert weight == 5.0
 
 
 def test_some_noise_levels_are_of_the_samplers_first_half() -> None:
