@@ -144,3 +144,99 @@ def server() -> Iterator[ComfyServer]:
         write_region_lora(loras / "pixel-art.safetensors")
         (experts / "text.safetensors").write_text("This is no safetensors file.")
         yield server
+
+
+ALL_BLOCKS = frozenset({("double", 0), ("single", 0), ("single", 1)})
+"""Of the small Flux."""
+
+
+@pytest.fixture
+def capture(flux):
+    """The small Flux captured, and its maps."""
+    from styleroute.nodes.attention_capture import capturing
+    from styleroute.nodes.recorded_maps import RecordedMaps
+
+    def make(model=None, blocks=ALL_BLOCKS, steps=None):
+        maps = RecordedMaps()
+        return capturing(model or flux, maps, blocks, steps), maps
+
+    return make
+
+
+REGION_SETTINGS = {
+    "seed": 7,
+    "steps": 3,
+    "cfg": 1.0,
+    "sampler_name": "euler",
+    "scheduler": "simple",
+    "denoise": 1.0,
+    "region_expert": "none",
+    "expert_strength": 1.0,
+    "region": "style",
+    "background_lock": 0.0,
+    "heat_preview": False,
+}
+
+
+@pytest.fixture
+def region_sample(flux):
+    """RegionRoute Sampler with these settings changed: (latent, maps, mask)."""
+    from styleroute.nodes.region_sampler import RegionRouteSampler
+
+    def run(positive, model=None, latent=None, **changes):
+        latent = {"samples": torch.zeros(1, 16, 8, 12)} if latent is None else latent
+        return RegionRouteSampler.execute(model or flux, positive, latent, **(REGION_SETTINGS | changes)).result
+
+    run.settings = REGION_SETTINGS
+    return run
+
+
+@pytest.fixture
+def folders(parts, tmp_path, monkeypatch):
+    """Empty model folders: (style_experts, loras)."""
+    import folder_paths
+    from styleroute.nodes.model_folders import register_model_folders
+
+    register_model_folders()
+    for kind in ("style_experts", "loras"):
+        (tmp_path / kind).mkdir()
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, kind, ([str(tmp_path / kind)], {".safetensors"}))
+        folder_paths.filename_list_cache.pop(kind, None)
+    yield tmp_path / "style_experts", tmp_path / "loras"
+    for kind in ("style_experts", "loras"):
+        folder_paths.filename_list_cache.pop(kind, None)
+
+
+@pytest.fixture
+def write_lora():
+    """Writes a region LoRA on some layers of the small Flux."""
+
+    def write(path, seed=0, layers=("transformer_blocks.0.attn.to_q", "single_transformer_blocks.1.attn.to_v")):
+        generator = torch.Generator().manual_seed(seed)
+        state = {}
+        for layer in layers:
+            state[f"transformer.{layer}.lora_A.weight"] = torch.randn(4, 128, generator=generator) * 0.3
+            state[f"transformer.{layer}.lora_B.weight"] = torch.randn(128, 4, generator=generator) * 0.3
+        path.parent.mkdir(exist_ok=True)
+        save_file(state, path)
+
+    return write
+
+
+@pytest.fixture
+def spy():
+    """Watches the attention of a model from without."""
+
+    def spied(model, seen: list):
+        """A clone with another pack's override: attention by the formula, in float64, which also keeps the matrices."""
+
+        def override(func, q, k, v, heads, *args, transformer_options=None, **kwargs):
+            matrix = (q.double() @ k.double().transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+            seen.append((transformer_options["block_type"], transformer_options["block_index"], matrix))
+            return (matrix @ v.double()).to(v.dtype).transpose(1, 2).flatten(2)
+
+        clone = model.clone()
+        clone.model_options["transformer_options"]["optimized_attention_override"] = override
+        return clone
+
+    return spied
