@@ -16,6 +16,7 @@ from .pictures import readable
 from .rows import Row
 from .scores import Scoring
 from .sheet import require_format
+from .through_vae import redraw_by_tiny_vae
 from .trials import Trials, choose_trials
 from .verdict import Finding, findings
 
@@ -61,7 +62,8 @@ def gather_evidence(
     methods = present(known)
     full = next((method for method in methods if method.name == FULL), None)
     triplets = readable(read_triplets(config.data, "test"))
-    scorings = {kind: Scoring(choose_trials(triplets, kind == "seen", config.photos), judge) for kind in _kinds(config)}
+    trials = {kind: choose_trials(triplets, kind == "seen", config.photos) for kind in _kinds(config)}
+    scorings = {kind: Scoring(found, judge, redraw_by_tiny_vae()) for kind, found in trials.items()}
     overlaps = measure_overlap(full.file, triplets) if full else []
     shown = sheet_jobs(scorings["unseen"].trials, full)
     jobs = {

@@ -22,8 +22,11 @@ class Row:
         return np.array([getattr(score, column) for score in self.scores])
 
     def mean(self, column: str) -> tuple[float, float]:
-        """The mean over pictures and its standard error; the error of a single picture is NaN."""
-        values = self.values(column)
+        """The mean over trials and its standard error, that of a single trial NaN.
+
+        A trial counts once, with the mean of its seeds: pictures of one photo in one style are no independent proof.
+        """
+        values = np.array(list(self.by_trial(column).values()))
         error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
         return float(values.mean()), float(error)
 

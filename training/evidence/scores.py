@@ -1,6 +1,6 @@
 """Every picture of every method, measured."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,12 +12,18 @@ from .judge import Judge, Judged, centroids, cosine, nearest
 from .metrics import edge_ssim, l1, multi_scale_ssim
 from .pictures import open_picture
 from .rows import Row
+from .through_vae import Redraw
 from .trials import Trials
 
 PHOTO, COLOUR, TEACHER = "photo, unchanged", "Reinhard colour transfer", "teacher (ceiling)"
+COLOUR_REDRAWN, TEACHER_REDRAWN = "colour transfer, by the VAE", "teacher, by the VAE"
+"""What is painted is decoded by the VAE; these rows are too, so that they compare."""
 
 Painted = Sequence[tuple[int, Path]]
 """Pictures, each with the number of its trial."""
+
+PictureOf = Callable[[Triplet], np.ndarray]
+"""A trial's picture [H, W, 3] uint8."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +53,37 @@ class Scoring:
     Args:
         trials: what was painted.
         judge: gives style vectors.
+        redraw: a picture as the painting model's VAE gives it back; None for no such rows.
     """
 
-    def __init__(self, trials: Trials, judge: Judge) -> None:
-        self.trials, self._judge = trials, judge
+    def __init__(self, trials: Trials, judge: Judge, redraw: Redraw | None = None) -> None:
+        self.trials, self._judge, self._redraw = trials, judge, redraw
         self._vectors: dict[Path, np.ndarray] = {}
         teacher = {row.stylised: row for row in trials.teacher}
         self._judged = [Judged(row.style, row.content_name, self._vector(path)) for path, row in teacher.items()]
 
     def rows(self, painted: Mapping[str, Painted]) -> list[Row]:
         """The photo and its recoloured copy, then each method's pictures, then the teacher's."""
-        triplets = self.trials.triplets
-        photos = ((number, open_picture(row.content)) for number, row in enumerate(triplets))
-        answers = ((number, open_picture(row.stylised)) for number, row in enumerate(triplets))
         return [
-            self.row(PHOTO, photos),
-            self.row(COLOUR, ((number, recoloured(row)) for number, row in enumerate(triplets))),
+            self._row_of_trials(PHOTO, lambda row: open_picture(row.content)),
+            *self._plain_and_redrawn(COLOUR, COLOUR_REDRAWN, recoloured),
             *(self.row(name, ((n, open_picture(path)) for n, path in found)) for name, found in painted.items()),
-            self.row(TEACHER, answers),
+            *reversed(self._plain_and_redrawn(TEACHER, TEACHER_REDRAWN, lambda row: open_picture(row.stylised))),
         ]
 
     def row(self, name: str, pictures: Iterable[tuple[int, np.ndarray]]) -> Row:
         """Pictures [H, W, 3] uint8 with the numbers of their trials -> one line."""
         measured = [(trial, self.score(picture, self.trials.triplets[trial])) for trial, picture in pictures]
         return Row(name, [trial for trial, _ in measured], [score for _, score in measured])
+
+    def _plain_and_redrawn(self, plain: str, redrawn: str, picture_of: PictureOf) -> list[Row]:
+        rows = [self._row_of_trials(plain, picture_of)]
+        if redraw := self._redraw:
+            rows.append(self._row_of_trials(redrawn, lambda row: redraw(picture_of(row))))
+        return rows
+
+    def _row_of_trials(self, name: str, picture_of: PictureOf) -> Row:
+        return self.row(name, ((number, picture_of(row)) for number, row in enumerate(self.trials.triplets)))
 
     def score(self, picture: np.ndarray, triplet: Triplet) -> Score:
         """One picture against its trial."""

@@ -63,8 +63,8 @@ def _cell(row: Row, column: str) -> str:
 
 def _caption(styles: Sequence[str]) -> str:
     return (
-        f"Mean ± standard error over pictures. Styles: {', '.join(styles)}. Judge: cosine of arbitrary_predict's "
-        "vectors of result and style picture. MS-SSIM, L1: to the teacher's picture. Edges: SSIM of the luminances' "
-        "Sobel edges to the photo's. Own style: share that the judge puts nearest to its own style's centroid (the "
-        "teacher's pictures of other contents)."
+        f"Mean ± standard error over styles and photos. Styles: {', '.join(styles)}. Judge: cosine of "
+        "arbitrary_predict's vectors of result and style picture. MS-SSIM, L1: to the teacher's picture. Edges: SSIM "
+        "of the luminances' Sobel edges to the photo's. Own style: share that the judge puts nearest to its own "
+        "style's centroid (the teacher's pictures of other contents)."
     )

@@ -8,13 +8,14 @@ import numpy as np
 from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA
 from .overlap import DISSIMILAR, PAPER, SIMILAR, Overlap
 from .rows import Row
-from .scores import COLOUR
+from .scores import COLOUR, COLOUR_REDRAWN
 
 HOLDS, FAILS, UNCLEAR, MISSING = "holds", "does not hold", "not told apart", "not measured"
 ORDERS = (
     (FULL, SINGLE_LORA),
     (SINGLE_LORA, NO_ENCODER),
     (FULL, COLOUR),
+    (FULL, COLOUR_REDRAWN),
     (FULL_REFERENCE, SINGLE_LORA),
 )
 """Better and worse on the judge's cosine. The last is the fair one: both see the style picture."""

@@ -51,7 +51,7 @@ def test_tables_pictures_and_json_come_out_and_a_second_run_paints_nothing(
     said = capsys.readouterr().out
     assert "full + style reference, as there is no" in said
     assert "2 unseen styles, unseen photos" in said
-    assert "Verdict on 5 expected orders" in said
+    assert "Verdict on 6 expected orders" in said
     report = json.loads((config.output / EVIDENCE_FILE).read_text())
     assert report["left_out"] == ["full + style reference"]
     assert {row["name"] for row in report["overlap"]["rows"]} >= {SAME, CHANCE}

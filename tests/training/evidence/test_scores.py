@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 from styleroute.training.evidence.pictures import open_picture
-from styleroute.training.evidence.scores import COLOUR, PHOTO, TEACHER, Row, Score, Scoring
+from styleroute.training.evidence.scores import (
+    COLOUR,
+    COLOUR_REDRAWN,
+    PHOTO,
+    TEACHER,
+    TEACHER_REDRAWN,
+    Row,
+    Score,
+    Scoring,
+)
 from styleroute.training.evidence.tables import score_table
+from styleroute.training.evidence.through_vae import redraw_by_tiny_vae
 from styleroute.training.evidence.trials import choose_trials
 
 
@@ -37,9 +47,26 @@ def test_a_picture_in_the_other_style_is_not_near_its_own(scoring) -> None:
     assert scoring.score(open_picture(lime.stylised), red).own_style == 0
 
 
-def test_mean_and_standard_error_are_over_pictures_and_trials_over_seeds() -> None:
+def test_rows_through_the_vae_stand_beside_the_plain_ones(triplets, judge) -> None:
+    dark = Scoring(choose_trials(triplets, seen=False, photos=2), judge, redraw=lambda picture: picture // 2)
+    rows = {row.name: row for row in dark.rows({})}
+    assert list(rows) == [PHOTO, COLOUR, COLOUR_REDRAWN, TEACHER_REDRAWN, TEACHER]
+    assert rows[TEACHER].mean("l1")[0] == 0
+    assert rows[TEACHER_REDRAWN].mean("l1")[0] > 0.1
+    assert rows[COLOUR_REDRAWN].mean("l1")[0] != rows[COLOUR].mean("l1")[0]
+
+
+def test_the_small_vae_gives_back_nearly_the_same_picture(triplets) -> None:
+    picture = open_picture(triplets[0].content)
+    redrawn = redraw_by_tiny_vae()(picture)
+    assert redrawn.shape == picture.shape
+    assert redrawn.dtype == np.uint8
+    assert 0 < np.abs(redrawn.astype(float) - picture).mean() < 20
+
+
+def test_mean_and_standard_error_are_over_trials_whose_seeds_count_once() -> None:
     row = Row("x", [0, 0, 1, 1], [Score(value, 0, 0, 0, 0) for value in (1.0, 3.0, 5.0, 7.0)])
-    assert row.mean("judge") == pytest.approx((4, math.sqrt(20 / 3) / 2))
+    assert row.mean("judge") == pytest.approx((4, math.sqrt(8) / math.sqrt(2)))
     assert row.by_trial("judge") == {0: 2.0, 1: 6.0}
     assert math.isnan(Row("x", [0], row.scores[:1]).mean("judge")[1])
 

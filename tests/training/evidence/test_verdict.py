@@ -1,7 +1,7 @@
 import pytest
 from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA
 from styleroute.training.evidence.overlap import DISSIMILAR, SIMILAR, Overlap
-from styleroute.training.evidence.scores import COLOUR, Row, Score
+from styleroute.training.evidence.scores import COLOUR, COLOUR_REDRAWN, Row, Score
 from styleroute.training.evidence.tables import verdict_table
 from styleroute.training.evidence.verdict import FAILS, HOLDS, MISSING, UNCLEAR, difference, findings, sentence
 
@@ -17,15 +17,16 @@ def test_orders_hold_fail_or_are_not_told_apart() -> None:
         row(SINGLE_LORA, 0.93, 0.94, 0.95),
         row(NO_ENCODER, 0.96, 0.96, 0.97),
         row(COLOUR, 0.99, 0.90, 0.97),
+        row(COLOUR_REDRAWN, 0.94, 0.95, 0.96),
     ]
     found = findings(rows, [Overlap(SIMILAR, 5, 0.3, 0.2), Overlap(DISSIMILAR, 5, 0.1, 0.1)])
-    assert [finding.outcome for finding in found] == [HOLDS, FAILS, UNCLEAR, MISSING, HOLDS]
-    assert found[3].numbers == "no full + style reference"
-    assert found[4].numbers == "3.00 times, the paper 3.13, untrained routers 2.00"
+    assert [finding.outcome for finding in found] == [HOLDS, FAILS, UNCLEAR, HOLDS, MISSING, HOLDS]
+    assert found[4].numbers == "no full + style reference"
+    assert found[5].numbers == "3.00 times, the paper 3.13, untrained routers 2.00"
     said = sentence(found)
-    assert said.startswith("Verdict on 5 expected orders. Holds: full > single LoRA")
+    assert said.startswith("Verdict on 6 expected orders. Holds: full > single LoRA")
     assert all(f"{outcome.capitalize()}: " in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
-    assert verdict_table(found).row_count == 5
+    assert verdict_table(found).row_count == 6
 
 
 def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
