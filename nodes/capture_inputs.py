@@ -19,14 +19,19 @@ def region_input() -> io.Input:
     )
 
 
-def capture_inputs() -> list[io.Input]:
-    """Which maps are captured, and what is kept of them."""
+def capture_inputs(blocks: str = ALL, told: str = "all") -> list[io.Input]:
+    """Which maps are captured, and what is kept of them.
+
+    Args:
+        blocks: the default of that input.
+        told: its words, besides none and names, for the tooltip.
+    """
     return [
         io.String.Input(
             "blocks",
-            default=ALL,
+            default=blocks,
             optional=True,
-            tooltip="Blocks of the model whose maps are captured, counted from 0: all, none, "
+            tooltip=f"Blocks of the model whose maps are captured, counted from 0: {told}, none, "
             "or for instance 'double 5-12, single 0-9'.",
             **advanced(),
         ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..attention import AttentionError
 from ..attention.phrases import style_stem
 from ..moe import StyleExpert, StyleExpertError
+from .choices import ALL
 from .model_folders import expert_names, expert_path
 from .region_spans import RegionSpan
 
@@ -29,6 +30,17 @@ def region_experts(choice: str, spans: Sequence[RegionSpan]) -> list[StyleExpert
         return []
     names = [choice] if choice != AUTO else _files_by_style(spans)
     return [_open(name) for name in names]
+
+
+def supervised_blocks(experts: Sequence[StyleExpert]) -> str:
+    """The blocks whose attention the experts were trained to place, as `parse_blocks` reads them.
+
+    Each expert's own together; all where one does not tell, as the published files do not, and without an expert.
+    """
+    told = [(expert.training or {}).get("blocks") for expert in experts]
+    if not told or not all(isinstance(blocks, list) and blocks for blocks in told):
+        return ALL
+    return ", ".join(dict.fromkeys(str(block) for blocks in told for block in blocks))
 
 
 def file_of_style(style: str, names: Sequence[str]) -> str:

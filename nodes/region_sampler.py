@@ -20,7 +20,7 @@ from .expert_changes import ExpertChanges
 from .live_preview import with_heat_preview
 from .model_folders import expert_names
 from .recorded_maps import KEEP, RecordedMaps
-from .region_experts import AUTO, NO_EXPERT, region_experts, state_of_expert
+from .region_experts import AUTO, NO_EXPERT, region_experts, state_of_expert, supervised_blocks
 from .region_mask import has_region, region_mask
 from .region_spans import names_of, require_spans, spans_of
 from .schema import AttentionMapsType, schema
@@ -30,6 +30,7 @@ NO_MAPS = (
     "sampled, 'blocks' is none, or none of the captured steps has them; set denoise above 0 and choose blocks and "
     "steps, for instance all, or leave MASK unconnected."
 )
+AUTO_BLOCKS = "auto (those that the region expert was trained to look with, where its file tells; else all), all"
 CHANGES = ExpertChanges()
 """Of all samplers, as ComfyUI does not tell which of them asks."""
 LATENT_PIXELS = 8
@@ -47,7 +48,7 @@ class RegionRouteSampler(io.ComfyNode):
             description="Samples as KSampler does, with the region expert of the style that the prompt names, and "
             "records where the model looks for the object and the style. No mask is drawn.",
             search_aliases=["regional style", "region sampler", "ksampler"],
-            inputs=[*_graph_inputs(), *_sampler_inputs(), *_region_inputs(), *capture_inputs()],
+            inputs=[*_graph_inputs(), *_sampler_inputs(), *_region_inputs(), *capture_inputs(AUTO, AUTO_BLOCKS)],
             outputs=[
                 io.Latent.Output("LATENT", tooltip="The sampled latent, for VAE Decode."),
                 AttentionMapsType.Output("ATTENTION_MAPS", tooltip="What was captured, for Attention Map Preview."),
@@ -76,18 +77,20 @@ class RegionRouteSampler(io.ComfyNode):
         background_lock: float,
         heat_preview: bool,
         negative: list | None = None,
-        blocks: str = ALL,
+        blocks: str = AUTO,
         capture_steps: str = ALL,
         keep: str = KEEP[0],
         **sampler,
     ) -> io.NodeOutput:
+        experts = region_experts(region_expert, spans_of(positive))
+        if blocks.strip().lower() == AUTO:
+            blocks = supervised_blocks(experts)
         chosen, steps = parse_blocks(blocks, block_counts(model)), parse_steps(capture_steps)
         negative = _require_negative(negative, positive, sampler["cfg"])
         maps = RecordedMaps(keep)
         if chosen:
             names_of(require_spans(positive), region)
         context = _context(positive, latent_image["samples"], chosen, background_lock)
-        experts = region_experts(region_expert, spans_of(positive))
         CHANGES.note(region_expert, spans_of(positive))
         model = with_experts(model, experts, expert_strength)
         if chosen:

@@ -1,5 +1,6 @@
 """Arrays with a row for every picture, kept on disk, which say of each picture that cannot be used what is wrong."""
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ WHOLE, MISSING, BROKEN, NOT_FINITE = range(4)
 FAULTS = ("", "it is missing", "it is no whole picture", "what was computed of it is NaN or beyond float16")
 """Why a picture is left out, by the number that stands in its row."""
 
-_NO_PICTURE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_NO_PICTURE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for a file that is broken or no picture."""
 
 Compute = Callable[[list[Image.Image]], Mapping[str, np.ndarray]]

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, StyleExpert, save_expert
 from styleroute.moe.layer_names import all_layers, layer_shape
+from styleroute.training.adapters.lora_file import lora_config
 from styleroute.training.comfy import PACK, ComfyServer, find_comfyui
 
 HERE = Path(__file__).parent
@@ -209,16 +210,21 @@ def folders(parts, tmp_path, monkeypatch):
 
 @pytest.fixture
 def write_lora():
-    """Writes a region LoRA on some layers of the small Flux."""
+    """Writes a region LoRA on some layers of the small Flux; with a summary of its training it has our header."""
 
-    def write(path, seed=0, layers=("transformer_blocks.0.attn.to_q", "single_transformer_blocks.1.attn.to_v")):
+    def write(
+        path, seed=0, layers=("transformer_blocks.0.attn.to_q", "single_transformer_blocks.1.attn.to_v"), training=None
+    ):
         generator = torch.Generator().manual_seed(seed)
         state = {}
         for layer in layers:
             state[f"transformer.{layer}.lora_A.weight"] = torch.randn(4, 128, generator=generator) * 0.3
             state[f"transformer.{layer}.lora_B.weight"] = torch.randn(128, 4, generator=generator) * 0.3
         path.parent.mkdir(exist_ok=True)
-        save_file(state, path)
+        if training is None:
+            save_file(state, path)
+        else:
+            save_expert(path, state, lora_config(4, "random-flux"), None, None, training)
 
     return write
 

@@ -224,3 +224,26 @@ def test_without_the_expert_the_model_is_itself_again(flux, region_sample, sampl
     write_lora(folders[0] / "mosaic.safetensors")
     region_sample(prompt(), region_expert="auto", steps=1)
     assert torch.equal(sample(flux, prompt()), before)
+
+
+@pytest.mark.parametrize(
+    ("training", "blocks", "captured"),
+    [
+        ({"blocks": ["single 0", "single 1"]}, "auto", ("single 0", "single 1")),
+        ({"blocks": ["single 0"]}, "all", ("double 0", "single 0", "single 1")),
+        ({"steps": 3}, "auto", ("double 0", "single 0", "single 1")),
+        (None, "auto", ("double 0", "single 0", "single 1")),
+    ],
+)
+def test_auto_captures_the_blocks_that_the_expert_was_trained_to_look_with(
+    region_sample, prompt, folders, write_lora, training, blocks, captured
+):
+    write_lora(folders[0] / "mosaic.safetensors", training=training)
+    _, maps, _ = region_sample(prompt(), region_expert="auto", blocks=blocks)
+    assert maps.read(0, "style: mosaic").blocks == captured
+
+
+def test_blocks_of_another_model_are_told_of(region_sample, prompt, folders, write_lora):
+    write_lora(folders[0] / "mosaic.safetensors", training={"blocks": ["single 37"]})
+    with pytest.raises(AttentionError, match="Block single 37 was chosen, but this model has 1 double and 2 single"):
+        region_sample(prompt(), region_expert="auto", blocks="auto")

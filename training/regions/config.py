@@ -30,9 +30,7 @@ class RegionTrainConfig:
         losses: Focus and Cover: softmax slice, direction of the divergence, tau, alpha, weights.
         without: what of them is left out, for ablations.
         blocks: blocks whose attention is supervised: "all", "double", "single", "middle" (the middle half of the
-            network), or names such as "double 3" and "single 0-9". The paper does not tell its set. On the small
-            Kontext the mean map of all learned its place twice as well as that of the middle half in 70 steps: few
-            blocks have few strong cells at the border, which Focus then looks at alone.
+            network), or names such as "double 3" and "single 0-9". The paper does not tell its set.
         supervise: "mean-map" of the blocks and of the style's tokens (paper), or "every-map" of a block and token for
             itself, the losses averaged (release).
         changed_weight: weight, in the flow matching loss, of the latent cells that the style changes; 1 is the paper's.
@@ -145,7 +143,8 @@ RELEASE: dict[str, Any] = {
 SMALL: dict[str, Any] = {
     "base": "tiny",
     "rank": 16,
-    "rate": 1e-3,
+    "blocks": ("single 2-4",),
+    "rate": 5e-4,
     "schedule": "cosine",
     "warmup": 20,
     "batch": 8,
@@ -157,8 +156,9 @@ SMALL: dict[str, Any] = {
     "save_every": 100,
     "validate_every": 200,
 }
-"""What fits the small Kontext on two cores. Of rank 4 at 2e-3 the share of attention inside the object rose to 39 % in
-40 steps and fell back to 13 %."""
+"""What fits the small Kontext on two cores. Its blocks are those where the base binds words to places: asked to make an
+object black and white, 65 % of these words' attention lies on the object in single 4 and 60 % in single 2, against at
+most 15 % in any block before them; the mean map of all blocks would be one of blocks that bind nothing."""
 
 SMALL_LOSSES = replace(LOSSES["paper"], tau=1.5)
 """A softmax at tau 0.5 rests on the few strongest cells of a map that is not in place yet, and moves those alone."""

@@ -32,7 +32,7 @@ class RegionTrainer(AdapterTrainer):
     def add_adapter(self) -> dict[str, nn.Parameter]:
         config = self.config
         self.capture = capture_maps(self.transformer, config.blocks, config.losses.slice)
-        self._inside: float | None = None
+        self._looked: dict[str, float] = {}
         return add_lora(self.transformer, config.rank, config.adapted, config.seed)
 
     def compute_losses(self, number: int) -> dict[str, Tensor]:
@@ -48,7 +48,7 @@ class RegionTrainer(AdapterTrainer):
         return {"flow": flow, **attention, "loss": joint_loss(flow, attention, config)}
 
     def curves(self) -> dict[str, float]:
-        return {} if self._inside is None else {"attention inside": self._inside}
+        return self._looked
 
     @property
     def title(self) -> str:
@@ -56,7 +56,10 @@ class RegionTrainer(AdapterTrainer):
 
     def _attention_losses(self, batch: Batch) -> dict[str, Tensor]:
         maps = self.capture.take()
-        self._inside = share_inside(list(maps.values()), batch.masks)
+        self._looked = {
+            "attention inside": share_inside(list(maps.values()), batch.masks),
+            "attention on the style's words": torch.stack(list(maps.values())).mean().item(),
+        }
         return attention_losses(maps, batch.masks, self.config)
 
 

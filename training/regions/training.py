@@ -8,6 +8,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from ...attention.phrases import style_stem
 from ...moe import save_expert
 from ..adapters.config import free_fields
 from ..adapters.lora_file import lora_config
@@ -54,7 +55,7 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
     styles = _chosen(config, rows)
     runs = {style: RunFolder(config.of_style(style).run, config.of_style(style), free_fields(config))
             for style in styles}  # fmt: skip
-    material = _material(config, rows)
+    material = _material(config, rows, styles)
     # Every prompt is looked through before the first style is trained.
     every = config.supervise == "every-map"
     examples = {style: material.trained.of_style(style, material.base, every) for style in styles}
@@ -82,15 +83,21 @@ def _chosen(config: RegionTrainConfig, rows: Sequence[RegionExample]) -> tuple[s
     return config.styles or there
 
 
-def _material(config: RegionTrainConfig, rows: Sequence[RegionExample]) -> Material:
+def _material(config: RegionTrainConfig, rows: Sequence[RegionExample], styles: Sequence[str]) -> Material:
     accelerator = start_accelerator(config.precision)
     device = str(accelerator.device)
     base = load_base(config.base, device, base_dtype(config.precision), config.text_tokens)
+    cache = config.cache / (style_stem(styles[0]) if len(styles) == 1 else "several")
     with one_fills_the_caches(accelerator):
-        trained, tested = make_examples(rows, base, config.cache / "train"), None
-        if _validates(config):
-            tested = make_examples(read_manifest(config.data, "test"), base, config.cache / "test")
+        trained, tested = make_examples(_in_styles(rows, styles), base, cache / "train"), None
+        if _validates(config) and (rows := _in_styles(read_manifest(config.data, "test"), styles)):
+            tested = make_examples(rows, base, cache / "test")
     return Material(accelerator, base, trained, tested)
+
+
+def _in_styles(rows: Sequence[RegionExample], styles: Sequence[str]) -> list[RegionExample]:
+    """Pictures of other styles need not be encoded."""
+    return [row for row in rows if not set(styles).isdisjoint(row.styles)]
 
 
 def _validates(config: RegionTrainConfig) -> bool:

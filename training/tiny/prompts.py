@@ -5,9 +5,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    PreTrainedTokenizerBase,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 from ..comfy import find_comfyui
+from ..run_folder import TrainingError
 from .config import CLIP, T5, T5_TOKENS
 
 
@@ -26,15 +35,22 @@ class Tokenizers:
         return CLIPTokenizer.from_pretrained(self.folder / "sd1_tokenizer")
 
     def __call__(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """Token ids for T5 [B, 32], padded with 0, and for CLIP [B, 77], padded with its end token."""
-        t5 = [_pad(self.t5(prompt)["input_ids"], T5_TOKENS, 0) for prompt in prompts]
-        clip = [_pad(self.clip(prompt)["input_ids"], 77, CLIP["pad_token_id"]) for prompt in prompts]
+        """Token ids for T5 [B, 32], padded with 0, and for CLIP [B, 77], padded with its end token.
+
+        Raises:
+            TrainingError: a prompt is longer.
+        """
+        t5 = [_pad(prompt, self.t5, T5_TOKENS, 0) for prompt in prompts]
+        clip = [_pad(prompt, self.clip, 77, CLIP["pad_token_id"]) for prompt in prompts]
         return torch.tensor(t5), torch.tensor(clip)
 
 
-def _pad(ids: list[int], length: int, padding: int) -> list[int]:
+def _pad(prompt: str, tokenizer: PreTrainedTokenizerBase, length: int, padding: int) -> list[int]:
+    ids = tokenizer(prompt)["input_ids"]
     if len(ids) > length:
-        raise ValueError(f"a training prompt has {len(ids)} tokens and at most {length} fit: shorten it")
+        raise TrainingError(
+            f"a prompt has {len(ids)} tokens, expected at most {length} for the small Kontext: shorten {prompt!r}"
+        )
     return ids + [padding] * (length - len(ids))
 
 

@@ -1,6 +1,7 @@
 """Prompts, token by token as ComfyUI's own tokenizers give them."""
 
 import pytest
+from styleroute.training.run_folder import TrainingError
 from styleroute.training.tiny.prompts import Tokenizers
 
 PROMPTS = ["make the guitar darker", "a painting in the stained glass style", "a photo of a teapot and a ball", "a"]
@@ -22,5 +23,5 @@ def test_ids_are_those_of_comfyui(tokenizers: Tokenizers) -> None:
 
 
 def test_a_prompt_that_does_not_fit_is_refused(tokenizers: Tokenizers) -> None:
-    with pytest.raises(ValueError, match="a training prompt has 41 tokens and at most 32 fit: shorten it"):
+    with pytest.raises(TrainingError, match=r"a prompt has 41 tokens, expected at most 32 .*: shorten 'cat cat"):
         tokenizers(["cat " * 40])
