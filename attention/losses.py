@@ -138,9 +138,9 @@ def _cells(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 def _levels(maps: Tensor, preset: AttentionLosses) -> Tensor:
     """Maps in the unit of the preset.
 
-    The mean belongs to what is learned: both losses ask for the map's shape alone. Were it a constant, most cells, which
-    lie outside, would pull Cover down with all of the map, and the unit with it: a network that does not tell the
-    object yet lets its style words go unread within 50 steps.
+    The mean belongs to what is learned: both losses ask for the map's shape alone. Were it a constant, Cover of the
+    cells outside, which are most, would pull the whole map down, and the unit with it: a network that does not tell
+    the object yet stops reading the style's words within 50 steps.
     """
     if not preset.relative:
         return maps

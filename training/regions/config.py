@@ -167,6 +167,6 @@ PRESETS: dict[str, RegionTrainConfig] = {
     "paper": RegionTrainConfig(),
     "release": RegionTrainConfig(**RELEASE, rate=1e-5, steps=10_000, guidance=1.0, run=RUNS / "regions_release"),
     "small": RegionTrainConfig(**SMALL, losses=SMALL_LOSSES, run=RUNS / "regions_small"),
-    "small-release": RegionTrainConfig(**SMALL, **RELEASE, run=RUNS / "regions_small_release"),
+    "small-release": RegionTrainConfig(**(SMALL | RELEASE), run=RUNS / "regions_small_release"),
 }
 """The paper's values, the release's, and both for the small Kontext."""
