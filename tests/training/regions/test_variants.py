@@ -39,7 +39,7 @@ def test_each_changes_its_choice_alone() -> None:
         "without Cover": {"without"},
         "without Focus": {"without"},
         "release's attention slice": {"slice"},
-        "release's blocks": {"supervise"},  # both see all
+        "release's blocks": {"blocks", "supervise"},
         "release's Focus direction": {"direction"},
         "release's tau and alpha": {"tau", "alpha", "relative"},
         "release's loss weights": {"cover_weight"},
