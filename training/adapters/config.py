@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..run_folder import TrainingError
 
-FREE = ("minutes", "output", "cache", "save_every", "validate_every", "compile", "checkpointing")
+FREE = ("minutes", "output", "half", "cache", "save_every", "validate_every", "compile", "checkpointing")
 """What may change between two pieces of a run."""
 
 

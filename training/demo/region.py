@@ -64,8 +64,8 @@ def choose_expert(style: str | None, shipped: dict[str, Path]) -> tuple[Path, st
     """
     if not shipped:
         raise DataError(
-            f"No region expert ships with this pack yet, so that --region has nothing to paint with; {TRAINING} make "
-            f"some, to be put into {TINY_MODELS / 'style_experts'}."
+            f"There is no region expert in {TINY_MODELS / 'style_experts'}, so that --region has nothing to paint "
+            f"with; {TRAINING} make some."
         )
     style = style or next(iter(shipped))
     for name, path in shipped.items():

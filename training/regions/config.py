@@ -51,6 +51,7 @@ class RegionTrainConfig:
         seed: of first weights and all batches.
         run: folder of the runs, one for each style, with configuration, checkpoint, curves and pictures.
         output: folder of the finished LoRAs; by default the runs'.
+        half: write the LoRAs in float16; the published ones are float32.
         cache: folder of latents, masks and texts, which are made once.
         minutes: how long this piece may run, all styles together; the next one goes on where it stopped.
         save_every: steps between two checkpoints.
@@ -90,6 +91,7 @@ class RegionTrainConfig:
     seed: int = 0
     run: Path = RUNS / "regions"
     output: Path | None = None
+    half: bool = False
     cache: Path = CACHE / "regions"
     minutes: float = math.inf
     save_every: int = 250
@@ -153,6 +155,7 @@ SMALL: dict[str, Any] = {
     "changed_weight": 5.0,
     "early_share": 0.5,
     "checkpointing": False,
+    "half": True,
     "save_every": 100,
     "validate_every": 200,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from ...attention.phrases import style_stem
@@ -148,8 +149,8 @@ def _write(trainer: RegionTrainer, style: str, base: str) -> None:
         return
     config, path = trainer.config, trainer.config.expert_file(style)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not rounded to half: the published files are in float32 too, and small.
-    lora = {name: weight.detach() for name, weight in trainer.trained.items()}
+    dtype = torch.float16 if config.half else torch.float32
+    lora = {name: weight.detach().to(dtype) for name, weight in trainer.trained.items()}
     save_expert(path, lora, lora_config(config.rank, base), None, None, _summary(trainer, style))
     console.print(f"Wrote {path}", soft_wrap=True)
     if trainer.step < config.steps:

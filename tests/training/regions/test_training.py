@@ -61,6 +61,22 @@ def test_what_is_written_is_what_was_trained_and_says_how(config: RegionTrainCon
     assert summary["reference_index"] == 1
 
 
+def test_half_the_precision_is_half_the_file(config: RegionTrainConfig) -> None:
+    [file] = train_regions(replace(config, steps=2))
+    whole = load_file(file)
+    [file] = train_regions(replace(config, steps=2, half=True))  # the finished run is written anew
+    halved = load_file(file)
+    assert {weight.dtype for weight in halved.values()} == {torch.float16}
+    assert all(torch.equal(weight.half(), halved[name]) for name, weight in whole.items())
+
+
+def test_pictures_of_other_styles_are_not_encoded(config: RegionTrainConfig) -> None:
+    train_regions(replace(config, steps=1, styles=("dusk",)))
+    listed = (config.cache / "dusk" / "train" / "latents" / "index.json").read_text()
+    assert "dusk" in listed
+    assert "woven" not in listed
+
+
 def test_each_style_has_an_expert_of_its_own(config: RegionTrainConfig) -> None:
     both = replace(config, styles=(), steps=2, output=config.run / "loras")
     files = train_regions(both)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...paths import RUNS
-from ...regions.variants import VARIANT_RUNS
+from ...regions.variants import SMALL, VARIANT_RUNS
 from ...run_folder import TrainingError
 
 
@@ -18,7 +18,8 @@ class RegionEvidenceConfig:
         styles: those that are compared; by default all that every variant which is there was trained in.
         scenes: how many scenes are painted in each style, one object each.
         seeds: how often each, from the noise of seed 0, 1 and so on.
-        blocks: whose attention is measured, as RegionRoute Sampler takes them.
+        blocks: whose attention is measured, as RegionRoute Sampler takes them; by default those where the small
+            Kontext binds words to places, for all alike.
         lock: strength of the background lock in the row that has it.
         sheet: where the sheet of pictures goes (.jpg or .png); by default sheet.jpg in the output folder.
         output: folder of pictures and evidence.json; a picture that is there is not painted again.
@@ -32,7 +33,7 @@ class RegionEvidenceConfig:
     styles: tuple[str, ...] = ()
     scenes: int = 8
     seeds: int = 1
-    blocks: str = "all"
+    blocks: str = ", ".join(SMALL.blocks)
     lock: float = 1.0
     sheet: Path | None = None
     output: Path = RUNS / "evidence_regions"
