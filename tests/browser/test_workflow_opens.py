@@ -75,8 +75,8 @@ def test_the_regions_links_and_values_arrive_at_their_inputs(page):
     nodes = {node["type"]: node for node in page.execute_async_script(OPEN, workflow)}
     sampler, prompt = nodes["StyleRoute_RegionRouteSampler"], nodes["StyleRoute_RegionPrompt"]
     assert set(sampler["linked"]) == {"model", "positive", "latent_image"}
-    expected = {"steps": 20, "region_expert": "auto", "region": "style", "background_lock": 0.0, "blocks": "all"}
+    expected = {"steps": 20, "region_expert": "auto", "region": "style", "background_lock": 0.0, "blocks": "auto"}
     assert sampler["widgets"] | expected == sampler["widgets"]
-    assert prompt["widgets"]["text"].startswith("make the guitar in ink comic style")
+    assert prompt["widgets"]["text"].startswith("make the guitar in indigo dots style")
     preview = nodes["StyleRoute_AttentionMapPreview"]
     assert preview["widgets"] | {"span": "style", "opacity": 0.6} == preview["widgets"]

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from ...bases import load_base
 from ...data.paintings import STYLE_NAMES, paint
 from ..pictures import open_picture
+from ..through_vae import redraw_by_tiny_vae
 from .trials import RegionTrials, region_of
 
 PHOTO, AUTOENCODER = "photo, unchanged", "photo through the autoencoder"
@@ -23,16 +22,7 @@ def baselines(trials: RegionTrials) -> dict[str, Pictures]:
     styles = [STYLE_NAMES.index(region_of(row).style) for row in trials.examples]
     return {
         PHOTO: enumerate(originals),
-        AUTOENCODER: enumerate(_through_autoencoder(originals)),
+        AUTOENCODER: enumerate(map(redraw_by_tiny_vae(), originals)),
         GLOBAL: enumerate(paint(photo, style) for photo, style in zip(originals, styles, strict=True)),
         BLEND: enumerate(open_picture(row.styled) for row in trials.examples),
     }
-
-
-@torch.no_grad()
-def _through_autoencoder(pictures: list[np.ndarray]) -> Iterator[np.ndarray]:
-    base = load_base("tiny")
-    for picture in pictures:
-        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-        decoded = base.decode(base.encode(pixels).float())[0].clamp(0, 1)
-        yield (decoded.float().permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)

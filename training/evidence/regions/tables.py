@@ -20,7 +20,7 @@ HEADINGS = {
 """Each column's name, with an arrow towards its better end, and the shape of its numbers."""
 
 CAPTION = (
-    "Mean ± standard error over pictures. Maps of the style's words, mean of the captured blocks and of all steps, "
+    "Mean ± standard error over scenes. Maps of the style's words, mean of the captured blocks and of all steps, "
     "16 x 16 cells. IoU: of the cells above Otsu's threshold (no smoothing) with those that the true mask covers by "
     "half. Pointing: the strongest cell is on the object. Inside: share of the attention on the object. Style: cosine "
     "of arbitrary_predict's vectors of result and teacher's picture, both cut to the box of the mask. Own style: share "
