@@ -36,7 +36,8 @@ def read_entry(header: Header) -> dict[str, Any] | None:
         entry = json.loads(header.metadata[ENTRY])
     except (ValueError, RecursionError):
         entry = None
-    if not isinstance(entry, dict) or type(entry.get("format")) is not int:
+    readable = isinstance(entry, dict) and type(entry.get("format")) is int
+    if not readable or not isinstance(entry.get("training"), dict | None):
         raise StyleExpertError(
             f"The header entry '{ENTRY}' of {header.path.name} is unreadable; save or download the file again."
         )

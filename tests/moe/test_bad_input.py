@@ -218,6 +218,8 @@ def _header_entry(tmp_path, written, **changes):
         ({"base": ["flux-kontext"]}, "base is"),
         ({"format": 2}, "update StyleRoute"),
         ({"format": None}, "unreadable"),
+        ({"training": [1]}, "unreadable"),
+        ({"training": "300 steps"}, "unreadable"),
     ],
 )
 def test_bad_header_entry(tmp_path, written, changes, words):
