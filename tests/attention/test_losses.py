@@ -107,7 +107,7 @@ def test_cover_punishes_the_collapse_that_focus_lets_pass():
 
 @pytest.mark.parametrize("fraction", [1 / 16, 1 / 4, 9 / 16])
 def test_descent_on_a_free_map(fraction):
-    """Both losses together fill the object evenly, and leave the sum of the attention about as it was."""
+    """Both losses together fill the object evenly, and the attention as a whole neither vanishes nor runs away."""
     masks = torch.zeros(1, 1, SIDE, SIDE)
     masks[..., : int(SIDE * fraction**0.5), : int(SIDE * fraction**0.5)] = 1
     logits = scene("untrained", 1.0).clamp_min(0.1).log().requires_grad_()
