@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...moe.config import RELEASE_ALPHA
 from ...moe.router import Router
@@ -90,17 +91,21 @@ class RoutedLinear(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[B, N, in] or [B, in] -> [B, N, out] or [B, out]."""
+        if not self.config.experts:
+            return self.base(hidden) + self._plain(hidden)
         down, up = self._pair(len(hidden))
         rows = hidden.reshape(len(hidden), -1, hidden.shape[-1])
         branch = (rows @ down.transpose(1, 2)) @ up.transpose(1, 2)
         return self.base(hidden) + branch.view(*hidden.shape[:-1], -1)
 
+    def _plain(self, hidden: Tensor) -> Tensor:
+        """The shared expert alone: one pair for all rows, so that no row needs weights, or gradients, of its own."""
+        return functional.linear(functional.linear(hidden, self.shared_A[0]), self.shared_B[0] * self.config.scale)
+
     def _pair(self, batch: int) -> tuple[Tensor, Tensor]:
         """Each row's shared and kept experts side by side: down [B, R, in] and up [B, out, R], weights and scale in."""
         shared_up = self.shared_B.expand(batch, -1, -1)
         shared_down = self.shared_A.expand(batch, -1, -1)
-        if not self.config.experts:
-            return shared_down, shared_up * self.config.scale
         indices, weights = self._routing()
         if self.config.routing == "release-1":
             # The shared expert stands first and the padding zero last: each weight goes to the expert before its own.

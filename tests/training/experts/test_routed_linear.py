@@ -105,6 +105,10 @@ def test_without_routed_experts_it_is_one_plain_lora() -> None:
     hidden = torch.randn(2, 5, 4, dtype=torch.float64)
     exact = layer.base(hidden) + 2.0 * hidden @ (layer.shared_B[0] @ layer.shared_A[0]).T
     torch.testing.assert_close(layer(hidden), exact)
+    pair = [layer.shared_A, layer.shared_B]
+    gradients = (torch.autograd.grad(output.square().sum(), pair) for output in (layer(hidden), exact))
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs)
     assert {name.split(".")[0] for name, _ in layer.named_parameters()} == {"base", "shared_A", "shared_B"}
 
 
