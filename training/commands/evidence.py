@@ -17,13 +17,14 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
     """
     from ..evidence.gather import gather_evidence
     from ..evidence.report import write_report
-    from ..evidence.tables import overlap_table, score_table, verdict_table
+    from ..evidence.tables import loss_table, overlap_table, score_table, verdict_table
     from ..evidence.verdict import sentence
 
     evidence = gather_evidence(config)
     report = write_report(config.output, evidence)
     for group in evidence.groups:
         console.print(score_table(group.rows, group.kind, group.trials.styles, evidence.steps))
+    console.print(loss_table(evidence.losses, evidence.steps))
     if evidence.overlaps:
         console.print(overlap_table(evidence.overlaps))
     console.print(verdict_table(evidence.findings))

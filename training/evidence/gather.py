@@ -18,6 +18,7 @@ from .scores import Scoring
 from .sheet import require_format
 from .through_vae import redraw_by_tiny_vae
 from .trials import Trials, choose_trials
+from .unseen_loss import unseen_losses
 from .verdict import Finding, findings
 
 
@@ -33,11 +34,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was found, and the files that show it; the first group is that of the unseen styles."""
+    """All that was found, and the files that show it; the first group and the losses are of the unseen styles."""
 
     methods: list[Method]
     left_out: list[str]
     groups: list[Group]
+    losses: list[Row]
     overlaps: list[Overlap]
     findings: list[Finding]
     files: list[Path]
@@ -72,6 +74,7 @@ def gather_evidence(
     }
     every = [job for group in jobs.values() for found in group.values() for job in found]
     painted = paint_all([*every, *shown.values()], config.output / "pictures", open_paint)
+    losses = unseen_losses(methods, trials["unseen"].triplets)
     groups = [_group(kind, scoring, jobs[kind], painted) for kind, scoring in scorings.items()]
     files = [
         draw_sheet(config.sheet_file, groups[0].trials, shown, painted),
@@ -79,8 +82,8 @@ def gather_evidence(
         draw_curves(config.output / "curves.png", read_curves(_runs(config, known))),
     ]
     left_out = [method.name for method in known if method not in methods]
-    found = findings(groups[0].rows, overlaps)
-    return Evidence(methods, left_out, groups, overlaps, found, [file for file in files if file])
+    found = findings(groups[0].rows, losses, overlaps)
+    return Evidence(methods, left_out, groups, losses, overlaps, found, [file for file in files if file])
 
 
 def _kinds(config: EvidenceConfig) -> list[str]:

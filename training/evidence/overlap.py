@@ -7,22 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from ...moe import Router, StyleExpert
 from ..data.triplets import Triplet
-from ..run_folder import TrainingError
-from ..style_encoder.states import stored_layers
-from ..style_encoder.vision import Vision, load_vision, require_layers
-from .pictures import open_picture
+from ..style_encoder.vision import load_vision
+from .embedding import embed_styles
 
 SAME, SIMILAR, DISSIMILAR, CHANCE = "same style", "similar styles", "dissimilar styles", "chance"
 CLOSEST, FARTHEST = 0.1, 0.5
 """Shares of the pairs of different styles that count as similar and as dissimilar."""
-AT_ONCE = 32
-"""Pictures that the vision model sees."""
 PAPER = {SIMILAR: 0.3318, DISSIMILAR: 0.1060}
 
 CAPTION = (
@@ -55,9 +50,8 @@ def measure_overlap(file: Path, triplets: Sequence[Triplet]) -> list[Overlap]:
         TrainingError: the encoder does not fit the SigLIP.
     """
     expert, vision = StyleExpert.open(file), load_vision("tiny")
-    _require_fit(expert, vision)
     pictures = {row.stylised: row for row in triplets}
-    styles = _embed(expert, vision, list(pictures))
+    styles = embed_styles(expert, vision, list(pictures))
     names = [row.style for row in pictures.values()], [str(row.content) for row in pictures.values()]
     chosen = {layer: routing.indices for layer, routing in expert.route(styles).items()}
     trained, untrained = (
@@ -115,23 +109,3 @@ def chance(experts: int, top_k: int) -> float:
     sets = comb(experts, top_k)
     weights = {both: comb(top_k, both) * comb(experts - top_k, top_k - both) / sets for both in range(top_k + 1)}
     return sum(weight * both / (2 * top_k - both) for both, weight in weights.items())
-
-
-@torch.no_grad()
-def _embed(expert: StyleExpert, vision: Vision, pictures: Sequence[Path]) -> Tensor:
-    """Style embeddings [N, cond_dim]."""
-    layers, found = stored_layers(expert.encoder_config.taps), []
-    for start in range(0, len(pictures), AT_ONCE):
-        opened = [Image.fromarray(open_picture(path)) for path in pictures[start : start + AT_ONCE]]
-        found.append(expert.encoder(vision.read(opened, layers).states))
-    return torch.cat(found)
-
-
-def _require_fit(expert: StyleExpert, vision: Vision) -> None:
-    require_layers(vision, expert.encoder_config.taps)
-    reads = expert.encoder_config.num_tokens, expert.encoder_config.hidden_size
-    if reads != (vision.num_tokens, vision.hidden_size):
-        raise TrainingError(
-            f"{expert.path}'s style encoder reads {reads[0]} tokens x {reads[1]}, but {vision.file} gives "
-            f"{vision.num_tokens} x {vision.hidden_size}: give experts whose encoder was trained with --vision tiny"
-        )

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from ..data.triplets import Triplet
 from ..data.user_folder import UNREADABLE
@@ -20,6 +22,11 @@ def open_picture(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     return np.asarray(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+def open_pixels(path: Path) -> Tensor:
+    """The same as [1, 3, 256, 256] in 0..1."""
+    return torch.from_numpy(open_picture(path).copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:

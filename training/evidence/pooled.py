@@ -6,19 +6,17 @@ No node computes this embedding: it is the baseline without Stage 1, and not to 
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ...moe import ExpertConfig, LowRank, StyleExpert, save_expert
 from ..bases import Base
 from ..experts.conditions import pool
-from .pictures import open_picture
+from .pictures import open_pixels
 
 
 def pooled_embedding(base: Base, picture: Path) -> Tensor:
     """[1, 256]: what the preset `small-no-encoder` is trained on."""
-    pixels = torch.from_numpy(open_picture(picture).copy()).permute(2, 0, 1)[None].float() / 255
-    return pool(base.encode(pixels))
+    return pool(base.encode(open_pixels(picture)))
 
 
 def write_collapsed(expert: StyleExpert, style: Tensor, path: Path) -> Path:

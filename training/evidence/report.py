@@ -40,6 +40,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in evidence.findings],
         "methods": [_method(method) for method in evidence.methods],
         "left_out": evidence.left_out,
+        "losses": [row_json(row, ("loss",)) for row in evidence.losses],
         "overlap": {"definition": CAPTION, "rows": [asdict(overlap) for overlap in evidence.overlaps]},
         "groups": [_group(group) for group in evidence.groups],
     }

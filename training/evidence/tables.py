@@ -26,9 +26,20 @@ def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str], steps: Ma
     for heading in ("steps", *HEADINGS.values(), "pictures"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        trained = steps.get(row.name)
-        told = "" if trained is None else f"{trained:,}"
-        table.add_row(row.name, told, *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
+        table.add_row(row.name, _told(steps, row), *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
+    return table
+
+
+def loss_table(rows: Sequence[Row], steps: Mapping[str, int | None]) -> Table:
+    """Mean and standard error of the flow-matching loss."""
+    caption = "Mean ± standard error over the same styles and photos; noise and noise levels are the same for all."
+    table = Table(title="Flow-matching loss", caption=caption, caption_justify="left")
+    table.add_column("method", no_wrap=True)
+    for heading in ("steps", "loss ↓"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        mean, error = row.mean("loss")
+        table.add_row(row.name, _told(steps, row), f"{mean:.4f} ± {error:.4f}")
     return table
 
 
@@ -53,6 +64,11 @@ def verdict_table(found: Sequence[Finding]) -> Table:
     for finding in found:
         table.add_row(finding.claim, finding.outcome, finding.numbers)
     return table
+
+
+def _told(steps: Mapping[str, int | None], row: Row) -> str:
+    trained = steps.get(row.name)
+    return "" if trained is None else f"{trained:,}"
 
 
 def _cell(row: Row, column: str) -> str:

@@ -36,11 +36,16 @@ class Finding:
     numbers: str = ""
 
 
-def findings(rows: Sequence[Row], overlaps: Sequence[Overlap]) -> list[Finding]:
+def findings(rows: Sequence[Row], losses: Sequence[Row], overlaps: Sequence[Overlap]) -> list[Finding]:
     """Every expected order, those that could not be measured too."""
-    by_name = {row.name: row for row in rows}
+    by_name, by_loss = {row.name: row for row in rows}, {row.name: row for row in losses}
     orders = (order(by_name, better, worse, "judge", f"{better} > {worse} on the judge") for better, worse in ORDERS)
-    return [*orders, _ratio({overlap.name: overlap for overlap in overlaps})]
+    learned = (
+        order(by_loss, better, worse, "loss", f"{better} < {worse} in loss", least_is_best=True)
+        for better, worse in ORDERS
+        if worse not in (COLOUR, COLOUR_REDRAWN)
+    )
+    return [*orders, *learned, _ratio({overlap.name: overlap for overlap in overlaps})]
 
 
 def sentence(found: Sequence[Finding]) -> str:

@@ -51,11 +51,13 @@ def test_tables_pictures_and_json_come_out_and_a_second_run_paints_nothing(
     said = capsys.readouterr().out
     assert "full + style reference, as there is no" in said
     assert "2 unseen styles, unseen photos" in said
-    assert "Verdict on 6 expected orders" in said
+    assert "Verdict on 9 expected orders" in said
     report = json.loads((config.output / EVIDENCE_FILE).read_text())
     assert report["left_out"] == ["full + style reference"]
     assert {row["name"] for row in report["overlap"]["rows"]} >= {SAME, CHANCE}
     assert all(row["untrained"] is not None for row in report["overlap"]["rows"] if row["name"] != CHANCE)
+    losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
+    assert set(losses) == {"no experts", SINGLE_LORA, NO_ENCODER, FULL}
     rows = {row["method"]: row for row in report["groups"][0]["rows"]}
     assert [len(rows[name]["pictures"]) for name in (SINGLE_LORA, NO_ENCODER, FULL)] == [8, 8, 8]
     assert rows[FULL]["means"]["judge"]["mean"] > rows["photo, unchanged"]["means"]["judge"]["mean"]

@@ -3,12 +3,17 @@ from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA
 from styleroute.training.evidence.overlap import DISSIMILAR, SIMILAR, Overlap
 from styleroute.training.evidence.scores import COLOUR, COLOUR_REDRAWN, Row, Score
 from styleroute.training.evidence.tables import verdict_table
+from styleroute.training.evidence.unseen_loss import UnseenLoss
 from styleroute.training.evidence.verdict import FAILS, HOLDS, MISSING, UNCLEAR, difference, findings, sentence
 
 
 def row(name: str, *judge: float, seeds: int = 1) -> Row:
     trials = [number // seeds for number in range(len(judge))]
     return Row(name, trials, [Score(value, 0, 0, 0, 0) for value in judge])
+
+
+def loss_row(name: str, *loss: float) -> Row:
+    return Row(name, list(range(len(loss))), [UnseenLoss(value) for value in loss])
 
 
 def test_orders_hold_fail_or_are_not_told_apart() -> None:
@@ -19,14 +24,19 @@ def test_orders_hold_fail_or_are_not_told_apart() -> None:
         row(COLOUR, 0.99, 0.90, 0.97),
         row(COLOUR_REDRAWN, 0.94, 0.95, 0.96),
     ]
-    found = findings(rows, [Overlap(SIMILAR, 5, 0.3, 0.2), Overlap(DISSIMILAR, 5, 0.1, 0.1)])
-    assert [finding.outcome for finding in found] == [HOLDS, FAILS, UNCLEAR, HOLDS, MISSING, HOLDS]
+    losses = [loss_row(FULL, 0.2, 0.3), loss_row(SINGLE_LORA, 0.3, 0.4), loss_row(NO_ENCODER, 0.25, 0.35)]
+    found = findings(rows, losses, [Overlap(SIMILAR, 5, 0.3, 0.2), Overlap(DISSIMILAR, 5, 0.1, 0.1)])
+    assert [finding.outcome for finding in found] == [
+        *(HOLDS, FAILS, UNCLEAR, HOLDS, MISSING),  # on the judge
+        *(HOLDS, FAILS, MISSING),  # in loss
+        HOLDS,
+    ]
     assert found[4].numbers == "no full + style reference"
-    assert found[5].numbers == "3.00 times, the paper 3.13, untrained routers 2.00"
+    assert found[-1].numbers == "3.00 times, the paper 3.13, untrained routers 2.00"
     said = sentence(found)
-    assert said.startswith("Verdict on 6 expected orders. Holds: full > single LoRA")
+    assert said.startswith("Verdict on 9 expected orders. Holds: full > single LoRA")
     assert all(f"{outcome.capitalize()}: " in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
-    assert verdict_table(found).row_count == 6
+    assert verdict_table(found).row_count == 9
 
 
 def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
@@ -36,11 +46,12 @@ def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
 
 
 def test_overlap_that_untrained_routers_have_too_is_not_the_trainings_doing() -> None:
-    found = findings([], [Overlap(SIMILAR, 5, 0.4, 0.3), Overlap(DISSIMILAR, 5, 0.1, 0.08)])
+    found = findings([], [], [Overlap(SIMILAR, 5, 0.4, 0.3), Overlap(DISSIMILAR, 5, 0.1, 0.08)])
     assert found[-1].outcome == UNCLEAR
     assert found[-1].numbers == "4.00 times, the paper 3.13, untrained routers 3.75"
 
 
 def test_too_little_overlap_does_not_hold_and_a_single_trial_tells_nothing() -> None:
-    found = findings([row(FULL, 0.9), row(SINGLE_LORA, 0.8)], [Overlap(SIMILAR, 5, 0.15), Overlap(DISSIMILAR, 5, 0.1)])
+    overlaps = [Overlap(SIMILAR, 5, 0.15), Overlap(DISSIMILAR, 5, 0.1)]
+    found = findings([row(FULL, 0.9), row(SINGLE_LORA, 0.8)], [], overlaps)
     assert (found[0].outcome, found[-1].outcome) == (UNCLEAR, FAILS)
