@@ -19,7 +19,7 @@ class EvidenceConfig:
         style_reference: the same, trained with the style picture beside the content as a second reference.
         single_lora: one LoRA, which sees the style picture as a second reference.
         no_encoder: experts routed by the style picture's pooled latents.
-        full_run: run folder of `full`, for its curve; those of the others are the folders that their files lie in.
+        full_run: run folder of `full`, for its curve; by default, as for the others, the folder that the file lies in.
         photos: how many photos are painted in each style.
         seeds: how often each, from the noise of seed 0, 1 and so on.
         seen: also try the styles of the training on the same photos.
@@ -35,7 +35,7 @@ class EvidenceConfig:
     style_reference: Path = RUNS / "experts_small_style_reference" / EXPERTS_FILE
     single_lora: Path = RUNS / "experts_small_single_lora" / EXPERTS_FILE
     no_encoder: Path = RUNS / "experts_small_no_encoder" / EXPERTS_FILE
-    full_run: Path = RUNS / "experts_small"
+    full_run: Path | None = None
     photos: int = 8
     seeds: int = 2
     seen: bool = False

@@ -47,7 +47,7 @@ class Evidence:
     @property
     def steps(self) -> dict[str, int | None]:
         """How long each method was trained, where its file tells."""
-        return {method.name: method.steps for method in self.methods}
+        return {method.name: method.training.get("steps") for method in self.methods}
 
 
 def gather_evidence(
@@ -74,7 +74,7 @@ def gather_evidence(
     }
     every = [job for group in jobs.values() for found in group.values() for job in found]
     painted = paint_all([*every, *shown.values()], config.output / "pictures", open_paint)
-    losses = unseen_losses(methods, trials["unseen"].triplets)
+    losses = unseen_losses(methods, trials["unseen"])
     groups = [_group(kind, scoring, jobs[kind], painted) for kind, scoring in scorings.items()]
     files = [
         draw_sheet(config.sheet_file, groups[0].trials, shown, painted),
@@ -82,7 +82,7 @@ def gather_evidence(
         draw_curves(config.output / "curves.png", read_curves(_runs(config, known))),
     ]
     left_out = [method.name for method in known if method not in methods]
-    found = findings(groups[0].rows, losses, overlaps)
+    found = findings(groups[0].rows, losses, overlaps, {method.name: method.compared for method in methods})
     return Evidence(methods, left_out, groups, losses, overlaps, found, [file for file in files if file])
 
 
@@ -99,5 +99,6 @@ def _group(kind: str, scoring: Scoring, jobs: dict[str, list[Job]], painted: dic
 
 
 def _runs(config: EvidenceConfig, methods: list[Method]) -> dict[str, Path]:
-    """Each method's run folder: of the shipped file it must be told, that of the others is where their file lies."""
-    return {method.name: config.full_run if method.name == FULL else method.file.parent for method in methods}
+    """Each method's run folder: where its file lies, unless that of the full one is told."""
+    runs = {method.name: method.file.parent for method in methods}
+    return {**runs, FULL: config.full_run} if config.full_run else runs

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...moe import StyleExpert
 from ..bases import load_base, short_digest
@@ -21,6 +21,8 @@ FULL, FULL_REFERENCE = "full", "full + style reference"
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 BASE = "tiny-kontext"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
+SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share")
+"""Of a training."""
 PAINTED_BY = ("moe", "attention", "nodes")
 """Layers of the pack whose code a picture depends on."""
 
@@ -42,9 +44,14 @@ class Method:
     style_reference: bool = False
 
     @cached_property
-    def steps(self) -> int | None:
-        """Steps of its training, where the file tells."""
-        return (StyleExpert.open(self.file).training or {}).get("steps")
+    def training(self) -> dict[str, Any]:
+        """What its file tells of its training."""
+        return StyleExpert.open(self.file).training or {}
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """What of its training must be the same to compare it; empty where the file does not tell."""
+        return {name: self.training[name] for name in SAME if name in self.training}
 
     @cached_property
     def key(self) -> str:
@@ -111,10 +118,27 @@ def _require(method: Method) -> None:
             f"{method.file} changes {expert.config.base!r}, expected {BASE!r}, the model that the evidence is painted "
             "with: give experts that were trained with --base tiny"
         )
-    told = (expert.training or {}).get("base_digest")
+    _require_same_references(method)
+    told = method.training.get("base_digest")
     if told != (ours := short_digest(load_base("tiny").identity)):
         console.print(
             f"[yellow]{method.file} was trained on other weights of {BASE} ({told or 'it does not tell which'}) than "
             f"those that paint ({ours}): its figures say less of the method; train it anew[/]",
             soft_wrap=True,
+        )
+
+
+def _require_same_references(method: Method) -> None:
+    """It is painted as it was trained: stock nodes give the style picture without a shift of its rows."""
+    trained = method.training.get("style_reference", method.style_reference)
+    if trained != method.style_reference:
+        seen = "with" if trained else "without"
+        raise TrainingError(
+            f"{method.file} was trained {seen} the style picture beside the content, and {method.name!r} is not: give "
+            "another file"
+        )
+    if method.style_reference and (rows := method.training.get("style_rows", 0)):
+        raise TrainingError(
+            f"{method.file} was trained with the style picture {rows} rows below, where stock nodes cannot put it: "
+            "train with --style-rows 0"
         )

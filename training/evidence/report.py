@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...moe import StyleExpert
+from .crossed import Mean
 from .gather import Evidence, Group
 from .methods import Method
 from .overlap import CAPTION
@@ -58,11 +59,15 @@ def _group(group: Group) -> dict[str, Any]:
 
 def row_json(row: Row, columns: Iterable[str]) -> dict[str, Any]:
     """The means of a table's line, and the figures of every picture; what is not there is null."""
-    means = {column: dict(zip(("mean", "error"), map(_finite, row.mean(column)), strict=True)) for column in columns}
+    means = {column: _mean(row.mean(column)) for column in columns}
     pictures = [
         {"trial": trial, **_all_finite(asdict(score))} for trial, score in zip(row.trials, row.scores, strict=True)
     ]
     return {"method": row.name, "means": means, "pictures": pictures}
+
+
+def _mean(mean: Mean) -> dict[str, float | None]:
+    return {"mean": _finite(mean.value), "error": _finite(mean.error)}
 
 
 def _all_finite(figures: dict[str, float]) -> dict[str, float | None]:

@@ -5,30 +5,34 @@ from typing import Any
 
 import numpy as np
 
+from .crossed import Mean, crossed_mean
+
 
 @dataclass(frozen=True)
 class Row:
     """A line of a table: the figures of every picture, as a dataclass of floats, with the number of its trial.
 
     A figure that a picture has not is NaN.
+
+    Attributes:
+        name: of the method.
+        trials: each picture's; they are numbered style by style, `photos` of each.
+        scores: of each picture.
+        photos: how many photos were painted in each style.
     """
 
     name: str
     trials: list[int]
     scores: list[Any]
+    photos: int
 
     def values(self, column: str) -> np.ndarray:
         """One figure of all pictures, [N]."""
         return np.array([getattr(score, column) for score in self.scores])
 
-    def mean(self, column: str) -> tuple[float, float]:
-        """The mean over trials and its standard error, that of a single trial NaN.
-
-        A trial counts once, with the mean of its seeds: pictures of one photo in one style are no independent proof.
-        """
-        values = np.array(list(self.by_trial(column).values()))
-        error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-        return float(values.mean()), float(error)
+    def mean(self, column: str) -> Mean:
+        """The mean over styles and photos, a trial's seeds averaged first."""
+        return crossed_mean(self.by_trial(column), self.photos)
 
     def by_trial(self, column: str) -> dict[int, float]:
         """The mean over the seeds of each trial."""

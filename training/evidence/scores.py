@@ -74,7 +74,7 @@ class Scoring:
     def row(self, name: str, pictures: Iterable[tuple[int, np.ndarray]]) -> Row:
         """Pictures [H, W, 3] uint8 with the numbers of their trials -> one line."""
         measured = [(trial, self.score(picture, self.trials.triplets[trial])) for trial, picture in pictures]
-        return Row(name, [trial for trial, _ in measured], [score for _, score in measured])
+        return Row(name, [trial for trial, _ in measured], [score for _, score in measured], len(self.trials.photos))
 
     def _plain_and_redrawn(self, plain: str, redrawn: str, picture_of: PictureOf) -> list[Row]:
         rows = [self._row_of_trials(plain, picture_of)]

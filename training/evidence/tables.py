@@ -1,10 +1,10 @@
 """The evidence as tables for a terminal."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from .crossed import SURE
 from .overlap import CAPTION, CHANCE, PAPER, Overlap
 from .rows import Row
 from .verdict import Finding
@@ -38,8 +38,7 @@ def loss_table(rows: Sequence[Row], steps: Mapping[str, int | None]) -> Table:
     for heading in ("steps", "loss ↓"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        mean, error = row.mean("loss")
-        table.add_row(row.name, _told(steps, row), f"{mean:.4f} ± {error:.4f}")
+        table.add_row(row.name, _told(steps, row), row.mean("loss").text(".4f"))
     return table
 
 
@@ -59,7 +58,11 @@ def overlap_table(overlaps: Sequence[Overlap]) -> Table:
 
 def verdict_table(found: Sequence[Finding]) -> Table:
     """Each expected order and what came of it."""
-    caption = "Differences are paired: mean over styles and photos, with its standard error; clear from two of them on."
+    caption = (
+        "Differences are paired: mean over styles and photos, with its standard error, clustered both ways; each is "
+        f"told apart from 0 by Student's t at {SURE:.0%}, and none is corrected for the number of orders. "
+        "Each method is one training."
+    )
     table = Table("expected", "outcome", "numbers", title="Verdict", caption=caption, caption_justify="left")
     for finding in found:
         table.add_row(finding.claim, finding.outcome, finding.numbers)
@@ -72,9 +75,7 @@ def _told(steps: Mapping[str, int | None], row: Row) -> str:
 
 
 def _cell(row: Row, column: str) -> str:
-    mean, error = row.mean(column)
-    shape = ".0%" if column == "own_style" else ".3f"
-    return f"{mean:{shape}} ± {error:{shape}}" if math.isfinite(error) else f"{mean:{shape}}"
+    return row.mean(column).text(".0%" if column == "own_style" else ".3f")
 
 
 def _caption(styles: Sequence[str]) -> str:

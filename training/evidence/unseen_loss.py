@@ -28,6 +28,7 @@ from .methods import Method
 from .pictures import open_pixels
 from .pooled import pooled_embedding
 from .rows import Row
+from .trials import Trials
 
 NO_EXPERTS = "no experts"
 LEVELS = 8
@@ -41,17 +42,18 @@ class UnseenLoss:
     loss: float
 
 
-def unseen_losses(methods: Sequence[Method], triplets: Sequence[Triplet]) -> list[Row]:
-    """The base without experts, and with each method's: trials are numbered as the triplets are."""
+def unseen_losses(methods: Sequence[Method], trials: Trials) -> list[Row]:
+    """The base without experts, and with each method's."""
     base = load_base("tiny")
     latents = _Latents(base)
     transformer = base.transformer()
     rows = []
     for name, method in {NO_EXPERTS: None, **{method.name: method for method in methods}}.items():
         adapter = _Adapter(method, base)
-        told = track(list(enumerate(triplets)), f"Loss: {name}", console=console, disable=not console.is_terminal)
-        scores = [UnseenLoss(_loss(transformer, adapter, base, latents, row, number)) for number, row in told]
-        rows.append(Row(name, list(range(len(triplets))), scores))
+        numbered = list(enumerate(trials.triplets))
+        followed = track(numbered, f"Loss: {name}", console=console, disable=not console.is_terminal)
+        scores = [UnseenLoss(_loss(transformer, adapter, base, latents, row, number)) for number, row in followed]
+        rows.append(Row(name, [number for number, _ in numbered], scores, len(trials.photos)))
     return rows
 
 

@@ -36,7 +36,6 @@ def config(data, tmp_path, write_lora, write_moe) -> EvidenceConfig:
         single_lora=write_lora(),
         no_encoder=write_moe(),
         style_reference=tmp_path / "missing.safetensors",
-        full_run=tmp_path / "no_run",
         photos=2,
         seeds=2,
         output=tmp_path / "evidence",

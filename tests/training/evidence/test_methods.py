@@ -1,7 +1,12 @@
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from styleroute.training.evidence import methods
 from styleroute.training.evidence.config import EvidenceConfig
 from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA, all_methods, folder_name, present
@@ -18,6 +23,31 @@ def config(tmp_path: Path) -> EvidenceConfig:
     return EvidenceConfig(full=SHIPPED, style_reference=missing, single_lora=missing, no_encoder=missing)
 
 
+@pytest.fixture
+def retold(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the shipped experts, with something else told of their training."""
+
+    def write(**training: Any) -> Path:
+        with safe_open(SHIPPED, "pt") as file:
+            told = json.loads(file.metadata()["styleroute"])
+        tensors = load_file(SHIPPED)
+        told["training"] |= training
+        save_file(tensors, path := tmp_path / "retold.safetensors", {"styleroute": json.dumps(told)})
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [({"style_reference": False}, "trained without the style picture"), ({"style_rows": 64}, "64 rows below")],
+)
+def test_experts_are_painted_as_they_were_trained_or_refused(config, retold, training: dict, said: str) -> None:
+    file = retold(**{"style_reference": True, **training})
+    with pytest.raises(TrainingError, match=said):
+        present(all_methods(replace(config, style_reference=file)))
+
+
 def test_what_is_not_there_is_left_out_by_name(config, capsys) -> None:
     assert [method.name for method in present(all_methods(config))] == [FULL]
     said = capsys.readouterr().out
@@ -31,8 +61,9 @@ def test_without_any_file_there_is_nothing_to_do(config, tmp_path) -> None:
         present(all_methods(replace(config, full=tmp_path / "none.safetensors")))
 
 
-def test_all_are_there_in_the_tables_order(config, write_moe, write_lora) -> None:
-    config = replace(config, style_reference=SHIPPED, single_lora=write_lora(), no_encoder=write_moe())
+def test_all_are_there_in_the_tables_order(config, write_moe, write_lora, retold) -> None:
+    reference = retold(style_reference=True)
+    config = replace(config, style_reference=reference, single_lora=write_lora(), no_encoder=write_moe())
     assert [method.reads for method in present(all_methods(config))] == [
         "none", "pooled-latents", "style-encoder", "style-encoder",
     ]  # fmt: skip

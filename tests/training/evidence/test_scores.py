@@ -1,7 +1,6 @@
 """Figures of handmade pictures, whose order is known."""
 
 import io
-import math
 
 import numpy as np
 import pytest
@@ -33,12 +32,12 @@ def test_the_teacher_is_the_ceiling_and_the_photo_the_floor(scoring) -> None:
     assert list(rows) == [PHOTO, COLOUR, "copies the teacher", TEACHER]
     teacher, photo = rows[TEACHER], rows[PHOTO]
     assert teacher.scores == rows["copies the teacher"].scores
-    assert teacher.mean("ms_ssim")[0] == pytest.approx(1, abs=1e-5)
-    assert teacher.mean("l1") == (0, 0)
-    assert teacher.mean("own_style")[0] == 1
-    assert photo.mean("content")[0] == pytest.approx(1)
-    assert photo.mean("judge")[0] < rows[COLOUR].mean("judge")[0]
-    assert photo.mean("judge")[0] < teacher.mean("judge")[0]
+    assert teacher.mean("ms_ssim").value == pytest.approx(1, abs=1e-5)
+    assert (teacher.mean("l1").value, teacher.mean("l1").error) == (0, 0)
+    assert teacher.mean("own_style").value == 1
+    assert photo.mean("content").value == pytest.approx(1)
+    assert photo.mean("judge").value < rows[COLOUR].mean("judge").value
+    assert photo.mean("judge").value < teacher.mean("judge").value
 
 
 def test_a_picture_in_the_other_style_is_not_near_its_own(scoring) -> None:
@@ -51,9 +50,9 @@ def test_rows_through_the_vae_stand_beside_the_plain_ones(triplets, judge) -> No
     dark = Scoring(choose_trials(triplets, seen=False, photos=2), judge, redraw=lambda picture: picture // 2)
     rows = {row.name: row for row in dark.rows({})}
     assert list(rows) == [PHOTO, COLOUR, COLOUR_REDRAWN, TEACHER_REDRAWN, TEACHER]
-    assert rows[TEACHER].mean("l1")[0] == 0
-    assert rows[TEACHER_REDRAWN].mean("l1")[0] > 0.1
-    assert rows[COLOUR_REDRAWN].mean("l1")[0] != rows[COLOUR].mean("l1")[0]
+    assert rows[TEACHER].mean("l1").value == 0
+    assert rows[TEACHER_REDRAWN].mean("l1").value > 0.1
+    assert rows[COLOUR_REDRAWN].mean("l1").value != rows[COLOUR].mean("l1").value
 
 
 def test_the_small_vae_gives_back_nearly_the_same_picture(triplets) -> None:
@@ -65,10 +64,10 @@ def test_the_small_vae_gives_back_nearly_the_same_picture(triplets) -> None:
 
 
 def test_mean_and_standard_error_are_over_trials_whose_seeds_count_once() -> None:
-    row = Row("x", [0, 0, 1, 1], [Score(value, 0, 0, 0, 0) for value in (1.0, 3.0, 5.0, 7.0)])
-    assert row.mean("judge") == pytest.approx((4, math.sqrt(8) / math.sqrt(2)))
+    row = Row("x", [0, 0, 1, 1], [Score(value, 0, 0, 0, 0) for value in (1.0, 3.0, 5.0, 7.0)], photos=2)
+    assert row.mean("judge").text(".1f") == "4.0 ± 2.0"
     assert row.by_trial("judge") == {0: 2.0, 1: 6.0}
-    assert math.isnan(Row("x", [0], row.scores[:1]).mean("judge")[1])
+    assert Row("x", [0], row.scores[:1], photos=1).mean("judge").text(".1f") == "1.0"
 
 
 def test_the_table_shows_every_row_with_its_pictures(scoring) -> None:

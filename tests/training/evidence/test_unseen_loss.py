@@ -4,6 +4,7 @@ import pytest
 import torch
 from styleroute.moe import LowRank, StyleExpert
 from styleroute.training.evidence.methods import FULL, NO_ENCODER, SINGLE_LORA, Method
+from styleroute.training.evidence.trials import choose_trials
 from styleroute.training.evidence.unseen_loss import NO_EXPERTS, added, unseen_losses
 from styleroute.training.paths import TINY_MODELS
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 def test_every_method_has_its_loss_and_an_expert_that_adds_nothing_that_of_none(
     triplets, write_lora, write_moe, monkeypatch
 ) -> None:
-    trials = triplets[:2]
+    trials = choose_trials(triplets, seen=False, photos=1)
     methods = [
         Method(SINGLE_LORA, write_lora(), "none", style_reference=True),
         Method(NO_ENCODER, write_moe(), "pooled-latents"),

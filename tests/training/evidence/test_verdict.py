@@ -4,16 +4,16 @@ from styleroute.training.evidence.overlap import DISSIMILAR, SIMILAR, Overlap
 from styleroute.training.evidence.scores import COLOUR, COLOUR_REDRAWN, Row, Score
 from styleroute.training.evidence.tables import verdict_table
 from styleroute.training.evidence.unseen_loss import UnseenLoss
-from styleroute.training.evidence.verdict import FAILS, HOLDS, MISSING, UNCLEAR, difference, findings, sentence
+from styleroute.training.evidence.verdict import FAILS, HOLDS, MISSING, UNCLEAR, UNEQUAL, difference, findings, sentence
 
 
 def row(name: str, *judge: float, seeds: int = 1) -> Row:
     trials = [number // seeds for number in range(len(judge))]
-    return Row(name, trials, [Score(value, 0, 0, 0, 0) for value in judge])
+    return Row(name, trials, [Score(value, 0, 0, 0, 0) for value in judge], photos=len(judge) // seeds)
 
 
 def loss_row(name: str, *loss: float) -> Row:
-    return Row(name, list(range(len(loss))), [UnseenLoss(value) for value in loss])
+    return Row(name, list(range(len(loss))), [UnseenLoss(value) for value in loss], photos=len(loss))
 
 
 def test_orders_hold_fail_or_are_not_told_apart() -> None:
@@ -41,8 +41,8 @@ def test_orders_hold_fail_or_are_not_told_apart() -> None:
 
 def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
     better = row("b", 0.5, 0.7, 0.9, 1.1, seeds=2)  # 0.6 and 1.0
-    mean, error = difference(better, row("w", 0.5, 0.8), "judge")  # 0.1 and 0.2
-    assert (mean, error) == pytest.approx((0.15, 0.05))
+    found = difference(better, row("w", 0.5, 0.8), "judge")  # 0.1 and 0.2
+    assert (found.value, found.error) == pytest.approx((0.15, 0.05))
 
 
 def test_overlap_that_untrained_routers_have_too_is_not_the_trainings_doing() -> None:
@@ -55,3 +55,13 @@ def test_too_little_overlap_does_not_hold_and_a_single_trial_tells_nothing() -> 
     overlaps = [Overlap(SIMILAR, 5, 0.15), Overlap(DISSIMILAR, 5, 0.1)]
     found = findings([row(FULL, 0.9), row(SINGLE_LORA, 0.8)], [], overlaps)
     assert (found[0].outcome, found[-1].outcome) == (UNCLEAR, FAILS)
+
+
+def test_methods_that_were_trained_otherwise_are_not_compared() -> None:
+    rows = [row(FULL, 0.95, 0.96), row(SINGLE_LORA, 0.85, 0.86), row(NO_ENCODER, 0.75, 0.76)]
+    training = {FULL: {"steps": 1200}, SINGLE_LORA: {"steps": 360}, NO_ENCODER: {}}
+    longer, untold, *_ = findings(rows, [], [], training)
+    assert (longer.outcome, longer.numbers) == (UNEQUAL, "trained otherwise: steps 1200 and 360")
+    assert untold.outcome == UNEQUAL
+    assert findings(rows, [], [], {FULL: {"steps": 360}, SINGLE_LORA: {"steps": 360}})[0].outcome == HOLDS
+    assert "Not comparable: full > single LoRA" in sentence([longer, untold])

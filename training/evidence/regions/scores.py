@@ -63,7 +63,7 @@ class RegionScoring:
     def row(self, name: str, pictures: Iterable[tuple[int, np.ndarray]]) -> Row:
         """Pictures [256, 256, 3] uint8 without maps, with the numbers of their trials -> one line."""
         measured = [(trial, self._score(trial, picture, NO_MAP)) for trial, picture in pictures]
-        return Row(name, [trial for trial, _ in measured], [score for _, score in measured])
+        return Row(name, [trial for trial, _ in measured], [score for _, score in measured], len(self.trials.things))
 
     def painted_row(self, name: str, paths: Iterable[tuple[int, Path]]) -> Row:
         """Files that were painted, whose maps lie beside them."""
@@ -71,7 +71,7 @@ class RegionScoring:
             (trial, self._score(trial, open_picture(path), self._of_map(trial, read_map(path))))
             for trial, path in paths
         ]
-        return Row(name, [trial for trial, _ in measured], [score for _, score in measured])
+        return Row(name, [trial for trial, _ in measured], [score for _, score in measured], len(self.trials.things))
 
     def _of_map(self, trial: int, attention: np.ndarray) -> tuple[float, float, float]:
         share = coverage(open_mask(region_of(self.trials.examples[trial]).mask), attention.shape)

@@ -1,6 +1,5 @@
 """The evidence of regions as a table for a terminal."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
@@ -39,12 +38,6 @@ def score_table(rows: Sequence[Row], steps: Mapping[str, Sequence[int]], styles:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         trained = "/".join(f"{number:,}" for number in steps.get(row.name, ()))
-        table.add_row(row.name, trained, *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
+        figures = (row.mean(column).text(shape) for column, (_, shape) in HEADINGS.items())
+        table.add_row(row.name, trained, *figures, str(len(row.scores)))
     return table
-
-
-def _cell(row: Row, column: str) -> str:
-    (mean, error), shape = row.mean(column), HEADINGS[column][1]
-    if not math.isfinite(mean):
-        return ""
-    return f"{mean:{shape}} ± {error:{shape}}" if math.isfinite(error) else f"{mean:{shape}}"
