@@ -16,20 +16,21 @@ def heat_map(maps: Tensor) -> Tensor:
 
 
 def soft_mask(heat: Tensor, threshold: Literal["otsu"] | float = "otsu", smoothing: float = 1.0) -> Tensor:
-    """What is above the threshold, with a soft edge: [..., h, w] from 0 to 1.
+    """What is above the threshold, however small, is 1; its soft edge lies around it: [..., h, w] from 0 to 1.
 
     Args:
         heat: [..., h, w].
         threshold: "otsu", which parts the cells into the two groups that differ most; or a quantile: 0.8 keeps the
             upper fifth of them.
-        smoothing: sigma in cells of the blur before the threshold and again after it; 0: hard edges.
+        smoothing: sigma in cells of the blur before the threshold, and of the edge after it; 0: hard edges.
 
     Raises:
         AttentionError: another threshold, or a negative smoothing.
     """
     smooth = blur(heat, smoothing)
-    above = smooth > _level(smooth, threshold)[..., None, None]
-    return blur(above.to(heat.dtype), smoothing).clamp(0, 1)
+    above = (smooth > _level(smooth, threshold)[..., None, None]).to(heat.dtype)
+    # Blurred alone, a small object would nowhere be 1. The edge around it begins at a half: above that is the object.
+    return torch.maximum(above, (1.5 * blur(above, smoothing)).clamp(0, 0.5))
 
 
 def confidence(values: Tensor) -> float:

@@ -7,7 +7,7 @@ from .errors import AttentionError
 
 
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps [..., h, w] on `size` cells, (height, width); differentiable.
+    """Maps [..., h, w] on `size` cells, (height, width); differentiable. Masks of whole numbers or bools give float32.
 
     A new cell gets the mean over its own area: of the old cells as they are where the axis shrinks, of straight lines
     between their middles where it grows. Either way the mean of the map is kept, and no value leaves their range.
@@ -18,6 +18,8 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
     if min(height, width) < 1:
         raise AttentionError(f"Maps cannot be brought to {height} x {width} cells; give a size of at least 1 x 1.")
+    if not maps.is_floating_point():
+        maps = maps.float()
     rows, columns = _shares(maps.shape[-2], height), _shares(maps.shape[-1], width)
     return rows.to(maps) @ maps @ columns.to(maps).T
 

@@ -19,6 +19,7 @@ from .choices import ALL, parse_blocks, parse_steps
 from .expert_changes import ExpertChanges
 from .live_preview import with_heat_preview
 from .model_folders import expert_names
+from .model_patching import patch_keys
 from .recorded_maps import KEEP, RecordedMaps
 from .region_experts import AUTO, NO_EXPERT, region_experts, state_of_expert, supervised_blocks
 from .region_mask import has_region, region_mask
@@ -83,6 +84,8 @@ class RegionRouteSampler(io.ComfyNode):
         **sampler,
     ) -> io.NodeOutput:
         experts = region_experts(region_expert, spans_of(positive))
+        for expert in experts:
+            patch_keys(model, expert)  # refuses one of another model, before its blocks are looked for in this one
         if blocks.strip().lower() == AUTO:
             blocks = supervised_blocks(experts)
         chosen, steps = parse_blocks(blocks, block_counts(model)), parse_steps(capture_steps)

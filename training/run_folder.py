@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ class RunFolder:
     Args:
         path: the folder; it is made when the run begins.
         config: a frozen dataclass with everything that shapes the result.
-        free: names of fields that may change between two pieces of a run (how long, where to).
+        free: names of fields that may change between two pieces of a run (how long, where to). They are saved, too.
 
     Raises:
         TrainingError: the folder belongs to a run with another configuration.
@@ -34,7 +35,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: Any, free: tuple[str, ...] = ()) -> None:
         self.path = path
-        self._config = {name: value for name, value in _plain(config).items() if name not in free}
+        self._config, self._free = _plain(config), free
         self._require_same()
 
     def begin(self) -> None:
@@ -48,7 +49,11 @@ class RunFolder:
         return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint whole or not at all: a run that is killed here keeps the one before."""
+        """Write a checkpoint whole or not at all: a run that is killed here keeps the one before.
+
+        Raises:
+            TrainingError: the disk is full, or cannot be written.
+        """
         _write_whole(self.path / CHECKPOINT_FILE, lambda path: torch.save(state, path))
 
     @cached_property
@@ -63,7 +68,9 @@ class RunFolder:
         if not path.exists():
             return
         stored = json.loads(path.read_text())
-        for name in {**stored, **self._config}:
+        for name in dict.fromkeys((*stored, *self._config)):
+            if name in self._free:
+                continue
             before, now = stored.get(name), self._config.get(name)
             if before != now:
                 raise TrainingError(
@@ -79,5 +86,13 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _write_whole(path: Path, write: Any) -> None:
     partial = path.with_name(f"{path.name}.partial")
-    write(partial)
-    os.replace(partial, path)
+    try:
+        write(partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # the latter is torch's, of a full disk
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{path} could not be written ({error}): make room on its disk and give the same command again, which goes "
+            "on from what was written before"
+        ) from error

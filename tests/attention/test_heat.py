@@ -76,6 +76,15 @@ def test_mask_of_a_clear_object(smoothing):
         assert ((mask > 0.05) & (mask < 0.95)).any()
 
 
+@pytest.mark.parametrize("side", [1, 2, 3, 5])
+def test_a_small_object_is_1_all_over_and_its_edge_lies_outside(side):
+    heat = torch.zeros(16, 16)
+    heat[6 : 6 + side, 4 : 4 + side] = 1
+    mask = soft_mask(heat, 1 - side**2 / 256, smoothing=0.4)
+    assert torch.equal(mask >= 1, heat.bool())
+    assert bool((mask[heat == 0] <= 0.5).all())
+
+
 @pytest.mark.parametrize(("quantile", "kept"), [(0.0, 99), (0.5, 49), (0.8, 20), (1.0, 0)])
 def test_quantile_keeps_that_many_cells(quantile, kept):
     heat = torch.randperm(100).reshape(10, 10) / 99

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -231,9 +232,8 @@ def test_map_of_nothing_is_finite(loss, preset):
     assert torch.autograd.grad(value, maps)[0].isfinite().all()
 
 
-@pytest.mark.parametrize(("loss", "preset"), [(focus_loss, PAPER), (focus_loss, RELEASE), (cover_loss, RELEASE)])
+@pytest.mark.parametrize(("loss", "preset"), list(product([focus_loss, cover_loss], [PAPER, RELEASE])))
 def test_gradcheck(loss, preset):
-    """Not Cover of the paper's preset: its unit, the mean, is a constant by intent."""
     maps = torch.rand(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
     masks = (torch.rand(2, 2, 3, 4, dtype=torch.float64) > 0.4).double()
     masks[..., 0, 0] = 1

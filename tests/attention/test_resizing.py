@@ -77,3 +77,9 @@ def test_blur_keeps_an_even_map_and_softens_a_point():
     assert soft[4, 4] == soft.max() < 0.2
     assert soft[4, 5] / soft[4, 4] == pytest.approx(0.6065, rel=1e-3)  # exp(-1 / 2)
     assert torch.equal(blur(point, 0), point)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int64])
+def test_masks_of_whole_numbers_are_averaged_as_numbers(dtype):
+    mask = torch.tensor([[1, 0], [0, 0]]).to(dtype)
+    assert resize(mask, (1, 1)).item() == pytest.approx(0.25)

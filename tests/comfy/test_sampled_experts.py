@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from styleroute.attention import AttentionError
+from styleroute.moe import StyleExpertError
 
 STYLE = "style: mosaic"
 
@@ -241,6 +242,13 @@ def test_auto_captures_the_blocks_that_the_expert_was_trained_to_look_with(
     write_lora(folders[0] / "mosaic.safetensors", training=training)
     _, maps, _ = region_sample(prompt(), region_expert="auto", blocks=blocks)
     assert maps.read(0, "style: mosaic").blocks == captured
+
+
+def test_an_expert_of_another_model_is_named_before_its_blocks(region_sample, prompt, folders, write_lora):
+    layers = ("single_transformer_blocks.37.attn.to_v",)
+    write_lora(folders[0] / "mosaic.safetensors", layers=layers, training={"blocks": ["single 37"]})
+    with pytest.raises(StyleExpertError, match=r"mosaic\.safetensors does not fit this model"):
+        region_sample(prompt(), region_expert="auto", blocks="auto")
 
 
 def test_blocks_of_another_model_are_told_of(region_sample, prompt, folders, write_lora):

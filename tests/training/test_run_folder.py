@@ -1,3 +1,4 @@
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,11 @@ class Config:
     minutes: float = 10.0
 
 
-def test_a_run_goes_on_with_the_same_configuration(tmp_path):
-    RunFolder(tmp_path, Config(), free=("minutes",)).begin()
-    RunFolder(tmp_path, Config(minutes=60.0), free=("minutes",))
+def test_a_run_goes_on_with_the_same_configuration_and_all_of_it_is_saved(tmp_path):
+    RunFolder(tmp_path, Config(), free=("minutes", "data")).begin()
+    RunFolder(tmp_path, Config(minutes=60.0, data=Path("elsewhere")), free=("minutes", "data"))
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved == {"rank": 8, "taps": [-2, -11], "data": "data", "minutes": 10.0}
 
 
 def test_another_configuration_is_refused_by_name_and_values(tmp_path):
@@ -36,9 +39,16 @@ def test_a_checkpoint_comes_back_and_a_failed_one_leaves_the_last(tmp_path, monk
     run = RunFolder(tmp_path, Config())
     assert run.restore() is None
     run.save({"step": 3, "weight": torch.ones(2)})
-    monkeypatch.setattr(torch, "save", lambda state, path: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        run.save({"step": 4})
+    for failure in (OSError, RuntimeError):
+
+        def fail(state, path, failure=failure):
+            path.write_bytes(b"half")
+            raise failure("disk full")
+
+        monkeypatch.setattr(torch, "save", fail)
+        with pytest.raises(TrainingError, match=r"checkpoint\.pt could not be written \(disk full\): make room"):
+            run.save({"step": 4})
+    assert not list(tmp_path.glob("*.partial"))
     state = run.restore()
     assert state["step"] == 3
     assert torch.equal(state["weight"], torch.ones(2))

@@ -1,12 +1,15 @@
 """What every trainer of an adapter is told, and the check of its numbers."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from ..run_folder import TrainingError
 
-FREE = ("minutes", "output", "half", "cache", "save_every", "validate_every", "compile", "checkpointing")
+PLACES = ("run", "data", "root", "encoder", "output", "cache")
+"""Where things lie. What lies there is part of a run's identity: the same under another name is the same run."""
+FREE = (*PLACES, "minutes", "half", "save_every", "validate_every", "compile", "checkpointing")
 """What may change between two pieces of a run."""
 
 
@@ -48,19 +51,22 @@ class TrainConfig(Protocol):
 
 def free_fields(config: TrainConfig) -> tuple[str, ...]:
     """A cosine ends at the last step, and another last step would be another run; a constant rate knows no end."""
-    return (*FREE, "steps") if config.schedule == "constant" else FREE
+    ends = config.schedule != "constant" or getattr(config, "steps_shape_the_run", False)
+    return FREE if ends else (*FREE, "steps")
 
 
 def require_numbers(config: object, least_1: Iterable[str], least_0: Iterable[str], positive: Iterable[str]) -> None:
     """Refuse impossible numbers by their fields' names.
 
     Raises:
-        TrainingError: a field is below 1, below 0, or not above 0.
+        TrainingError: a field is below 1, below 0, or not above 0; or a rate is infinite.
     """
     for least, names in ((1, least_1), (0, least_0)):
         for name in names:
             if getattr(config, name) < least:
                 raise TrainingError(f"{name} is {getattr(config, name)}, expected {least} or more: give another one")
+    if math.isinf(rate := getattr(config, "rate", 0.0)):
+        raise TrainingError(f"rate is {rate}, expected a finite number: give another one")
     for name in positive:
         if not getattr(config, name) > 0:
             raise TrainingError(f"{name} is {getattr(config, name)}, expected a number above 0: give another one")

@@ -111,9 +111,14 @@ class AdapterTrainer(ABC):
             yield self.step
 
     def save(self) -> None:
-        """Write the checkpoint, by the first process alone, unless it is there already."""
+        """Write the checkpoint, by the first process alone, unless it is there already.
+
+        Raises:
+            TrainingError: a weight is not finite, or the disk is full; the checkpoint of before stays.
+        """
         if self.accelerator.is_main_process:
             if self.step != self._saved:
+                self.require_finite_weights()
                 self.run.save(self._state())
             self.run.curves.flush()
         self._saved = self.step
@@ -221,6 +226,19 @@ class AdapterTrainer(ABC):
                 f"the processes found checkpoints of the steps {steps} in {self.run.path}: "
                 "give a --run on a disk that all machines see"
             )
+
+    def require_finite_weights(self, dtype: torch.dtype = torch.float32) -> None:
+        """Checks what is saved, as `dtype` holds it.
+
+        Raises:
+            TrainingError: a weight is not finite.
+        """
+        for name, parameter in self.trained.items():
+            if not parameter.detach().to(dtype).isfinite().all():
+                raise TrainingError(
+                    f"the weights of {name} are not finite after step {self.step}: the run stops, and the checkpoint "
+                    f"in {self.run.path}, if there is one, is of before; give a lower --rate, and another --run"
+                )
 
     def _require_finite(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -101,6 +101,11 @@ def _transformer_config(source: str) -> dict:
             f"{source} is a {pipeline.get('_class_name')}, and these adapters are for FLUX.1 Kontext: "
             "give the folder or the hub name of one, or `tiny`"
         )
+    if "Kontext" not in str(pipeline.get("_class_name")):
+        raise TrainingError(
+            f"{source} is a {pipeline.get('_class_name')}, which never learned to look at a reference: give the "
+            "folder or the hub name of a FLUX.1 Kontext (its model_index.json says FluxKontextPipeline), or `tiny`"
+        )
     if sizes.get("in_channels") != 64 or not sizes.get("guidance_embeds"):
         raise TrainingError(
             f"{source} is a FLUX with {sizes.get('in_channels')} input channels and guidance_embeds "

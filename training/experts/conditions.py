@@ -41,6 +41,10 @@ class StyleCondition(Protocol):
         """An array "styles" [N, cond_dim], given the pictures' latents."""
         ...
 
+    def free(self) -> None:
+        """Let go of the vision model: all rows are made."""
+        ...
+
 
 class EncodedStyle:
     """The frozen style encoder's embedding (StyleExpert)."""
@@ -55,6 +59,11 @@ class EncodedStyle:
         identity = {"condition": self.identity}
         return picture_rows(cache / "styles", identity, pictures, shapes, self._encode, "style embeddings", CHUNK)
 
+    def free(self) -> None:
+        self._vision = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     @torch.no_grad()
     def _encode(self, pictures: list[Image.Image]) -> dict[str, np.ndarray]:
         states = self._vision.read(pictures, stored_layers(self.encoder.config.taps)).states
@@ -68,6 +77,9 @@ class PooledLatents:
 
     def rows(self, pictures: Sequence[Path], latents: PictureRows, cache: Path) -> PictureRows:
         return replace(latents, arrays={"styles": latents.arrays["pooled"]}, broken={})
+
+    def free(self) -> None:
+        """There is none."""
 
 
 def load_condition(config: ExpertsTrainConfig, device: str) -> StyleCondition | None:

@@ -102,6 +102,11 @@ class ExpertsTrainConfig:
         return replace(self, adapter=replace(self.adapter, cond_dim=width))
 
     @property
+    def steps_shape_the_run(self) -> bool:
+        """Whether another number of steps would be another run: whole pictures come in its last share."""
+        return self.window is not None and self.whole_share > 0
+
+    @property
     def expert_file(self) -> Path:
         """Where the trained experts are written."""
         return self.run / "experts.safetensors" if self.output is None else self.output

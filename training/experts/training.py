@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...moe import ExpertConfig, save_expert
@@ -41,6 +42,8 @@ def train_experts(config: ExpertsTrainConfig) -> None:
         examples = _examples(config, "train", base, condition)
         tested = _examples(config, "test", base, condition) if _validates(config) else None
     base.free_encoders()
+    if condition is not None:
+        condition.free()
     identity = f"{base.identity} {condition and condition.identity} {examples.identity(config.data)}"
     trainer = ExpertsTrainer(config, run, accelerator, base.transformer(), examples, identity)
     if accelerator.is_main_process:
@@ -48,9 +51,11 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     validation = Validation(config, base, tested) if tested else None
     try:
         trainer.train(on_step=lambda step: _validate(trainer, validation, step))
-    finally:
+    except KeyboardInterrupt:
         if trainer.whole:
             _write(trainer, condition, base)
+        raise
+    _write(trainer, condition, base)
 
 
 def _validates(config: ExpertsTrainConfig) -> bool:
@@ -88,6 +93,7 @@ def _validate(trainer: ExpertsTrainer, validation: Validation | None, step: int)
 def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base) -> None:
     if not trainer.accelerator.is_main_process or not trainer.step:
         return
+    trainer.require_finite_weights(torch.float16)
     config, path = trainer.config, trainer.config.expert_file
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: parameter.detach().half() for name, parameter in trainer.trained.items()}

@@ -107,6 +107,11 @@ class RegionTrainConfig:
                 )
         if not 0 <= self.early_share <= 1:
             raise TrainingError(f"early_share is {self.early_share}, expected a share of the noise levels: give 0 to 1")
+        if self.supervised and self.losses.slice == "span" and self.supervise == "mean-map":
+            raise TrainingError(
+                "the softmax runs over the span's own tokens (slice `span`), whose mean is the same everywhere: the "
+                "losses would teach nothing; give --supervise every-map with it, as the release has it"
+            )
         if not self.blocks:
             raise TrainingError("blocks is empty, expected some: give `middle`, `all` or names such as `double 3`")
 

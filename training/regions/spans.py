@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...attention import AttentionError, find_span
-from ..data.region_manifest import RegionExample
+from ...attention import AttentionError, find_span, phrases
+from ...attention.spans import count_phrase
+from ..data.region_manifest import Region, RegionExample
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,10 @@ class Mention:
 def find_mentions(tokenizer: Any, example: RegionExample, style: str, length: int) -> tuple[Mention, ...]:
     """The mentions of a style in the prompt.
 
-    Said as often as there are objects of the style, each mention has its own object, in their order; else the first
-    one stands for all ("make the man and the dog in pixel-art style").
+    Where the prompt is read as an instruction that says the style of each object by its name, each mention has the
+    masks of its own objects, and words of the style elsewhere ("the mosaic floor in mosaic style") do not count. Else
+    the style is looked for as it stands: said as often as there are objects, each mention has its own, in their order;
+    or the first one stands for all.
 
     Args:
         tokenizer: T5's.
@@ -30,7 +33,10 @@ def find_mentions(tokenizer: Any, example: RegionExample, style: str, length: in
     Raises:
         AttentionError: the style's words are not in the part of the prompt that the model gets.
     """
-    masks = [region.mask for region in example.regions if region.style == style]
+    regions = [region for region in example.regions if region.style == style]
+    if said := _said_of(example.prompt, style, regions):
+        return tuple(_mention(tokenizer, example.prompt, one, masks, length) for one, masks in said.items())
+    masks = [region.mask for region in regions]
     spans = [find_span(tokenizer, example.prompt, style, max_length=length)]
     for occurrence in range(1, len(masks)):
         try:
@@ -38,6 +44,30 @@ def find_mentions(tokenizer: Any, example: RegionExample, style: str, length: in
         except AttentionError:
             return (Mention(tuple(spans[0]), tuple(masks)),)
     return tuple(Mention(tuple(span), (mask,)) for span, mask in zip(spans, masks, strict=True))
+
+
+def _said_of(prompt: str, style: str, regions: Sequence[Region]) -> dict[phrases.Mention, list[Path]]:
+    """Each mention of the style, and the masks of the objects that it is said of; empty if not every object is named.
+
+    Objects of one name ("the dog ... and the dog ...") are taken in their order.
+    """
+    named = [
+        (part.object.words.casefold(), part.style)
+        for part in phrases.parse_instruction(prompt)
+        if part.object and phrases.style_stem(part.style.words) == phrases.style_stem(style)
+    ]
+    found: dict[phrases.Mention, list[Path]] = {}
+    for region in regions:
+        place = next((place for place, (name, _) in enumerate(named) if name == region.object.casefold()), None)
+        if place is None:
+            return {}
+        found.setdefault(named.pop(place)[1], []).append(region.mask)
+    return found
+
+
+def _mention(tokenizer: Any, prompt: str, said: phrases.Mention, masks: Sequence[Path], length: int) -> Mention:
+    earlier = count_phrase(tokenizer, said.before, said.words)
+    return Mention(tuple(find_span(tokenizer, prompt, said.words, earlier, max_length=length)), tuple(masks))
 
 
 def split_tokens(mentions: Sequence[Mention]) -> tuple[Mention, ...]:

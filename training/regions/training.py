@@ -1,7 +1,7 @@
 """`styleroute train region`, from the manifest to one LoRA a style."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
     # Every prompt is looked through before the first style is trained.
     every = config.supervise == "every-map"
     examples = {style: material.trained.of_style(style, material.base, every) for style in styles}
+    if config.supervised and config.losses.slice == "span":
+        _require_several_tokens(examples)
     material.base.free_encoders()
     written = []
     for style in styles:
@@ -96,6 +98,21 @@ def _material(config: RegionTrainConfig, rows: Sequence[RegionExample], styles: 
     return Material(accelerator, base, trained, tested)
 
 
+def _require_several_tokens(examples: Mapping[str, RegionExamples]) -> None:
+    """Of a style of one token the softmax over its own tokens is 1 everywhere.
+
+    Raises:
+        TrainingError: a style has but one in every prompt.
+    """
+    for style, found in examples.items():
+        if all(len({token for mention in row for token in mention.tokens}) == len(row) == 1 for row in found.mentions):
+            raise TrainingError(
+                f"the style {style!r} is a single token, and a softmax over the style's own tokens (slice `span`) is 1 "
+                "everywhere then: the losses would teach nothing; train it with the paper's slice (--preset small or "
+                "paper), or with --without attention"
+            )
+
+
 def _in_styles(rows: Sequence[RegionExample], styles: Sequence[str]) -> list[RegionExample]:
     """Pictures of other styles need not be encoded."""
     return [row for row in rows if not set(styles).isdisjoint(row.styles)]
@@ -115,9 +132,11 @@ def _train_style(config: RegionTrainConfig, run: RunFolder, material: Material, 
     validation = _validation(config, material)
     try:
         trainer.train(on_step=lambda step: _validate(trainer, validation, step))
-    finally:
+    except KeyboardInterrupt:
         if trainer.whole:
             _write(trainer, style, material.base.name)
+        raise
+    _write(trainer, style, material.base.name)
     accelerator.free_memory()
     return config.expert_file(style)
 
@@ -150,6 +169,7 @@ def _write(trainer: RegionTrainer, style: str, base: str) -> None:
     config, path = trainer.config, trainer.config.expert_file(style)
     path.parent.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if config.half else torch.float32
+    trainer.require_finite_weights(dtype)
     lora = {name: weight.detach().to(dtype) for name, weight in trainer.trained.items()}
     save_expert(path, lora, lora_config(config.rank, base), None, None, _summary(trainer, style))
     console.print(f"Wrote {path}", soft_wrap=True)
@@ -160,5 +180,7 @@ def _write(trainer: RegionTrainer, style: str, base: str) -> None:
 def _summary(trainer: RegionTrainer, style: str) -> dict[str, Any]:
     config, last = trainer.config, trainer.losses[-LOSSES:]
     summary: dict[str, Any] = {"style": style, "steps": trainer.step, "examples": len(trainer.examples.rows)}
-    summary |= {"loss": sum(last) / len(last), "blocks": list(trainer.capture.blocks)}
-    return {name: getattr(config, name) for name in TOLD} | summary
+    summary |= {"loss": sum(last) / len(last)}
+    told = {name: getattr(config, name) for name in TOLD} | summary
+    # What it was trained to look with; without an attention loss it was not.
+    return told | {"blocks": list(trainer.capture.blocks) if config.supervised else []}

@@ -34,13 +34,18 @@ def _release_losses(*names: str) -> Change:
     return lambda config: replace(config, losses=replace(config.losses, **changes))
 
 
+def _release_slice(config: RegionTrainConfig) -> RegionTrainConfig:
+    """Over the style's own tokens; their mean would be the same everywhere, so each token is supervised for itself."""
+    return replace(config, losses=replace(config.losses, slice=LOSSES["release"].slice), supervise=RELEASE["supervise"])
+
+
 def _release_pace(config: RegionTrainConfig) -> RegionTrainConfig:
     """A tenth of the rate for twice as long, as the release's 1e-5 and 10,000 beside the paper's 1e-4 and 5,000."""
     return replace(config, rate=config.rate / 10, steps=2 * config.steps)
 
 
 RELEASE_CHOICES: dict[str, Change] = {
-    "release's attention slice": _release_losses("slice"),
+    "release's attention slice": _release_slice,
     "release's blocks": _with(blocks=RELEASE["blocks"], supervise=RELEASE["supervise"]),
     "release's Focus direction": _release_losses("direction"),
     "release's tau and alpha": _release_losses("tau", "alpha", "relative"),

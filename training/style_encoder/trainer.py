@@ -18,6 +18,8 @@ from .loss import info_nce
 
 BETAS, EPSILON = (0.9, 0.999), 1e-16
 """AdaBelief as its paper has it: no decay, no rectification."""
+LOSSES = 50
+"""Of the last steps, which a checkpoint holds."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class EncoderTrainer:
 
     Attributes:
         step: number of steps done.
-        losses: of the steps of this piece.
+        losses: of the last steps.
     """
 
     config: EncoderTrainConfig
@@ -112,6 +114,7 @@ class EncoderTrainer:
         self.run.save(
             {
                 "step": self.step,
+                "losses": self.losses[-LOSSES:],
                 "examples": self.examples.identity,
                 "encoder": self.encoder.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
@@ -131,7 +134,7 @@ class EncoderTrainer:
             )
         self.encoder.load_state_dict(state["encoder"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        self.step, self.losses = state["step"], state["losses"]
 
     def _require_finite(self, step: int, **values: Tensor) -> None:
         for name, value in values.items():

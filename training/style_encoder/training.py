@@ -12,10 +12,10 @@ from .config import EncoderTrainConfig
 from .examples import StyleExamples, train_examples, unseen_examples
 from .pictures import train_pictures, unseen_pictures
 from .report import PICTURE_FILE, EncoderReport, draw_styles, retrieve
-from .trainer import EncoderTrainer
+from .trainer import LOSSES, EncoderTrainer
 from .vision import Vision, load_vision, require_layers
 
-FREE = ("steps", "minutes", "output", "cache", "save_every")
+FREE = ("run", "data", "output", "cache", "steps", "minutes", "save_every")
 """What may change between two pieces of a run."""
 
 
@@ -87,8 +87,7 @@ def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, report: EncoderR
         "styles": len(set(trainer.examples.labels.tolist())),
         **{name: getattr(config, name) for name in ("batch", "rate", "temperature", "seed")},
     }
-    if trainer.losses:
-        last = trainer.losses[-50:]
+    if last := trainer.losses[-LOSSES:]:
         summary["loss"] = sum(last) / len(last)
     if report:
         best = report.rows[0]

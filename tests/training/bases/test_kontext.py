@@ -94,6 +94,9 @@ def test_what_is_no_flux_kontext_is_refused(kontext_folder: Path, tmp_path: Path
     schnell = _copied(kontext_folder, tmp_path / "schnell", "transformer/config.json", guidance_embeds=False)
     with pytest.raises(TrainingError, match=r"guidance_embeds False, expected 64 and True as in FLUX\.1 Kontext"):
         load_base(schnell)
+    dev = _copied(kontext_folder, tmp_path / "dev", "model_index.json", _class_name="FluxPipeline")
+    with pytest.raises(TrainingError, match="is a FluxPipeline, which never learned to look at a reference"):
+        load_base(dev)
     other = ["diffusers", "SD3Transformer2DModel"]
     stable = _copied(
         kontext_folder, tmp_path / "sd", "model_index.json", _class_name="StableDiffusion3Pipeline", transformer=other

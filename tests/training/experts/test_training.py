@@ -1,6 +1,7 @@
 """The whole command: from triplets to an expert file that the nodes read, and what it refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,33 @@ def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) 
     train_experts(blind)
     one, other = (torch.load(run.run / "checkpoint.pt", weights_only=True)["losses"] for run in (seen, blind))
     assert one == other
+
+
+def test_weights_that_ran_away_replace_nothing(config: ExpertsTrainConfig) -> None:
+    with pytest.raises(TrainingError, match="rate is inf, expected a finite number"):
+        replace(config, rate=float("inf"))
+    config = replace(config, steps=1)
+    train_experts(config)
+    before = config.expert_file.read_bytes()
+    with pytest.raises(TrainingError, match=r"the weights of .* are not finite after step 1"):
+        train_experts(replace(config, run=config.run / "fast", output=config.expert_file, rate=1e30))
+    assert config.expert_file.read_bytes() == before
+
+
+def test_a_run_is_the_same_under_another_name(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    train_experts(replace(config, steps=1))
+    (tmp_path / "moved").mkdir()
+    data, run = (shutil.move(shutil.copytree(path, tmp_path / "copied" / path.name), tmp_path / "moved" / path.name)
+                 for path in (config.data, config.run))  # fmt: skip
+    train_experts(replace(config, steps=2, data=Path(data), run=Path(run), cache=tmp_path / "moved" / "cache"))
+    assert torch.load(Path(run) / "checkpoint.pt", weights_only=True)["step"] == 2
+
+
+def test_whole_pictures_at_the_end_fix_the_number_of_steps(config: ExpertsTrainConfig) -> None:
+    config = replace(config, steps=2, window=4, whole_share=0.5)
+    train_experts(config)
+    with pytest.raises(TrainingError, match="steps = 2, this one has 4"):
+        train_experts(replace(config, steps=4))
 
 
 def test_a_constant_rate_can_go_on_for_longer(config: ExpertsTrainConfig) -> None:

@@ -43,6 +43,28 @@ def test_two_mentions_have_an_object_each_and_one_stands_for_both(tokenizer) -> 
     assert both.masks == (Path("man.png"), Path("dog.png"))
 
 
+@pytest.mark.parametrize("objects", [("man", "dog"), ("dog", "man")])
+def test_objects_are_matched_by_name_in_whatever_order_the_manifest_has_them(tokenizer, objects) -> None:
+    prompt = "make the man in pixel-art style and the dog in pixel-art style"
+    example = _example(prompt, **dict.fromkeys(objects, "pixel-art"))
+    found = {mention.masks[0].stem: mention.tokens for mention in find_mentions(tokenizer, example, "pixel-art", 77)}
+    assert found["man"][-1] < found["dog"][0]
+
+
+def test_the_styles_words_in_an_objects_name_do_not_count(tokenizer) -> None:
+    prompt = "make the mosaic floor in mosaic style"
+    regions = (Region("mosaic floor", "mosaic", Path("floor.png")),)
+    [mention] = find_mentions(tokenizer, RegionExample(prompt, Path("a.png"), Path("b.png"), regions), "mosaic", 77)
+    ids = tokenizer(prompt)["input_ids"]
+    assert tokenizer.decode(ids[: mention.tokens[0]]).strip() == "make the mosaic floor in"
+
+
+def test_a_mention_that_is_cut_off_is_refused(tokenizer) -> None:
+    prompt = "make the man in pixel-art style and the dog in pixel-art style"
+    with pytest.raises(AttentionError, match="in the first 12 tokens of"):
+        find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 12)
+
+
 def test_only_the_objects_of_the_style_count(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in line-art style"
     [mention] = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="line-art"), "line-art", 77)

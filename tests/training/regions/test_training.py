@@ -11,12 +11,15 @@ import torch
 from diffusers import FluxKontextPipeline, FluxTransformer2DModel
 from PIL import Image
 from safetensors.torch import load_file
+from styleroute.attention import PRESETS as LOSSES
 from styleroute.attention import AttentionError
 from styleroute.moe import StyleExpert
 from styleroute.training.bases import Base
 from styleroute.training.flow import Reference, predict_velocity
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
-from styleroute.training.regions.training import train_regions
+from styleroute.training.regions.examples import RegionExamples
+from styleroute.training.regions.spans import Mention
+from styleroute.training.regions.training import _require_several_tokens, train_regions
 from styleroute.training.run_folder import TrainingError
 
 
@@ -179,3 +182,19 @@ def test_nothing_is_begun_where_something_does_not_fit(
     with pytest.raises(AttentionError, match=r'"dusk" does not stand in .* "make the \w+ in some style'):
         train_regions(lost)
     assert not config.run.exists()
+
+
+def test_losses_that_teach_nothing_are_refused(config: RegionTrainConfig, examples: RegionExamples) -> None:
+    """A softmax over the style's own tokens: their mean is the same everywhere, and a single one is 1."""
+    with pytest.raises(TrainingError, match="give --supervise every-map"):
+        replace(config, losses=LOSSES["release"])
+    replace(config, losses=LOSSES["release"], without="attention")
+    one, two = (replace(examples, mentions=[(Mention(tokens, ()),)]) for tokens in ((3,), (3, 4)))
+    _require_several_tokens({"dusk": two})
+    with pytest.raises(TrainingError, match="the style 'woven' is a single token"):
+        _require_several_tokens({"dusk": two, "woven": one})
+
+
+def test_an_expert_that_learned_no_place_tells_no_blocks(config: RegionTrainConfig) -> None:
+    [file] = train_regions(replace(config, steps=1, without="attention"))
+    assert StyleExpert.open(file).training["blocks"] == []

@@ -38,7 +38,7 @@ def test_each_changes_its_choice_alone() -> None:
         "no attention loss": {"without"},
         "without Cover": {"without"},
         "without Focus": {"without"},
-        "release's attention slice": {"slice"},
+        "release's attention slice": {"slice", "supervise"},
         "release's blocks": {"blocks", "supervise"},
         "release's Focus direction": {"direction"},
         "release's tau and alpha": {"tau", "alpha", "relative"},
