@@ -19,7 +19,7 @@ from ..attention import AttentionError, Columns, attend_at_once, span_attention
 from .choices import Block
 from .model_patching import require_flux
 from .recorded_maps import RecordedMaps
-from .region_spans import RegionSpan, spans_in
+from .region_spans import RegionSpan, spans_in, told_apart
 
 OVERRIDE = "optimized_attention_override"
 EXACT = ("attention_pytorch", "attention_xformers", "attention_flash")
@@ -220,7 +220,8 @@ def _spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[R
             "with set_cond_area at 'mask bounds'), so that its maps would not cover the picture; "
             "use Conditioning (Set Mask) with set_cond_area at 'default'."
         )
-    return {cond["uuid"]: spans_in(cond) for cond in wanted}
+    apart = told_apart(spans_in(cond) for cond in wanted)
+    return {cond["uuid"]: apart[spans_in(cond)] for cond in wanted}
 
 
 def _require_steps(steps: frozenset[int] | None, count: int) -> None:

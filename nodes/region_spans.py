@@ -1,7 +1,8 @@
 """Where a prompt's phrases stand among its tokens, carried in the CONDITIONING's own options."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..attention import AttentionError
@@ -22,7 +23,7 @@ class RegionSpan:
         phrase: as the prompt has it, such as "the guitar".
         role: what it names: the object, or the style to paint it in.
         tokens: positions among the text tokens that the model sees.
-        number: which of the prompt's mentions of the phrase in this role, from 1: each clause has its own place.
+        number: which mention of the phrase in this role, from 1: each clause has its own place.
     """
 
     phrase: str
@@ -46,10 +47,24 @@ def spans_in(options: dict[str, Any]) -> tuple[RegionSpan, ...]:
     return tuple(options.get(KEY, ()))
 
 
+def told_apart(texts: Iterable[tuple[RegionSpan, ...]]) -> dict[tuple[RegionSpan, ...], tuple[RegionSpan, ...]]:
+    """By the spans of each text, the same with numbers that go on from text to text.
+
+    "The guitar in mosaic style" and "the owl in mosaic style" say mosaic of two places; equal texts, which hold for
+    different steps perhaps, say it of one.
+    """
+    last: Counter[tuple[Role, str]] = Counter()
+    found = {}
+    for spans in dict.fromkeys(texts):
+        found[spans] = tuple(replace(span, number=span.number + last[span.role, span.phrase]) for span in spans)
+        last.update((span.role, span.phrase) for span in spans)
+    return found
+
+
 def spans_of(conditioning: list) -> tuple[RegionSpan, ...]:
-    """All of a CONDITIONING, of several texts perhaps, each name once."""
-    found = {span.name: span for _, options in conditioning for span in spans_in(options)}
-    return tuple(found.values())
+    """All of a CONDITIONING, of several texts perhaps."""
+    apart = told_apart(spans_in(options) for _, options in conditioning)
+    return tuple(span for spans in apart.values() for span in spans)
 
 
 def require_spans(conditioning: list) -> tuple[RegionSpan, ...]:

@@ -128,6 +128,18 @@ def test_spans_pass_through_stock_nodes(capture, prompt, sample):
     assert list(maps.spans) == [OBJECT, STYLE, "object: owl", "style: pixel-art"]
 
 
+def test_two_prompts_that_name_one_style_have_a_map_of_it_each(capture, prompt, sample):
+    import nodes
+
+    guitar, owl = prompt("make the guitar in mosaic style"), prompt("make the owl in mosaic style")
+    model, maps = capture()
+    sample(model, nodes.ConditioningCombine().combine(guitar, owl)[0], steps=1)
+    assert set(maps.spans) == {"object: guitar", "object: owl", "style: mosaic", "style: mosaic (2)"}
+    assert not torch.equal(maps.mean(0, "style: mosaic"), maps.mean(0, "style: mosaic (2)"))
+    sample(model, nodes.ConditioningCombine().combine(guitar, guitar)[0], steps=1)
+    assert set(maps.spans) == {"object: guitar", "style: mosaic"}
+
+
 def test_a_timestep_range_captures_its_own_steps(capture, prompt, sample):
     import nodes
 

@@ -1,5 +1,7 @@
 """Spans in a CONDITIONING."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from styleroute.attention import AttentionError
@@ -21,9 +23,12 @@ def test_spans_travel_in_the_options_and_the_input_stays():
     assert require_spans(after) == spans_of(after) == (GUITAR, MOSAIC)
 
 
-def test_spans_of_several_texts_come_once():
-    both = with_spans(conditioning(), [GUITAR, MOSAIC]) + conditioning() + with_spans(conditioning(), [MOSAIC])
-    assert spans_of(both) == (GUITAR, MOSAIC)
+def test_spans_of_equal_texts_come_once_and_those_of_others_are_numbered_on():
+    guitar = with_spans(conditioning(), [GUITAR, MOSAIC])
+    assert spans_of(guitar + conditioning() + guitar) == (GUITAR, MOSAIC)
+    owl, again = RegionSpan("owl", "object", (3,)), replace(MOSAIC, number=2)
+    owls = with_spans(conditioning(), [owl, MOSAIC, again])
+    assert spans_of(guitar + owls) == (GUITAR, MOSAIC, owl, again, replace(MOSAIC, number=3))
 
 
 def test_none_are_refused():
