@@ -11,6 +11,7 @@ from rich.progress import track as track_all
 
 from .disk import require_room
 from .progress import console
+from .whole_file import whole_file
 
 INDEX_FILE, PROGRESS_FILE = "index.json", "progress.json"
 SAVE_EVERY = 16
@@ -118,6 +119,5 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, value: Any) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(value))
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(value))

@@ -1,14 +1,14 @@
 """A training run on disk: the configuration it was started with, its checkpoint, its curves."""
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -41,7 +41,8 @@ class RunFolder:
     def begin(self) -> None:
         """Make the folder and write the configuration into it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write_whole(self.path / CONFIG_FILE, lambda path: path.write_text(json.dumps(self._config, indent=2)))
+        with whole_file(self.path / CONFIG_FILE) as path:
+            path.write_text(json.dumps(self._config, indent=2))
 
     def restore(self) -> dict[str, Any] | None:
         """The last checkpoint, on the CPU, or None when there is none."""
@@ -52,9 +53,10 @@ class RunFolder:
         """Write a checkpoint whole or not at all: a run that is killed here keeps the one before.
 
         Raises:
-            TrainingError: the disk is full, or cannot be written.
+            NotWritten: the disk is full, or cannot be written.
         """
-        _write_whole(self.path / CHECKPOINT_FILE, lambda path: torch.save(state, path))
+        with whole_file(self.path / CHECKPOINT_FILE) as path:
+            torch.save(state, path)
 
     @cached_property
     def curves(self) -> "SummaryWriter":
@@ -82,17 +84,3 @@ class RunFolder:
 def _plain(config: Any) -> dict[str, Any]:
     """A dataclass as what JSON gives back, so that a stored one compares equal."""
     return json.loads(json.dumps(asdict(config), default=str))
-
-
-def _write_whole(path: Path, write: Any) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # the latter is torch's, of a full disk
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise TrainingError(
-            f"{path} could not be written ({error}): make room on its disk and give the same command again, which goes "
-            "on from what was written before"
-        ) from error

@@ -114,7 +114,7 @@ class AdapterTrainer(ABC):
         """Write the checkpoint, by the first process alone, unless it is there already.
 
         Raises:
-            TrainingError: a weight is not finite, or the disk is full; the checkpoint of before stays.
+            TrainingError, NotWritten: a weight is not finite, or the disk is full; the checkpoint of before stays.
         """
         if self.accelerator.is_main_process:
             if self.step != self._saved:

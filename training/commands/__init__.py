@@ -65,8 +65,10 @@ def _refusals() -> tuple[type[Exception], ...]:
     from ..comfy import ComfyError, ComfyNotFound
     from ..data.packages import DataError
     from ..run_folder import TrainingError
+    from ..whole_file import NotWritten
 
-    return (AttentionError, StyleExpertError, ComfyError, ComfyNotFound, DataError, TrainingError, FileNotFoundError)
+    ours = (AttentionError, StyleExpertError, ComfyError, ComfyNotFound, DataError, TrainingError, NotWritten)
+    return (*ours, FileNotFoundError)
 
 
 def _overview() -> str:

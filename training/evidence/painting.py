@@ -1,7 +1,6 @@
 """All pictures of the evidence, each painted once and kept."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.progress import track
 from ..data.triplets import Triplet
 from ..disk import require_room
 from ..progress import console
+from ..whole_file import whole_file
 from .methods import Method
 from .pictures import SIDE
 
@@ -65,10 +65,8 @@ def jobs_of(method: Method, triplets: Iterable[Triplet], seeds: int) -> list[Job
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a PNG, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    picture.save(partial, format="PNG")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        picture.save(partial, format="PNG")
 
 
 def paint_all(

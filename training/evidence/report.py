@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...moe import StyleExpert
+from ..whole_file import whole_file
 from .crossed import Mean
 from .gather import Evidence, Group
 from .methods import Method
@@ -27,10 +27,8 @@ def write_report(folder: Path, evidence: Evidence) -> Path:
 
 def write_json(path: Path, content: dict[str, Any]) -> Path:
     """Write a file, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     return path
 
 

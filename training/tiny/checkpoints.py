@@ -1,7 +1,6 @@
 """Training in pieces: a stage's state on disk, written whole or not at all, and a clock that ends a piece."""
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from ..whole_file import whole_file
 
 
 @dataclass
@@ -45,11 +46,10 @@ class Stage:
         return True
 
     def save(self, **parts: Any) -> None:
-        """Write the checkpoint beside its place, then move it there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        torch.save({"step": self.step, **{name: part.state_dict() for name, part in parts.items()}}, partial)
-        os.replace(partial, self.path)
+        """Write the checkpoint."""
+        state = {"step": self.step, **{name: part.state_dict() for name, part in parts.items()}}
+        with whole_file(self.path) as partial:
+            torch.save(state, partial)
 
     def remaining(self) -> Iterator[int]:
         """The steps still to do, until the schedule or this piece's minutes end."""

@@ -1,6 +1,5 @@
 """Writing the tiny Kontext's parts as float16 files in ComfyUI's layout."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -8,6 +7,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..flux_layout import to_comfy
+from ..whole_file import whole_file
 from .train_kontext import TinyKontext
 
 
@@ -35,13 +35,10 @@ def export_vision(model: nn.Module, folder: Path) -> None:
 
 
 def _write(state: dict[str, Tensor], path: Path) -> None:
-    """Write beside the place and move there, so that a stop leaves the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Single numbers (the autoencoder's scale and shift) keep their precision; they cost nothing.
     half = {
         name: weight.detach().to(torch.float16 if weight.dim() else torch.float32) for name, weight in state.items()
     }
     half = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in half.items()}
-    partial = path.with_suffix(".partial")
-    save_file(half, partial)
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        save_file(half, partial)

@@ -1,6 +1,5 @@
 """What the tiny Kontext is taught: reference latents, a prompt, target latents. Made once and kept on disk."""
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..data.paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from ..data.photos import load_photos
 from ..data.scenes import Scene, caption_photo, make_scene
 from ..progress import console
+from ..whole_file import whole_file
 from .autoencoder import Autoencoder
 from .config import PICTURE, SIGLIP
 
@@ -74,9 +74,9 @@ def load_lessons(model: Autoencoder, path: Path, scenes: int, object_scenes: int
         object_scenes: further scenes with nothing but edits of each of their objects: words find places by them.
     """
     if not path.exists():
-        partial = path.with_suffix(".partial")
-        torch.save(_make(model, scenes, object_scenes, seed), partial)
-        os.replace(partial, path)
+        made = _make(model, scenes, object_scenes, seed)
+        with whole_file(path) as partial:
+            torch.save(made, partial)
     stored = torch.load(path, weights_only=True)
     return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["pictures"])
 

@@ -1,0 +1,39 @@
+import pytest
+from styleroute.training.whole_file import NotWritten, whole_file
+
+
+def test_it_takes_the_place_of_the_one_before_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    for text in ("first", "second"):
+        with whole_file(path) as partial:
+            partial.write_text(text)
+            assert path.exists() == (text == "second")
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("stop", "seen"), [(OSError, NotWritten), (RuntimeError, NotWritten), (KeyboardInterrupt, KeyboardInterrupt)]
+)
+def test_whatever_stops_it_what_was_there_stays_and_nothing_is_left_behind(tmp_path, stop, seen):
+    path = tmp_path / "file.txt"
+    path.write_text("before")
+
+    def write() -> None:
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise stop("no space left")
+
+    with pytest.raises(seen, match="no space left"):
+        write()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with (
+        pytest.raises(NotWritten, match="could not be written"),
+        whole_file(tmp_path / "file" / "inner.txt") as partial,
+    ):
+        partial.write_text("")
