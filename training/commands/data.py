@@ -48,7 +48,7 @@ def paintings(
 
 def triplets(
     folder: Annotated[Path, tyro.conf.Positional],
-    output: Annotated[Path, tyro.conf.Positional],
+    output: Annotated[Path, tyro.conf.Positional] = Path("data") / "triplets",
     embedding: str = CLIP,
     size: int = 1024,
     test_styles: int = 0,
@@ -62,7 +62,7 @@ def triplets(
 
     Args:
         folder: your pictures; they are read only.
-        output: the folder to make.
+        output: the folder to make; by default where `train experts` looks.
         embedding: what similar means: a CLIP or SigLIP by name or folder, or "tiny" for the one that ships.
         size: side of the pictures in pixels, a multiple of 16; others are cut to a square and resized.
         test_styles: styles held out for the test split.

@@ -89,7 +89,10 @@ def read_manifest(source: Path, split: str = "train", root: Path | None = None) 
             f"{next(iter(lost), 'none')}): give the folder that its paths are relative to with --root, or {MADE_BY}"
         )
     if lost:
-        console.print(f"Skipped {len(lost)} of {len(examples)} examples, which lack a picture: {lost[0]} ...")
+        listed = "\n".join(f"  {path}" for path in sorted(set(lost)))
+        console.print(
+            f"Skipped {len(lost)} of {len(examples)} examples, which lack a picture:\n{listed}", soft_wrap=True
+        )
     return whole
 
 

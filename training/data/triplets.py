@@ -54,7 +54,7 @@ class Triplet:
 def read_triplets(folder: Path, split: str) -> list[Triplet]:
     """The triplets of a split, ``"train"`` or ``"test"``, with absolute paths.
 
-    A triplet that lacks a picture is skipped; how many, and the first of them, is printed.
+    A triplet that lacks a picture is skipped; how many, and which pictures, is printed.
 
     Raises:
         DataError: the folder holds no such data set, or none of its pictures.
@@ -64,12 +64,16 @@ def read_triplets(folder: Path, split: str) -> list[Triplet]:
         raise DataError(f"{folder} holds no triplets: it lacks {split}/{METADATA_FILE}; {MADE_BY}")
     lines = enumerate(metadata.read_text(encoding="utf-8").splitlines(), start=1)
     triplets = [_read_row(metadata, number, line) for number, line in lines if line.strip()]
-    whole = [triplet for triplet in triplets if _missing(triplet) is None]
-    lost = [path for triplet in triplets if (path := _missing(triplet)) is not None]
+    whole = [triplet for triplet in triplets if not _missing(triplet)]
     if not whole:
-        raise DataError(f"{metadata} has no triplet whose pictures are there ({len(lost)} lack one); {MADE_BY}")
-    if lost:
-        console.print(f"Skipped {len(lost)} of {len(triplets)} triplets, whose pictures are missing: {lost[0]} ...")
+        raise DataError(f"{metadata} has no triplet whose pictures are there ({len(triplets)} lack one); {MADE_BY}")
+    if lost := len(triplets) - len(whole):
+        missing = sorted({path for triplet in triplets for path in _missing(triplet)})
+        listed = "\n".join(f"  {path}" for path in missing)
+        console.print(
+            f"Skipped {lost} of {len(triplets)} triplets, as {len(missing)} pictures are missing:\n{listed}",
+            soft_wrap=True,
+        )
     return whole
 
 
@@ -83,8 +87,8 @@ def _read_row(metadata: Path, number: int, line: str) -> Triplet:
         raise DataError(f"{metadata}, line {number}, is no triplet ({error!r}); {MADE_BY}") from error
 
 
-def _missing(triplet: Triplet) -> Path | None:
-    return next((path for path in (triplet.stylised, triplet.reference, triplet.content) if not path.is_file()), None)
+def _missing(triplet: Triplet) -> list[Path]:
+    return [path for path in (triplet.stylised, triplet.reference, triplet.content) if not path.is_file()]
 
 
 def choose_references(embeddings: Tensor, styles: list[str], contents: list[str]) -> list[int | None]:

@@ -30,7 +30,7 @@ def open_pixels(path: Path) -> Tensor:
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:
-    """The triplets whose three pictures can be opened; the others are counted and the first broken file named.
+    """The triplets whose three pictures can be opened; the others are counted, and the broken files named.
 
     Raises:
         TrainingError: none is left.
@@ -41,8 +41,9 @@ def readable(triplets: Sequence[Triplet]) -> list[Triplet]:
     if not whole:
         raise TrainingError(f"none of the {len(triplets)} test triplets has whole pictures: make the data set anew")
     if broken:
+        listed = "\n".join(f"  {path}" for path in sorted(broken))
         console.print(
-            f"Left out {len(triplets) - len(whole)} triplets with {len(broken)} broken pictures: {min(broken)} ...",
+            f"Left out {len(triplets) - len(whole)} triplets with {len(broken)} broken pictures:\n{listed}",
             soft_wrap=True,
         )
     return whole
