@@ -65,7 +65,7 @@ def mask_name(image_name: str, thing: str) -> str:
 def read_manifest(source: Path, split: str = "train", root: Path | None = None) -> list[RegionExample]:
     """The examples of a split, with absolute paths.
 
-    An example that lacks a picture or a mask is skipped; how many, and the first of them, is printed.
+    An example that lacks a picture or a mask is skipped; how many, and which files, is printed.
 
     Args:
         source: a folder with <split>/manifest.json, or a manifest of the release, which has no splits.

@@ -71,7 +71,7 @@ def read_triplets(folder: Path, split: str) -> list[Triplet]:
         missing = sorted({path for triplet in triplets for path in _missing(triplet)})
         listed = "\n".join(f"  {path}" for path in missing)
         console.print(
-            f"Skipped {lost} of {len(triplets)} triplets, as {len(missing)} pictures are missing:\n{listed}",
+            f"Skipped {lost} of {len(triplets)} triplets, for want of pictures ({len(missing)}):\n{listed}",
             soft_wrap=True,
         )
     return whole
