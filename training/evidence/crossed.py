@@ -28,7 +28,8 @@ class Mean:
         """With its standard error, where there is one; nothing of what was not measured."""
         if not math.isfinite(self.value):
             return ""
-        return f"{self.value:{shape}}" + (f" ± {self.error:{shape}}" if math.isfinite(self.error) else "")
+        error = f" ± {self.error:{shape.lstrip('+')}}" if math.isfinite(self.error) else ""
+        return f"{self.value:{shape}}{error}"
 
     @property
     def clear(self) -> bool:

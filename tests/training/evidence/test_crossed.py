@@ -40,6 +40,7 @@ def test_chance_seldom_passes_for_a_difference(style: float, photo: float) -> No
 
 
 def test_a_single_figure_tells_nothing() -> None:
+    assert _mean(np.array([[1.0, 3.0]])).text("+.1f") == "+2.0 ± 1.0"
     found = _mean(np.array([[2.0]]))
     assert (found.text(".1f"), found.clear) == ("2.0", False)
     assert _mean(np.array([[math.nan]])).text(".1f") == ""
