@@ -52,11 +52,12 @@ def test_what_is_left_out_has_no_weight(without: str, weights: tuple[float, floa
 def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[RegionTrainConfig] = []
     command = replace(train.SUBCOMMANDS["region"], run=seen.append)
-    arguments = ["--preset", "small", "--without", "cover", "--losses.slice", "span", "--blocks", "double 1", "single"]
+    arguments = ["--preset", "small", "--without", "cover", "--blocks", "double 1", "single"]
+    arguments += ["--losses.slice", "span", "--supervise", "every-map"]
     tyro.cli(command.chosen(arguments), args=[*arguments, "--styles", "woven", "ink comic"])
     small = PRESETS["small"]
     expected = replace(small, without="cover", blocks=("double 1", "single"), styles=("woven", "ink comic"))
-    assert seen == [replace(expected, losses=replace(small.losses, slice="span"))]
+    assert seen == [replace(expected, losses=replace(small.losses, slice="span"), supervise="every-map")]
 
 
 def test_each_style_has_a_folder_and_a_file_named_after_it() -> None:
