@@ -71,7 +71,7 @@ def test_a_killed_run_goes_on_with_the_same_losses_and_weights(start: Start, mon
     resumed = start("killed")
     assert resumed.step == 4
     resumed.train()
-    assert killed.losses[:4] + resumed.losses == whole.losses
+    assert resumed.losses == whole.losses
     for name, weight in whole.encoder.state_dict().items():
         assert torch.equal(weight, resumed.encoder.state_dict()[name]), name
 
@@ -137,7 +137,7 @@ def test_a_longer_schedule_goes_on(start: Start) -> None:
     start("run").train()
     longer = start("run", steps=8)
     longer.train()
-    assert (longer.step, len(longer.losses)) == (8, 2)
+    assert (longer.step, len(longer.losses)) == (8, 8)
 
 
 def test_other_pictures_are_refused(start: Start, examples: StyleExamples) -> None:
