@@ -134,7 +134,7 @@ class EncoderTrainer:
             )
         self.encoder.load_state_dict(state["encoder"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.step, self.losses = state["step"], state["losses"]
+        self.step, self.losses = state["step"], state.get("losses", [])
 
     def _require_finite(self, step: int, **values: Tensor) -> None:
         for name, value in values.items():
