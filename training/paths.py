@@ -11,5 +11,8 @@ CACHE = PACKAGE / ".cache"
 RUNS = PACKAGE / "runs"
 """Checkpoints and logs of training runs."""
 
-TINY_MODELS = PACKAGE / "examples" / "tiny_kontext" / "models"
+TINY_PACK = PACKAGE / "examples" / "tiny_kontext"
+"""The demo's pack of nodes: the small Kontext."""
+
+TINY_MODELS = TINY_PACK / "models"
 """The weights that ship with the repository."""

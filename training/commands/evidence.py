@@ -4,8 +4,8 @@ from typing import Annotated
 
 import tyro
 
-from ..evidence.config import EvidenceConfig
 from ..evidence.regions.config import RegionEvidenceConfig
+from ..evidence.styles.config import EvidenceConfig
 from ..progress import console
 
 
@@ -15,10 +15,11 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
     Prints which of the orders that the paper reports come out. A run that was stopped goes on when the same command is
     given again; expert files that were trained anew are painted anew.
     """
-    from ..evidence.gather import gather_evidence
-    from ..evidence.report import write_report
-    from ..evidence.tables import loss_table, overlap_table, score_table, verdict_table
-    from ..evidence.verdict import sentence
+    from ..evidence.finding import sentence
+    from ..evidence.styles.gather import gather_evidence
+    from ..evidence.styles.report import write_report
+    from ..evidence.styles.tables import loss_table, overlap_table, score_table
+    from ..evidence.verdict_table import verdict_table
 
     evidence = gather_evidence(config)
     report = write_report(config.output, evidence)
@@ -39,10 +40,10 @@ def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> 
     blending with the true mask. A run that was stopped goes on when the same command is given again; experts that were
     trained anew are painted anew.
     """
+    from ..evidence.finding import sentence
     from ..evidence.regions.gather import gather_regions
     from ..evidence.regions.tables import score_table
-    from ..evidence.tables import verdict_table
-    from ..evidence.verdict import sentence
+    from ..evidence.verdict_table import verdict_table
 
     evidence = gather_regions(config)
     report = evidence.write(config.output)

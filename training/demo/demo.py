@@ -8,9 +8,8 @@ from PIL import Image
 from rich.progress import Progress
 
 from ..comfy import PACK, ComfyServer, find_node, load_workflow
+from ..paths import TINY_PACK
 from ..progress import console
-
-DEMO_PACK = PACK / "examples" / "tiny_kontext"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Demo:
         for name, picture in self.pictures.items():
             picture.save(folder / f"{name}.png")
         with console.status("ComfyUI is starting"):
-            server = ComfyServer.start(packs=(PACK, DEMO_PACK))
+            server = ComfyServer.start(packs=(PACK, TINY_PACK))
         with server:
             painted = self._paint(server, folder)
         for name, picture in painted.items():

@@ -3,20 +3,24 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 from rich.progress import track
 
-from ..data.triplets import Triplet
+from ..comfy import PACK
 from ..disk import require_room
+from ..paths import TINY_MODELS
 from ..progress import console
 from ..whole_file import whole_file
-from .methods import Method
 from .pictures import SIDE
+
+BASE = "tiny-kontext"
+"""The model that everything is painted with."""
+PAINTED_BY = ("moe", "attention", "nodes")
+"""Layers of the pack whose code a picture depends on."""
 
 
 class Placed(Protocol):
@@ -27,40 +31,6 @@ class Placed(Protocol):
 
 
 AnyJob = TypeVar("AnyJob", bound=Placed)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to paint: the content in the style picture's style."""
-
-    method: Method
-    content: Path
-    style: Path
-    prompt: str
-    seed: int
-
-    @property
-    def place(self) -> Path:
-        """Where its picture is, in the folder of all pictures."""
-        return Path(self.method.key, self.name)
-
-    @cached_property
-    def name(self) -> str:
-        """File name in the folder of the method: another one for other pictures or another prompt."""
-        digest = hashlib.sha256(self.prompt.encode())
-        for path in (self.content, self.style):
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-        return f"{self.style.parent.name}_{self.content.stem}_{digest.hexdigest()[:12]}_seed{self.seed}.png"
-
-
-Paint = Callable[[Job], Image.Image]
-OpenPaint = Callable[[], AbstractContextManager[Paint]]
-"""Makes what paints ready, a ComfyUI as a rule; only entered if there is something to paint."""
-
-
-def jobs_of(method: Method, triplets: Iterable[Triplet], seeds: int) -> list[Job]:
-    """Each triplet with each seed."""
-    return [Job(method, row.content, row.reference, row.prompt, seed) for row in triplets for seed in range(seeds)]
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
@@ -96,3 +66,19 @@ def paint_all(
         for job in track(missing, "pictures", console=console, disable=not console.is_terminal):
             save(paint(job), paths[job])
     return paths
+
+
+def folder_name(name: str, told: str, files: Iterable[Path]) -> str:
+    """Of a method's pictures: the name, and a digest of what it is told, its files, the base and the nodes' code."""
+    digest = hashlib.sha256(told.encode())
+    code = (path for layer in PAINTED_BY for path in sorted((PACK / layer).glob("*.py")))
+    for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code):
+        digest.update(_digest(path, path.stat().st_mtime_ns))
+    words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
+    return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"
+
+
+@cache
+def _digest(path: Path, written: int) -> bytes:
+    """Of a file as it was written then."""
+    return hashlib.sha256(path.read_bytes()).digest()

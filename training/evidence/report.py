@@ -1,4 +1,4 @@
-"""The evidence as JSON: the tables' figures, and those of every picture."""
+"""Evidence as JSON: the tables' figures, and those of every picture."""
 
 import json
 import math
@@ -7,22 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...moe import StyleExpert
 from ..whole_file import whole_file
 from .crossed import Mean
-from .gather import Evidence, Group
-from .methods import Method
-from .overlap import CAPTION
 from .rows import Row
-from .scores import COLUMNS
-from .verdict import sentence
 
 EVIDENCE_FILE = "evidence.json"
-
-
-def write_report(folder: Path, evidence: Evidence) -> Path:
-    """Write evidence.json, whole or not at all."""
-    return write_json(folder / EVIDENCE_FILE, as_json(evidence))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> Path:
@@ -30,29 +19,6 @@ def write_json(path: Path, content: dict[str, Any]) -> Path:
     with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     return path
-
-
-def as_json(evidence: Evidence) -> dict[str, Any]:
-    """Plain values."""
-    return {
-        "verdict": sentence(evidence.findings),
-        "findings": [asdict(finding) for finding in evidence.findings],
-        "methods": [_method(method) for method in evidence.methods],
-        "left_out": evidence.left_out,
-        "losses": [row_json(row, ("loss",)) for row in evidence.losses],
-        "overlap": {"definition": CAPTION, "rows": [asdict(overlap) for overlap in evidence.overlaps]},
-        "groups": [_group(group) for group in evidence.groups],
-    }
-
-
-def _method(method: Method) -> dict[str, Any]:
-    expert = StyleExpert.open(method.file)
-    return {"name": method.name, "file": method.file.name, "pictures": method.key, "training": expert.training}
-
-
-def _group(group: Group) -> dict[str, Any]:
-    trials = [{"style": row.style, "photo": row.content_name, "prompt": row.prompt} for row in group.trials.triplets]
-    return {"styles_are": group.kind, "trials": trials, "rows": [row_json(row, COLUMNS) for row in group.rows]}
 
 
 def row_json(row: Row, columns: Iterable[str]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...comfy import PACK, ComfyServer, find_node, load_workflow
+from ...paths import TINY_PACK
 from ...progress import console
-from ..comfy_paint import DEMO_PACK
 from .graph import READER, WORKFLOW, Prompt, fill, with_reader
 from .painting import PaintedRegion, RegionJob
 
@@ -23,7 +23,7 @@ def comfy_paint() -> Iterator["ComfyRegionPainter"]:
         ComfyNotFound, ComfyError: there is none, or it does not start.
     """
     with console.status("ComfyUI is starting"):
-        server = ComfyServer.start(packs=(PACK, DEMO_PACK, READER_PACK))
+        server = ComfyServer.start(packs=(PACK, TINY_PACK, READER_PACK))
     with server:
         yield ComfyRegionPainter(server)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from ....moe import StyleExpert
 from ...data.region_manifest import read_manifest
+from ..finding import Finding, sentence
 from ..judge import Judge, judge_style
 from ..painting import paint_all
 from ..report import EVIDENCE_FILE, row_json, write_json
 from ..rows import Row
 from ..sheet import require_format
-from ..verdict import Finding, sentence
 from .baselines import Pictures, baselines
 from .comfy_paint import comfy_paint
 from .config import RegionEvidenceConfig

@@ -8,8 +8,8 @@ from ....moe import StyleExpert
 from ...progress import console
 from ...regions.variants import FULL, NO_ATTENTION, NO_COVER, NO_FOCUS, RELEASE_ALL, VARIANTS, variant_file
 from ...run_folder import TrainingError
-from ..methods import BASE as BASE_MODEL
-from ..methods import folder_name
+from ..painting import BASE as BASE_MODEL
+from ..painting import folder_name
 from .config import RegionEvidenceConfig
 from .graph import WORKFLOW
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ...regions.variants import FULL, NO_ATTENTION, NO_COVER, NO_FOCUS, RELEASE_ALL, RELEASE_CHOICES
+from ..finding import Finding, order
 from ..rows import Row
-from ..verdict import Finding, order
 from .baselines import BLEND, GLOBAL
 from .methods import BASE, LOCKED
 

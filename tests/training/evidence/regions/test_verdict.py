@@ -1,8 +1,8 @@
+from styleroute.training.evidence.finding import FAILS, HOLDS, MISSING, UNCLEAR
 from styleroute.training.evidence.regions.baselines import BLEND
 from styleroute.training.evidence.regions.scores import RegionScore
 from styleroute.training.evidence.regions.verdict import CLAIMS, findings
 from styleroute.training.evidence.rows import Row
-from styleroute.training.evidence.verdict import FAILS, HOLDS, MISSING, UNCLEAR
 from styleroute.training.regions.variants import FULL, NO_ATTENTION, NO_COVER, RELEASE_ALL, RELEASE_CHOICES
 
 

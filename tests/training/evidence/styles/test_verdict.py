@@ -1,0 +1,69 @@
+import pytest
+from styleroute.training.evidence.finding import FAILS, HOLDS, MISSING, UNCLEAR, UNEQUAL, difference, sentence
+from styleroute.training.evidence.rows import Row
+from styleroute.training.evidence.styles.methods import FULL, NO_ENCODER, SINGLE_LORA
+from styleroute.training.evidence.styles.overlap import DISSIMILAR, SIMILAR, Overlap
+from styleroute.training.evidence.styles.scores import COLOUR, COLOUR_REDRAWN, Score
+from styleroute.training.evidence.styles.unseen_loss import UnseenLoss
+from styleroute.training.evidence.styles.verdict import findings
+from styleroute.training.evidence.verdict_table import verdict_table
+
+
+def row(name: str, *judge: float, seeds: int = 1) -> Row:
+    trials = [number // seeds for number in range(len(judge))]
+    return Row(name, trials, [Score(value, 0, 0, 0, 0) for value in judge], photos=len(judge) // seeds)
+
+
+def loss_row(name: str, *loss: float) -> Row:
+    return Row(name, list(range(len(loss))), [UnseenLoss(value) for value in loss], photos=len(loss))
+
+
+def test_orders_hold_fail_or_are_not_told_apart() -> None:
+    rows = [
+        row(FULL, 0.95, 0.96, 0.97),
+        row(SINGLE_LORA, 0.93, 0.94, 0.95),
+        row(NO_ENCODER, 0.96, 0.96, 0.97),
+        row(COLOUR, 0.99, 0.90, 0.97),
+        row(COLOUR_REDRAWN, 0.94, 0.95, 0.96),
+    ]
+    losses = [loss_row(FULL, 0.2, 0.3), loss_row(SINGLE_LORA, 0.3, 0.4), loss_row(NO_ENCODER, 0.25, 0.35)]
+    found = findings(rows, losses, [Overlap(SIMILAR, 5, 0.3, 0.2), Overlap(DISSIMILAR, 5, 0.1, 0.1)])
+    assert [finding.outcome for finding in found] == [
+        *(HOLDS, FAILS, UNCLEAR, HOLDS, MISSING),  # on the judge
+        *(HOLDS, FAILS, MISSING),  # in loss
+        HOLDS,
+    ]
+    assert found[4].numbers == "no full + style reference"
+    assert found[-1].numbers == "3.00 times, the paper 3.13, untrained routers 2.00"
+    said = sentence(found)
+    assert said.startswith("Verdict on 9 expected orders. Holds: full > single LoRA")
+    assert all(f"{outcome.capitalize()}: " in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
+    assert verdict_table(found).row_count == 9
+
+
+def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
+    better = row("b", 0.5, 0.7, 0.9, 1.1, seeds=2)  # 0.6 and 1.0
+    found = difference(better, row("w", 0.5, 0.8), "judge")  # 0.1 and 0.2
+    assert (found.value, found.error) == pytest.approx((0.15, 0.05))
+
+
+def test_overlap_that_untrained_routers_have_too_is_not_the_trainings_doing() -> None:
+    found = findings([], [], [Overlap(SIMILAR, 5, 0.4, 0.3), Overlap(DISSIMILAR, 5, 0.1, 0.08)])
+    assert found[-1].outcome == UNCLEAR
+    assert found[-1].numbers == "4.00 times, the paper 3.13, untrained routers 3.75"
+
+
+def test_too_little_overlap_does_not_hold_and_a_single_trial_tells_nothing() -> None:
+    overlaps = [Overlap(SIMILAR, 5, 0.15), Overlap(DISSIMILAR, 5, 0.1)]
+    found = findings([row(FULL, 0.9), row(SINGLE_LORA, 0.8)], [], overlaps)
+    assert (found[0].outcome, found[-1].outcome) == (UNCLEAR, FAILS)
+
+
+def test_methods_that_were_trained_otherwise_are_not_compared() -> None:
+    rows = [row(FULL, 0.95, 0.96), row(SINGLE_LORA, 0.85, 0.86), row(NO_ENCODER, 0.75, 0.76)]
+    training = {FULL: {"steps": 1200}, SINGLE_LORA: {"steps": 360}, NO_ENCODER: {}}
+    longer, untold, *_ = findings(rows, [], [], training)
+    assert (longer.outcome, longer.numbers) == (UNEQUAL, "trained otherwise: steps 1200 and 360")
+    assert untold.outcome == UNEQUAL
+    assert findings(rows, [], [], {FULL: {"steps": 360}, SINGLE_LORA: {"steps": 360}})[0].outcome == HOLDS
+    assert "Not comparable: full > single LoRA" in sentence([longer, untold])

@@ -1,0 +1,1 @@
+"""Evidence for StyleExpert: pictures in unseen styles."""
