@@ -35,6 +35,8 @@ class ExpertsTrainConfig:
         style_reference: whether the style picture's latents also stand beside the content's, as a second reference.
         style_rows: rows, in tokens, that the second reference's position is moved down by: 64 as in StyleExpert's
             release, 0 as ComfyUI's stock reference method `index` places it.
+        routing_dropout: share of the rows that are trained without their routed experts, so that the shared one learns
+            to read the style picture beside the content; routers alone know the styles of the training by heart.
         adapter: sizes of the adapter; its `cond_dim` is what the style encoder gives, whatever stands here.
         rate: AdamW's learning rate.
         schedule: "constant", or "cosine" down to a twentieth.
@@ -69,6 +71,7 @@ class ExpertsTrainConfig:
     condition: Condition = "style-encoder"
     style_reference: bool = False
     style_rows: int = STYLE_ROWS
+    routing_dropout: float = 0.0
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     rate: float = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
@@ -119,6 +122,13 @@ class ExpertsTrainConfig:
             raise TrainingError(f"whole_share is {self.whole_share}, expected a share of the steps: give 0 to 1")
 
     def _require_condition(self) -> None:
+        if not 0 <= self.routing_dropout < 1:
+            raise TrainingError(f"routing_dropout is {self.routing_dropout}, expected a share from 0 to less than 1")
+        if self.routing_dropout and not (self.style_reference and self.adapter.experts):
+            raise TrainingError(
+                f"routing_dropout is {self.routing_dropout}, but without routed experts nothing can be left out, and "
+                "without the style picture beside the content such rows know no style: give --style-reference, or 0"
+            )
         if (self.condition == "none") != (self.adapter.experts == 0):
             raise TrainingError(
                 f"condition is {self.condition!r} with {self.adapter.experts} routed experts: "

@@ -67,9 +67,19 @@ class AdapterConfig:
 
 
 class Style:
-    """The style embeddings [B, cond_dim] of the batch under way, shared by all routed layers."""
+    """The styles of the batch under way, shared by all routed layers.
+
+    Attributes:
+        embedding: [B, cond_dim].
+        routed: [B], 1 where the routed experts speak and 0 where the shared one is alone; None for all.
+    """
 
     embedding: Tensor
+    routed: Tensor | None = None
+
+    def show(self, embedding: Tensor, routed: Tensor | None = None) -> None:
+        """The styles of the next batch."""
+        self.embedding, self.routed = embedding, routed
 
 
 class RoutedLinear(nn.Module):
@@ -110,6 +120,8 @@ class RoutedLinear(nn.Module):
         if self.config.routing == "release-1":
             # The shared expert stands first and the padding zero last: each weight goes to the expert before its own.
             shared_up, indices, weights = shared_up * weights[:, :1, None], indices[:, :-1], weights[:, 1:]
+        if self.style.routed is not None:
+            weights = weights * self.style.routed[:, None]
         down = torch.cat([shared_down, self.loraA[indices].flatten(1, 2)], dim=1)
         kept = self.loraB[indices] * weights[..., None, None]  # [B, k, out, r]
         up = torch.cat([shared_up, kept.transpose(1, 2).flatten(2)], dim=2)

@@ -51,7 +51,15 @@ class ExpertsTrainer(AdapterTrainer):
         sigma = sampler_sigmas(count, generator).to(self.accelerator.device)
         if self.usage is not None and self.accelerator.is_main_process:
             self.usage.see(batch.style)
-        return flow_matching_loss(self._model, batch, noise, sigma, self.style, config)
+        routed = self._routed(count, generator)
+        return flow_matching_loss(self._model, batch, noise, sigma, self.style, config, routed)
+
+    def _routed(self, count: int, generator: torch.Generator) -> Tensor | None:
+        """Which rows [B] have routed experts; None where none is ever left out."""
+        if not self.config.routing_dropout:
+            return None
+        kept = torch.rand(count, generator=generator) >= self.config.routing_dropout
+        return kept.float().to(self.accelerator.device)
 
     def _batch_shape(self, step: int) -> tuple[int, int | None]:
         """Triplets of a batch and the window they are seen through; of whole pictures about as many tokens at once."""
@@ -63,10 +71,13 @@ class ExpertsTrainer(AdapterTrainer):
 
 
 def flow_matching_loss(model: torch.nn.Module, batch: Batch, noise: Tensor, sigma: Tensor, style: Style,
-                       config: ExpertsTrainConfig) -> Tensor:  # fmt: skip
-    """Mean squared error of the velocity noise - x_0 at noise levels ``sigma`` [B], content (and style) beside it."""
+                       config: ExpertsTrainConfig, routed: Tensor | None = None) -> Tensor:  # fmt: skip
+    """Mean squared error of the velocity noise - x_0 at noise levels ``sigma`` [B], content (and style) beside it.
+
+    ``routed`` [B] is 0 for the rows that the shared expert paints alone.
+    """
     if batch.style is not None:
-        style.embedding = batch.style
+        style.show(batch.style, routed)
     references = [Reference(batch.content, 1, batch.corner)]
     if config.style_reference:
         references.append(Reference.of_style(batch.reference, batch.reference_corner, config.style_rows))

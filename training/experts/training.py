@@ -117,8 +117,8 @@ def _summary(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Ba
     Digests tell which weights and pictures it was: experts of another base, or trained on other data, do not compare.
     """
     config, last = trainer.config, trainer.losses[-LOSSES:]
-    told = ("condition", "style_reference", "style_rows", "guidance", "rate", "batch", "accumulation", "seed")
-    told += ("window", "whole_share")
+    told = ("condition", "style_reference", "style_rows", "routing_dropout", "guidance", "rate", "batch", "seed")
+    told += ("accumulation", "window", "whole_share")
     summary = {"steps": trainer.step, "triplets": len(trainer.examples.triplets), "loss": sum(last) / len(last)}
     summary |= {
         "base_digest": short_digest(base.identity),

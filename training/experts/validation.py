@@ -27,7 +27,7 @@ class Validation:
         """Latents [B, 16, H, W] of the chosen triplets, by Euler steps as ComfyUI's `euler` and `simple` make them."""
         content, reference = self._latents("content").to(device), self._latents("reference").to(device)
         if self.examples.styles:
-            style.embedding = self.examples.style([row.reference for row in self.chosen]).to(device)
+            style.show(self.examples.style([row.reference for row in self.chosen]).to(device))
         references = [Reference(content)]
         if self.config.style_reference:
             references.append(Reference.of_style(reference, rows=self.config.style_rows))

@@ -68,6 +68,8 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
         ({"rate": float("nan")}, "rate is nan, expected a number above 0"),
         ({"window": 7}, "window is 7, expected an even number"),
         ({"whole_share": 1.5}, "whole_share is 1.5, expected a share"),
+        ({"routing_dropout": 1.0, "style_reference": True}, "routing_dropout is 1.0, expected a share from 0"),
+        ({"routing_dropout": 0.5}, "routing_dropout is 0.5, but .* give --style-reference, or 0"),
         ({"condition": "none"}, "condition is 'none' with 16 routed experts"),
         ({"encoder": None}, "no encoder file is given: train one"),
         ({"output": Path("experts.pt")}, r"expected a file name that ends in \.safetensors"),

@@ -73,6 +73,23 @@ def test_vectors_and_sequences(shape: tuple[int, ...]) -> None:
     assert layer(torch.randn(shape, dtype=torch.float64)).shape == (*shape[:-1], 6)
 
 
+@pytest.mark.parametrize("routing", ["paper", "release-1"])
+def test_a_row_without_its_routed_experts_has_the_shared_one_alone(routing: str) -> None:
+    style = Style()
+    layer = _layer(style, replace(CONFIG, routing=routing))
+    hidden, embedding = torch.randn(2, 5, 4, dtype=torch.float64), torch.randn(2, COND)
+    style.show(embedding)
+    whole = layer(hidden)
+    style.show(embedding, torch.tensor([1.0, 0.0]))
+    dropped = layer(hidden)
+    assert torch.equal(dropped[0], whole[0])
+    assert not torch.allclose(dropped[1], whole[1])
+    with torch.no_grad():
+        layer.loraB.zero_()
+    style.show(embedding)
+    torch.testing.assert_close(dropped[1], layer(hidden)[1])
+
+
 class _Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()

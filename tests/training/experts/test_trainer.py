@@ -59,6 +59,7 @@ def test_the_last_steps_see_whole_pictures_and_as_many_tokens(make_trainer: Make
 @pytest.mark.parametrize("end", ["killed", "interrupted", "out of time"])
 def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: Path, end: str) -> None:
     sizes = {"schedule": "cosine", "warmup": 2, "accumulation": 2, "window": 4, "style_reference": True}
+    sizes["routing_dropout"] = 0.5
     whole = make_trainer(run=tmp_path / "whole", **sizes)
     whole.train()
     assert len(whole.losses) == 6
@@ -78,6 +79,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: 
     second = make_trainer(**sizes)
     second.train()
     _require_same_run(second, whole)
+
+
+def test_about_half_of_the_rows_learn_without_routed_experts(make_trainer: MakeTrainer, monkeypatch) -> None:
+    seen = []
+
+    def spy(*arguments):
+        seen.append(arguments[-1])
+        return flow_matching_loss(*arguments)
+
+    monkeypatch.setattr(module, "flow_matching_loss", spy)
+    make_trainer(routing_dropout=0.5, style_reference=True, batch=16, steps=4).train()
+    kept = torch.stack(seen)
+    assert kept.shape == (4, 16)
+    assert 16 < kept.sum() < 48
+    assert len({tuple(rows.tolist()) for rows in kept}) == 4
 
 
 def test_experts_learn_and_the_base_stays(make_trainer: MakeTrainer) -> None:
