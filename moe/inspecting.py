@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -40,6 +41,7 @@ class FileReport:
         config: of the experts; None if there are none.
         layers: the adapted layers, diffusers names.
         encoder_config: of the style encoder; None if there is none.
+        training: what the file tells of its training; empty if it tells nothing.
         problems: a sentence for everything that is wrong.
     """
 
@@ -52,6 +54,7 @@ class FileReport:
     config: ExpertConfig | None = None
     layers: tuple[str, ...] = ()
     encoder_config: EncoderConfig | None = None
+    training: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -61,6 +64,7 @@ class FileReport:
             *self._size_lines(),
             *(_expert_lines(self.config, self.layers) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
+            *_training_lines(self.training),
             *([f"problem: {problem}" for problem in self.problems] or ["nothing is wrong with it"]),
         ]
 
@@ -105,6 +109,7 @@ def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
         return
     expert = StyleExpert.open(header.path)
     report.config, report.layers, report.encoder_config = expert.config, expert.layers, expert.encoder_config
+    report.training = expert.training or {}
 
 
 def _doubts(report: FileReport) -> list[str]:
@@ -161,3 +166,15 @@ def _encoder_lines(config: EncoderConfig) -> list[str]:
         f"({config.num_tokens} tokens x {config.hidden_size})",
         f"  {config.num_queries} queries a tap, projection {widths}{post}, gives {config.cond_dim}",
     ]
+
+
+def _training_lines(training: dict[str, Any]) -> list[str]:
+    lines = []
+    if training:
+        lines.append("training: " + ", ".join(f"{name} {value}" for name, value in training.items()))
+    if training.get("style_reference"):
+        lines.append(
+            "It was trained with the style picture beside the photo: in a graph, give its latents by a second "
+            "Reference Latent after the photo's, as the example workflow does."
+        )
+    return lines

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from styleroute.moe import StyleExpert, StyleExpertError
+from styleroute.moe import ExpertConfig, StyleExpert, StyleExpertError, save_expert
 from styleroute.moe.converting import convert
 from styleroute.moe.inspecting import inspect_file
 
@@ -100,6 +100,16 @@ def test_report_on_an_encoder(written):
 
 def test_report_on_a_region_lora(written):
     assert "one LoRA of rank 4, alpha 4" in inspect_file(written(lora_state())).lines()
+
+
+def test_report_on_a_file_that_tells_of_its_training(tmp_path):
+    config = ExpertConfig(kind="style-moe", num_experts=4, rank=2, shared_rank=2, top_k=2, alpha=4.0, cond_dim=30)
+    for reference in (True, False):
+        training = {"steps": 360, "style_reference": reference}
+        save_expert(tmp_path / "x.safetensors", expert_state(rank=2), config, None, training=training)
+        text = "\n".join(inspect_file(tmp_path / "x.safetensors").lines())
+        assert f"training: steps 360, style_reference {reference}" in text
+        assert ("a second Reference Latent after the photo's" in text) == reference
 
 
 def test_report_on_nan(written):

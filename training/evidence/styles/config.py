@@ -15,11 +15,12 @@ class EvidenceConfig:
 
     Attributes:
         data: folder of triplets; its test split is used.
-        full: experts routed by the style encoder; by default those that ship with the pack.
+        full: experts routed by the style encoder.
         style_reference: the same, trained with the style picture beside the content as a second reference.
+        wide: the same with a wide shared expert; by default those that ship with the pack. The sheet shows these.
         single_lora: one LoRA, which sees the style picture as a second reference.
         no_encoder: experts routed by the style picture's pooled latents.
-        full_run: run folder of `full`, for its curve; by default, as for the others, the folder that the file lies in.
+        wide_run: run folder of `wide`, for its curve; of the others it is the folder that the file lies in.
         photos: how many photos are painted in each style.
         seeds: how often each, from the noise of seed 0, 1 and so on.
         seen: also try the styles of the training on the same photos.
@@ -31,11 +32,12 @@ class EvidenceConfig:
     """
 
     data: Path = Path("data") / "paintings"
-    full: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
+    full: Path = RUNS / "experts_small" / EXPERTS_FILE
     style_reference: Path = RUNS / "experts_small_style_reference" / EXPERTS_FILE
+    wide: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
     single_lora: Path = RUNS / "experts_small_single_lora" / EXPERTS_FILE
     no_encoder: Path = RUNS / "experts_small_no_encoder" / EXPERTS_FILE
-    full_run: Path | None = None
+    wide_run: Path = RUNS / "experts_small_wide"
     photos: int = 8
     seeds: int = 2
     seen: bool = False

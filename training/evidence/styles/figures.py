@@ -18,7 +18,7 @@ Cell = tuple[str, Path]
 def sheet_jobs(trials: Trials, method: Method | None) -> dict[Cell, Job]:
     """What the sheet shows, style by style; each style has one style picture for all photos. Empty without a method."""
     if method is None:
-        console.print("Left out: the sheet, which shows the full model")
+        console.print("Left out: the sheet, which shows routed experts")
         return {}
     prompts = {row.content: row.prompt for row in trials.triplets}
     photos, references = trials.photos[:SHEET_PHOTOS], sheet_references(trials)

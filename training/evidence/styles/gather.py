@@ -15,7 +15,7 @@ from .comfy_paint import comfy_paint
 from .config import EvidenceConfig
 from .curves import draw_curves, read_curves
 from .figures import draw_methods, draw_sheet, sheet_jobs
-from .methods import FULL, Method, all_methods, present
+from .methods import FULL, WIDE, Method, all_methods, present
 from .overlap import Overlap, measure_overlap
 from .painting import Job, OpenPaint, jobs_of
 from .scores import Scoring
@@ -64,12 +64,13 @@ def gather_evidence(
     require_format(config.sheet_file)
     known = all_methods(config)
     methods = present(known)
-    full = next((method for method in methods if method.name == FULL), None)
+    named = {method.name: method for method in methods}
+    routed, shown_first = named.get(FULL, named.get(WIDE)), named.get(WIDE, named.get(FULL))
     triplets = readable(read_triplets(config.data, "test"))
     trials = {kind: choose_trials(triplets, kind == "seen", config.photos) for kind in _kinds(config)}
     scorings = {kind: Scoring(found, judge, redraw_by_tiny_vae()) for kind, found in trials.items()}
-    overlaps = measure_overlap(full.file, triplets) if full else []
-    shown = sheet_jobs(scorings["unseen"].trials, full)
+    overlaps = measure_overlap(routed.file, triplets) if routed else []
+    shown = sheet_jobs(scorings["unseen"].trials, shown_first)
     jobs = {
         kind: {method.name: jobs_of(method, scoring.trials.triplets, config.seeds) for method in methods}
         for kind, scoring in scorings.items()
@@ -101,6 +102,5 @@ def _group(kind: str, scoring: Scoring, jobs: dict[str, list[Job]], painted: dic
 
 
 def _runs(config: EvidenceConfig, methods: list[Method]) -> dict[str, Path]:
-    """Each method's run folder: where its file lies, unless that of the full one is told."""
-    runs = {method.name: method.file.parent for method in methods}
-    return {**runs, FULL: config.full_run} if config.full_run else runs
+    """Each method's run folder: where its file lies, but for the one that ships."""
+    return {method.name: method.file.parent for method in methods} | {WIDE: config.wide_run}

@@ -6,7 +6,7 @@ from typing import Any
 from ...paths import PACKAGE
 
 WORKFLOW = PACKAGE / "example_workflows" / "style_transfer.json"
-PHOTO, STYLE_PICTURE = "Photo", "Style picture"
+PHOTO, BESIDE = "Photo", "Style picture beside the photo"
 
 Prompt = dict[str, dict[str, Any]]
 """A workflow in API form: nodes by id."""
@@ -18,18 +18,15 @@ def graph_for(prompt: Prompt, routed: bool, style_reference: bool) -> Prompt:
     Args:
         prompt: the example workflow.
         routed: whether Encode Style reads the style picture; if not, the experts are one plain LoRA.
-        style_reference: whether the style picture's latents are a second reference, at position index 2.
+        style_reference: whether the style picture's latents are a second reference, as in the workflow.
     """
     graph = copy.deepcopy(prompt)
-    del graph[_of_class(graph, "StyleRoute_RoutingPreview")]
     if not routed:
         del graph[_of_class(graph, "StyleRoute_EncodeStyle")]
         del graph[_of_class(graph, "StyleRoute_MoEApply")]["inputs"]["style"]
-    if style_reference:
-        _add_style_reference(graph)
-    if not routed and not style_reference:
-        del graph[_titled(graph, STYLE_PICTURE)]
-    return graph
+    if not style_reference:
+        _bypass(graph, _titled(graph, BESIDE))
+    return _reached(graph)
 
 
 def fill(graph: Prompt, expert: str, photo: str, style: str, text: str, seed: int) -> Prompt:
@@ -44,28 +41,22 @@ def fill(graph: Prompt, expert: str, photo: str, style: str, text: str, seed: in
     return filled
 
 
-def _add_style_reference(graph: Prompt) -> None:
-    """Style picture -> size of the photo -> latents -> a second Reference Latent, told apart by position index."""
-    sized = copy.deepcopy(graph[_of_class(graph, "ImageScale")])
-    encoded = copy.deepcopy(graph[_of_class(graph, "VAEEncode")])
-    first, guidance = _of_class(graph, "ReferenceLatent"), _inputs(graph, "FluxGuidance")
-    sized["inputs"]["image"] = [_titled(graph, STYLE_PICTURE), 0]
-    encoded["inputs"]["pixels"] = ["style_sized", 0]
-    graph |= {
-        "style_sized": sized,
-        "style_encoded": encoded,
-        "style_reference": _node("ReferenceLatent", conditioning=[first, 0], latent=["style_encoded", 0]),
-        "reference_method": _node(
-            "FluxKontextMultiReferenceLatentMethod",
-            conditioning=["style_reference", 0],
-            reference_latents_method="index",
-        ),
-    }
-    guidance["conditioning"] = ["reference_method", 0]
+def _bypass(graph: Prompt, reference: str) -> None:
+    """What follows a Reference Latent follows what it follows, as when it is bypassed on the page."""
+    before = graph.pop(reference)["inputs"]["conditioning"]
+    for node in graph.values():
+        for name, value in node["inputs"].items():
+            if value == [reference, 0]:
+                node["inputs"][name] = before
 
 
-def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": class_type, "inputs": inputs, "_meta": {"title": class_type}}
+def _reached(graph: Prompt) -> Prompt:
+    """The nodes that the result depends on."""
+    todo, found = [_of_class(graph, "SaveImage")], set[str]()
+    while todo:
+        found.add(node_id := todo.pop())
+        todo += [value[0] for value in graph[node_id]["inputs"].values() if isinstance(value, list)]
+    return {node_id: node for node_id, node in graph.items() if node_id in found}
 
 
 def _inputs(graph: Prompt, class_type: str) -> dict[str, Any]:

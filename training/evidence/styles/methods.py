@@ -1,4 +1,4 @@
-"""What is compared: four ways to train experts, each with its file."""
+"""What is compared: five ways to train experts, each with its file."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from .config import EvidenceConfig
 from .graph import WORKFLOW
 
 FULL, FULL_REFERENCE = "full", "full + style reference"
+WIDE = "full + wide shared expert"
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
 SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share")
@@ -61,6 +62,7 @@ def all_methods(config: EvidenceConfig) -> list[Method]:
         Method(NO_ENCODER, config.no_encoder, "pooled-latents"),
         Method(FULL, config.full, "style-encoder"),
         Method(FULL_REFERENCE, config.style_reference, "style-encoder", style_reference=True),
+        Method(WIDE, config.wide, "style-encoder", style_reference=True),
     ]
 
 

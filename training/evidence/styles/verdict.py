@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..finding import FAILS, HOLDS, MISSING, UNCLEAR, Finding, Training, order
 from ..rows import Row
-from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA
+from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA, WIDE
 from .overlap import DISSIMILAR, PAPER, SIMILAR, Overlap
 from .scores import COLOUR, COLOUR_REDRAWN
 
@@ -14,8 +14,12 @@ ORDERS = (
     (FULL, COLOUR),
     (FULL, COLOUR_REDRAWN),
     (FULL_REFERENCE, SINGLE_LORA),
+    (WIDE, SINGLE_LORA),
+    (WIDE, FULL_REFERENCE),
+    (WIDE, COLOUR),
+    (WIDE, COLOUR_REDRAWN),
 )
-"""Better and worse on the judge's cosine. The last is the fair one: both see the style picture."""
+"""Better and worse. Against the single LoRA the fair ones are those that see the style picture as it does."""
 LEAST_RATIO = 2.0
 """Of overlaps; the paper's is 3.1, which a small data set is not asked for exactly."""
 BEYOND_UNTRAINED = 1.2

@@ -12,7 +12,7 @@ from styleroute.training.evidence.report import EVIDENCE_FILE
 from styleroute.training.evidence.styles import gather
 from styleroute.training.evidence.styles.config import EvidenceConfig
 from styleroute.training.evidence.styles.gather import gather_evidence
-from styleroute.training.evidence.styles.methods import FULL, NO_ENCODER, SINGLE_LORA
+from styleroute.training.evidence.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE
 from styleroute.training.evidence.styles.overlap import CHANCE, SAME
 from styleroute.training.run_folder import TrainingError
 
@@ -33,6 +33,7 @@ def nothing() -> Iterator:
 def config(data, tmp_path, write_lora, write_moe) -> EvidenceConfig:
     return EvidenceConfig(
         data=data,
+        full=tmp_path / "missing.safetensors",
         single_lora=write_lora(),
         no_encoder=write_moe(),
         style_reference=tmp_path / "missing.safetensors",
@@ -50,16 +51,16 @@ def test_tables_pictures_and_json_come_out_and_a_second_run_paints_nothing(
     said = capsys.readouterr().out
     assert "full + style reference, as there is no" in said
     assert "2 unseen styles, unseen photos" in said
-    assert "Verdict on 9 expected orders" in said
+    assert "Verdict on 15 expected orders" in said
     report = json.loads((config.output / EVIDENCE_FILE).read_text())
-    assert report["left_out"] == ["full + style reference"]
+    assert report["left_out"] == ["full", "full + style reference"]
     assert {row["name"] for row in report["overlap"]["rows"]} >= {SAME, CHANCE}
     assert all(row["untrained"] is not None for row in report["overlap"]["rows"] if row["name"] != CHANCE)
     losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
-    assert set(losses) == {"no experts", SINGLE_LORA, NO_ENCODER, FULL}
+    assert set(losses) == {"no experts", SINGLE_LORA, NO_ENCODER, WIDE}
     rows = {row["method"]: row for row in report["groups"][0]["rows"]}
-    assert [len(rows[name]["pictures"]) for name in (SINGLE_LORA, NO_ENCODER, FULL)] == [8, 8, 8]
-    assert rows[FULL]["means"]["judge"]["mean"] > rows["photo, unchanged"]["means"]["judge"]["mean"]
+    assert [len(rows[name]["pictures"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [8, 8, 8]
+    assert rows[WIDE]["means"]["judge"]["mean"] > rows["photo, unchanged"]["means"]["judge"]["mean"]
     assert (Image.open(config.output / "sheet.jpg").width, Image.open(config.output / "methods.png").height) > (
         500,
         500,

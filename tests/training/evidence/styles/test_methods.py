@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from styleroute.training.evidence.styles.config import EvidenceConfig
-from styleroute.training.evidence.styles.methods import FULL, NO_ENCODER, SINGLE_LORA, all_methods, present
+from styleroute.training.evidence.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE, all_methods, present
 from styleroute.training.paths import TINY_MODELS
 from styleroute.training.run_folder import TrainingError
 
@@ -19,7 +19,7 @@ SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 def config(tmp_path: Path) -> EvidenceConfig:
     """Nothing but the shipped experts is there."""
     missing = tmp_path / "missing.safetensors"
-    return EvidenceConfig(full=SHIPPED, style_reference=missing, single_lora=missing, no_encoder=missing)
+    return EvidenceConfig(full=missing, style_reference=missing, single_lora=missing, no_encoder=missing)
 
 
 @pytest.fixture
@@ -48,23 +48,23 @@ def test_experts_are_painted_as_they_were_trained_or_refused(config, retold, tra
 
 
 def test_what_is_not_there_is_left_out_by_name(config, capsys) -> None:
-    assert [method.name for method in present(all_methods(config))] == [FULL]
+    assert [method.name for method in present(all_methods(config))] == [WIDE]
     said = capsys.readouterr().out
-    assert said.count("Left out") == 3
+    assert said.count("Left out") == 4
     assert SINGLE_LORA in said
     assert NO_ENCODER in said
 
 
 def test_without_any_file_there_is_nothing_to_do(config, tmp_path) -> None:
     with pytest.raises(TrainingError, match="train experts, or give --full"):
-        present(all_methods(replace(config, full=tmp_path / "none.safetensors")))
+        present(all_methods(replace(config, wide=tmp_path / "none.safetensors")))
 
 
 def test_all_are_there_in_the_tables_order(config, write_moe, write_lora, retold) -> None:
-    reference = retold(style_reference=True)
-    config = replace(config, style_reference=reference, single_lora=write_lora(), no_encoder=write_moe())
+    full = retold(style_reference=False)
+    config = replace(config, full=full, style_reference=SHIPPED, single_lora=write_lora(), no_encoder=write_moe())
     assert [method.reads for method in present(all_methods(config))] == [
-        "none", "pooled-latents", "style-encoder", "style-encoder",
+        "none", "pooled-latents", "style-encoder", "style-encoder", "style-encoder",
     ]  # fmt: skip
 
 

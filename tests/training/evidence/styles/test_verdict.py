@@ -29,16 +29,16 @@ def test_orders_hold_fail_or_are_not_told_apart() -> None:
     losses = [loss_row(FULL, 0.2, 0.3), loss_row(SINGLE_LORA, 0.3, 0.4), loss_row(NO_ENCODER, 0.25, 0.35)]
     found = findings(rows, losses, [Overlap(SIMILAR, 5, 0.3, 0.2), Overlap(DISSIMILAR, 5, 0.1, 0.1)])
     assert [finding.outcome for finding in found] == [
-        *(HOLDS, FAILS, UNCLEAR, HOLDS, MISSING),  # on the judge
-        *(HOLDS, FAILS, MISSING),  # in loss
+        *(HOLDS, FAILS, UNCLEAR, HOLDS, *[MISSING] * 5),  # on the judge
+        *(HOLDS, FAILS, *[MISSING] * 3),  # in loss
         HOLDS,
     ]
     assert found[4].numbers == "no full + style reference"
     assert found[-1].numbers == "3.00 times, the paper 3.13, untrained routers 2.00"
     said = sentence(found)
-    assert said.startswith("Verdict on 9 expected orders. Holds: full > single LoRA")
+    assert said.startswith("Verdict on 15 expected orders. Holds: full > single LoRA")
     assert all(f"{outcome.capitalize()}: " in said for outcome in (HOLDS, FAILS, UNCLEAR, MISSING))
-    assert verdict_table(found).row_count == 9
+    assert verdict_table(found).row_count == 15
 
 
 def test_differences_are_paired_by_trial_over_the_means_of_seeds() -> None:
