@@ -18,6 +18,9 @@ or nothing (one plain LoRA)."""
 POOLED_CELLS = 4
 """Pooled latents are the means of 4 x 4 fields of the style picture's latents."""
 
+WIDE = 12
+"""Times the paper's rank of the shared expert."""
+
 LEAST_1 = ("batch", "accumulation", "steps", "save_every")
 LEAST_0 = ("warmup", "seed", "validate_every", "style_rows")
 
@@ -185,6 +188,16 @@ def style_reference(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
     return replace(config, style_reference=True, run=_beside(config, "style_reference"))
 
 
+def wide(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
+    """A wide shared expert that learns to read the style picture, half of the time alone, and routed experts beside it.
+
+    Routers know the styles of the training by heart; what they send a new style to, alone, is known ones.
+    """
+    shown = style_reference(config)
+    adapter = replace(shown.adapter, shared_rank=WIDE * shown.adapter.shared_rank)
+    return replace(shown, adapter=adapter, routing_dropout=0.5, run=_beside(config, "wide"))
+
+
 def _beside(config: ExpertsTrainConfig, suffix: str) -> Path:
     return config.run.with_name(f"{config.run.name}_{suffix}")
 
@@ -197,6 +210,7 @@ def _presets() -> dict[str, ExpertsTrainConfig]:
         "single-lora": single_lora,
         "no-encoder": no_encoder,
         "style-reference": style_reference,
+        "wide": wide,
         "release-1": release_1,
     }
     presets = {name or "paper": make(paper) for name, make in variants.items()}
@@ -204,4 +218,4 @@ def _presets() -> dict[str, ExpertsTrainConfig]:
 
 
 PRESETS: dict[str, ExpertsTrainConfig] = _presets()
-"""`paper` and `small`, and each as `single-lora`, `no-encoder`, `style-reference` and `release-1`."""
+"""`paper` and `small`, and each as `single-lora`, `no-encoder`, `style-reference`, `wide` and `release-1`."""

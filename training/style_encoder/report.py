@@ -20,6 +20,12 @@ _LEAST_TO_DRAW = 5
 """t-SNE has nothing to arrange with fewer pictures."""
 
 
+CAPTION = (
+    "Likeness: rank correlation of the distances between unseen and training styles with an independent judge's. "
+    "A router needs it for styles that are new to it; retrieval does not tell it."
+)
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """How one embedding finds styles.
@@ -32,6 +38,7 @@ class Retrieval:
             It still tells embeddings apart where both of the others are 1.
         queries: pictures that were looked up.
         left_out: pictures without another content in their style.
+        likeness: how well it orders styles by likeness, -1 to 1 (`likeness`); None where that was not measured.
     """
 
     name: str
@@ -40,6 +47,7 @@ class Retrieval:
     silhouette: float
     queries: int
     left_out: int
+    likeness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,13 @@ class EncoderReport:
         """For a terminal."""
         first = self.rows[0]
         title = f"Retrieval among {len(self.styles)} unseen styles, {first.queries} queries, never of the same content"
-        table = Table("embedding", title=title)
-        for heading in ("recall@1", "mAP", "silhouette"):
+        table = Table("embedding", title=title, caption=CAPTION, caption_justify="left")
+        for heading in ("recall@1", "mAP", "silhouette", "likeness"):
             table.add_column(heading, justify="right")
         for row in self.rows:
             shares = f"{row.recall_at_1:.1%}", f"{row.mean_average_precision:.1%}"
-            table.add_row(row.name, *shares, f"{row.silhouette:.2f}")
+            likeness = "" if row.likeness is None else f"{row.likeness:.2f}"
+            table.add_row(row.name, *shares, f"{row.silhouette:.2f}", likeness)
         return table
 
     def save(self, folder: Path) -> None:

@@ -1,17 +1,20 @@
 """`styleroute train encoder`, from the data set to the encoder file and its report."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...moe import EncoderConfig, StyleEncoder, save_encoder
+from ..judge import Judge, judge_style
 from ..progress import console
 from ..run_folder import RunFolder
 from .config import EncoderTrainConfig
 from .examples import StyleExamples, train_examples, unseen_examples
+from .likeness import few_of_each, judged, likeness
 from .pictures import train_pictures, unseen_pictures
-from .report import PICTURE_FILE, EncoderReport, draw_styles, retrieve
+from .report import PICTURE_FILE, EncoderReport, Retrieval, draw_styles, retrieve
 from .trainer import LOSSES, EncoderTrainer
 from .vision import Vision, load_vision, require_layers
 
@@ -19,8 +22,12 @@ FREE = ("run", "data", "output", "cache", "steps", "minutes", "save_every")
 """What may change between two pieces of a run."""
 
 
-def train_style_encoder(config: EncoderTrainConfig) -> EncoderReport | None:
+def train_style_encoder(config: EncoderTrainConfig, judge: Judge = judge_style) -> EncoderReport | None:
     """Trains, writes the encoder file, and reports; None where the test split has no two unseen styles.
+
+    Args:
+        config: what is trained.
+        judge: gives the style vectors that likeness is measured by.
 
     Raises:
         DataError, TrainingError: something does not fit; nothing that was there is lost.
@@ -34,9 +41,9 @@ def train_style_encoder(config: EncoderTrainConfig) -> EncoderReport | None:
     examples = train_examples(config, pictures, vision)
     trainer = EncoderTrainer(config, run, new_encoder(config, vision).to(device), examples)
     run.begin()
-    judged = unseen_examples(config, unseen, vision) if unseen else None
+    tried = unseen_examples(config, unseen, vision) if unseen else None
     trainer.train()
-    report = judge(trainer.encoder, vision, judged, config.run) if judged else None
+    report = evaluate(trainer.encoder, vision, tried, examples, config.run, judge) if tried else None
     _write(config, trainer, report)
     return report
 
@@ -57,7 +64,9 @@ def new_encoder(config: EncoderTrainConfig, vision: Vision) -> StyleEncoder:
         return StyleEncoder(sizes)
 
 
-def judge(encoder: StyleEncoder, vision: Vision, unseen: StyleExamples, folder: Path) -> EncoderReport | None:
+def evaluate(
+    encoder: StyleEncoder, vision: Vision, unseen: StyleExamples, known: StyleExamples, folder: Path, judge: Judge
+) -> EncoderReport | None:
     """The report on unseen styles; its numbers and its t-SNE picture are written into `folder`.
 
     None where there are not two styles, or no picture has another one of its style to find.
@@ -71,12 +80,30 @@ def judge(encoder: StyleEncoder, vision: Vision, unseen: StyleExamples, folder: 
     contents = [picture.content for picture in unseen.pictures]
     vectors = {**panels, "random numbers": noise}
     rows = [retrieve(name, vector, unseen.labels, contents) for name, vector in vectors.items()]
+    rows = _with_likeness(rows, encoder, few_of_each(unseen), few_of_each(known), judge)
     if not rows[0].queries:
         return None
     report = EncoderReport(list(styles.values()), rows)
     report.save(folder)
     draw_styles(folder / PICTURE_FILE, panels, unseen.labels, styles)
     return report
+
+
+def _with_likeness(
+    rows: list[Retrieval], encoder: StyleEncoder, unseen: StyleExamples, known: StyleExamples, judge: Judge
+) -> list[Retrieval]:
+    """Of the encoder and of the vision model alone; as they are where there is no judge."""
+    both = unseen, known
+    seen = [judged(examples, judge) for examples in both]
+    if seen[0] is None or seen[1] is None:
+        return rows
+    of_encoder, of_vision = ([examples.embed(encoder) for examples in both], [examples.pooled for examples in both])
+    labels = unseen.labels, known.labels
+    measured = [
+        replace(row, likeness=likeness((found[0], seen[0]), (found[1], seen[1]), labels))
+        for row, found in zip(rows, (of_encoder, of_vision), strict=False)
+    ]
+    return [*measured, *rows[len(measured) :]]
 
 
 def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, report: EncoderReport | None) -> None:
@@ -91,7 +118,7 @@ def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, report: EncoderR
         summary["loss"] = sum(last) / len(last)
     if report:
         best = report.rows[0]
-        names = ("recall_at_1", "mean_average_precision", "silhouette")
+        names = ("recall_at_1", "mean_average_precision", "silhouette", "likeness")
         summary["unseen_styles"] = {name: getattr(best, name) for name in names}
     config.encoder_file.parent.mkdir(parents=True, exist_ok=True)
     save_encoder(config.encoder_file, trainer.encoder.state_dict(), trainer.encoder.config, summary)

@@ -49,6 +49,13 @@ def test_the_other_variants_differ_in_one_thing_each(size: str) -> None:
     assert len({preset.run for preset in PRESETS.values()}) == len(PRESETS)
 
 
+@pytest.mark.parametrize("size", ["", "small-"])
+def test_the_wide_one_differs_from_the_one_with_a_style_reference_in_its_shared_expert(size: str) -> None:
+    shown, wide = PRESETS[f"{size}style-reference"], PRESETS[f"{size}wide"]
+    adapter = replace(shown.adapter, shared_rank=96)
+    assert replace(wide, run=shown.run) == replace(shown, adapter=adapter, routing_dropout=0.5)
+
+
 def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ExpertsTrainConfig] = []
     command = replace(train.SUBCOMMANDS["experts"], run=seen.append)

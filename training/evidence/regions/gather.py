@@ -7,8 +7,8 @@ from typing import Any
 
 from ....moe import StyleExpert
 from ...data.region_manifest import read_manifest
+from ...judge import Judge, judge_style
 from ..finding import Finding, sentence
-from ..judge import Judge, judge_style
 from ..painting import paint_all
 from ..report import EVIDENCE_FILE, row_json, write_json
 from ..rows import Row

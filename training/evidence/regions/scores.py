@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..judge import Judge, Judged, centroids, cosine, nearest
+from ...judge import Judge, Judged, centroids, cosine, nearest
 from ..pictures import open_picture
 from ..rows import Row
 from .metrics import background_mse, background_of, background_ssim, box, coverage, iou, pointing, seam, share_inside

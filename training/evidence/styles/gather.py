@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.triplets import read_triplets
+from ...judge import Judge, judge_style
 from ..finding import Finding
-from ..judge import Judge, judge_style
 from ..painting import paint_all
 from ..pictures import readable
 from ..rows import Row

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...data.triplets import Triplet
-from ..judge import Judge, Judged, centroids, cosine, nearest
+from ...judge import Judge, Judged, centroids, cosine, nearest
 from ..pictures import open_picture
 from ..rows import Row
 from ..through_vae import Redraw

@@ -2,9 +2,9 @@ import sys
 
 import numpy as np
 import pytest
+from styleroute.training import judge
 from styleroute.training.data.packages import DataError
-from styleroute.training.evidence import judge
-from styleroute.training.evidence.judge import Judged, centroids, cosine, judge_style, nearest
+from styleroute.training.judge import Judged, centroids, cosine, judge_style, nearest
 
 
 def test_a_centroid_leaves_out_the_content_itself() -> None:
