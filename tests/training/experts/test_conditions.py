@@ -1,5 +1,7 @@
 """What the routers read: the frozen encoder's embedding, or pooled latents (with the examples' tests)."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import torch
 from PIL import Image
 from styleroute.moe.errors import StyleExpertError
 from styleroute.moe.expert import open_encoder
+from styleroute.training.experts import conditions
 from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.examples import Examples
@@ -45,3 +48,19 @@ def test_an_encoder_of_another_vision_model_is_refused(
 def test_a_file_without_an_encoder_is_refused(config: ExpertsTrainConfig, siglip: Path) -> None:
     with pytest.raises(StyleExpertError, match="holds no style encoder"):
         load_condition(replace(config, encoder=siglip / "model.safetensors"), "cpu")
+
+
+def test_the_vision_model_is_let_go_before_the_experts_are_trained(config: ExpertsTrainConfig, monkeypatch) -> None:
+    loaded = []
+
+    def load(*arguments):
+        vision = load_vision(*arguments)
+        loaded.append(weakref.ref(vision))
+        return vision
+
+    monkeypatch.setattr(conditions, "load_vision", load)
+    condition = load_condition(config, "cpu")
+    condition.free()
+    gc.collect()
+    assert [vision() for vision in loaded] == [None]
+    assert condition.encoder is not None
