@@ -42,7 +42,10 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_the_shipped_experts_and_pooled_routing_paint(painter, pictures, write_moe) -> None:
     content, style = pictures
-    methods = (Method("full", SHIPPED, "style-encoder"), Method("pooled", write_moe(), "pooled-latents"))
+    methods = (
+        Method("wide", SHIPPED, "style-encoder", style_reference=True),
+        Method("pooled", write_moe(), "pooled-latents"),
+    )
     results = [painter(Job(method, content, style, "a photo", SEED)) for method in methods]
     assert [result.size for result in results] == [(256, 256)] * 2
     assert np.abs(np.asarray(results[0], float) - np.asarray(results[1])).mean() > 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from styleroute.moe import LowRank, StyleExpert
-from styleroute.training.evidence.styles.methods import FULL, NO_ENCODER, SINGLE_LORA, Method
+from styleroute.training.evidence.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE, Method
 from styleroute.training.evidence.styles.trials import choose_trials
 from styleroute.training.evidence.styles.unseen_loss import NO_EXPERTS, added, unseen_losses
 from styleroute.training.paths import TINY_MODELS
@@ -17,10 +17,10 @@ def test_every_method_has_its_loss_and_an_expert_that_adds_nothing_that_of_none(
     methods = [
         Method(SINGLE_LORA, write_lora(), "none", style_reference=True),
         Method(NO_ENCODER, write_moe(), "pooled-latents"),
-        Method(FULL, TINY_MODELS / "style_experts" / "tiny_styles.safetensors", "style-encoder"),
+        Method(WIDE, TINY_MODELS / "style_experts" / "tiny_styles.safetensors", "style-encoder", style_reference=True),
     ]
     rows = {row.name: row for row in unseen_losses(methods, trials)}
-    assert list(rows) == [NO_EXPERTS, SINGLE_LORA, NO_ENCODER, FULL]
+    assert list(rows) == [NO_EXPERTS, SINGLE_LORA, NO_ENCODER, WIDE]
     assert all(row.trials == [0, 1] for row in rows.values())
     losses = [row.values("loss").tolist() for row in rows.values()]
     assert len({tuple(loss) for loss in losses}) == len(losses)
