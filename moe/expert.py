@@ -1,7 +1,7 @@
 """StyleExpert: an opened expert file. Its weights stay on disk until a style asks for them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +145,16 @@ class StyleExpert:
         """`collapse` for a style that has been routed already: what `route` gave for a batch of 1."""
         with self._file.opened() as weights:
             return {layer: self._collapse_mixture(weights, layer, routings[layer], strength) for layer in self.layers}
+
+    def stored_layers(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """Each layer with all of its tensors in float32, by the names of `formats.py`; one layer in memory at a time.
+
+        Raises:
+            StyleExpertError: the file cannot be read any more, or a weight is not finite.
+        """
+        with self._file.opened() as weights:
+            for layer in self.layers:
+                yield layer, {part: weights.whole(key) for part, key in self._keys[layer].items()}
 
     @cached_property
     def _gates(self) -> Tensor:

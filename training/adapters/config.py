@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..run_folder import TrainingError
 
-PLACES = ("run", "data", "root", "encoder", "output", "cache")
+PLACES = ("run", "data", "root", "encoder", "start", "output", "cache")
 """Where things lie. What lies there is part of a run's identity: the same under another name is the same run."""
 FREE = (*PLACES, "minutes", "half", "save_every", "validate_every", "compile", "checkpointing")
 """What may change between two pieces of a run."""

@@ -34,6 +34,8 @@ class ExpertsTrainConfig:
         base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
         encoder: file of the style encoder (Stage 1), or an expert file that holds one.
         vision: the SigLIP that the encoder reads: a name, a folder, or "tiny".
+        start: expert file whose weights the training begins with, our own or a published one, of the same sizes; its
+            encoder must be `encoder`. None: from nothing.
         condition: what the routers read.
         style_reference: whether the style picture's latents also stand beside the content's, as a second reference.
         style_rows: rows, in tokens, that the second reference's position is moved down by: 64 as in StyleExpert's
@@ -71,6 +73,7 @@ class ExpertsTrainConfig:
     base: str = "black-forest-labs/FLUX.1-Kontext-dev"
     encoder: Path | None = RUNS / "style_encoder" / "style_encoder.safetensors"
     vision: str = "google/siglip-so400m-patch14-384"
+    start: Path | None = None
     condition: Condition = "style-encoder"
     style_reference: bool = False
     style_rows: int = STYLE_ROWS

@@ -12,6 +12,7 @@ from ..flow import Reference, add_noise, predict_velocity, sampler_sigmas
 from .config import ExpertsTrainConfig
 from .examples import Batch, Examples, draw
 from .routed_linear import RoutedLinear, Style, add_experts, trained_state
+from .start import Start
 from .usage import ExpertUsage
 
 __all__ = ["LOSSES", "ExpertsTrainer", "flow_matching_loss"]
@@ -19,18 +20,21 @@ __all__ = ["LOSSES", "ExpertsTrainer", "flow_matching_loss"]
 
 @dataclass
 class ExpertsTrainer(AdapterTrainer):
-    """Trains a mixture of experts, or one plain LoRA, on triplets."""
+    """Trains a mixture of experts, or one plain LoRA, on triplets, from nothing or from ``start``."""
 
-    materials: ClassVar[str] = "triplets, another base or another encoder"
+    materials: ClassVar[str] = "triplets, another base, another encoder or another start"
     title: ClassVar[str] = "experts"
 
     config: ExpertsTrainConfig
     examples: Examples
+    start: Start | None = None
 
     def add_adapter(self) -> dict[str, nn.Parameter]:
         config = self.config
         self.style = Style()
         self.routed: dict[str, RoutedLinear] = add_experts(self.transformer, self.style, config.adapter, config.seed)
+        if self.start is not None:
+            self.start.load_into(self.routed)
         self.usage = ExpertUsage(self.routed) if config.adapter.experts else None
         return trained_state(self.routed)
 

@@ -1,5 +1,6 @@
 """`styleroute train experts`, from the triplets to the expert file."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from ..run_folder import RunFolder
 from .conditions import StyleCondition, load_condition
 from .config import ExpertsTrainConfig
 from .examples import Examples, make_examples
+from .start import open_start
 from .trainer import LOSSES, ExpertsTrainer
 from .validation import Validation
 
@@ -38,6 +40,7 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     if condition is not None:
         config = config.with_cond_dim(condition.width)
     base = load_base(config.base, device, base_dtype(config.precision))
+    start = open_start(config, condition, base)
     with one_fills_the_caches(accelerator):
         examples = _examples(config, "train", base, condition)
         tested = _examples(config, "test", base, condition) if _validates(config) else None
@@ -45,7 +48,9 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     if condition is not None:
         condition.free()
     identity = f"{base.identity} {condition and condition.identity} {examples.identity(config.data)}"
-    trainer = ExpertsTrainer(config, run, accelerator, base.transformer(), examples, identity)
+    if start is not None:
+        identity += f" {start.identity}"
+    trainer = ExpertsTrainer(config, run, accelerator, base.transformer(), examples, identity, start=start)
     if accelerator.is_main_process:
         run.begin()
     validation = Validation(config, base, tested) if tested else None
@@ -126,7 +131,15 @@ def _summary(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Ba
     }
     if condition is not None:
         summary["condition_digest"] = short_digest(condition.identity)
+    if trainer.start is not None:
+        summary["start_digest"] = short_digest(trainer.start.identity)
+        summary["steps_before"] = _all_steps(trainer.start.expert.training or {})
     return summary | {name: getattr(config, name) for name in told}
+
+
+def _all_steps(training: Mapping[str, Any]) -> int:
+    """Of a file, with those of the files that it began with; 0 where it does not tell."""
+    return training.get("steps", 0) + training.get("steps_before", 0)
 
 
 def _expert_config(config: ExpertsTrainConfig, base: Base) -> ExpertConfig:

@@ -21,6 +21,7 @@ from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.examples import Examples, make_examples
 from styleroute.training.experts.routed_linear import AdapterConfig
+from styleroute.training.experts.start import Start
 from styleroute.training.experts.trainer import ExpertsTrainer
 from styleroute.training.run_folder import RunFolder
 from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
@@ -156,13 +157,13 @@ def examples(config: ExpertsTrainConfig, base: Base) -> Examples:
 
 @pytest.fixture
 def make_trainer(config: ExpertsTrainConfig, base: Base, examples: Examples) -> Callable[..., ExpertsTrainer]:
-    """A trainer of the configuration with other values."""
+    """A trainer of the configuration with other values, from nothing or from experts to begin with."""
 
-    def make(identity: str = "these triplets", **values: Any) -> ExpertsTrainer:
+    def make(identity: str = "these triplets", begin: Start | None = None, **values: Any) -> ExpertsTrainer:
         AcceleratorState._reset_state(reset_partial_state=True)
         changed = replace(config, **values)
         accelerator = Accelerator(mixed_precision=changed.precision)
         run = RunFolder(changed.run, changed, FREE)
-        return ExpertsTrainer(changed, run, accelerator, base.transformer(), examples, identity)
+        return ExpertsTrainer(changed, run, accelerator, base.transformer(), examples, identity, start=begin)
 
     return make

@@ -169,7 +169,7 @@ def test_a_second_interruption_leaves_no_half_update(
 
 def test_a_run_on_other_triplets_is_refused(make_trainer: MakeTrainer) -> None:
     make_trainer(steps=2).train()
-    with pytest.raises(TrainingError, match="holds a run on other triplets, another base or another encoder"):
+    with pytest.raises(TrainingError, match="holds a run on other triplets, another base, another encoder"):
         make_trainer(identity="other triplets")
 
 

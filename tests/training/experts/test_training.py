@@ -176,7 +176,7 @@ def test_what_a_run_learned_from_must_stay(
         metadata.write_text("\n".join(metadata.read_text().splitlines()[1:]))
     else:
         write_encoder(proj_dim=7).replace(encoder)
-    with pytest.raises(TrainingError, match="holds a run on other triplets, another base or another encoder"):
+    with pytest.raises(TrainingError, match="holds a run on other triplets, another base, another encoder"):
         train_experts(replace(config, steps=4))
 
 

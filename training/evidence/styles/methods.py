@@ -19,7 +19,7 @@ FULL, FULL_REFERENCE = "full", "full + style reference"
 WIDE = "full + wide shared expert"
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
-SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share")
+SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share", "start_digest")
 """Of a training."""
 
 
