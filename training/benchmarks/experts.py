@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -29,12 +29,13 @@ TEXT_TOKENS = 128
 STEP_LIMIT, MEMORY_LIMIT = 1.10, 1.05
 
 
-def run_benchmark(pairs: int) -> list[Row]:
-    """The rows of batch sizes 1 and 8, each picture in another style."""
-    return [row for batch in (1, 8) for row in compare(batch, pairs)]
+def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Row]:
+    """The rows of batch sizes 1 and 8, each picture in another style; `cells` is the side of the latents."""
+    for batch in (1, 8):
+        yield from compare(batch, pairs, cells)
 
 
-def compare(batch: int, pairs: int, cells: int = 64) -> list[Row]:
+def compare(batch: int, pairs: int, cells: int = 64) -> Iterator[Row]:
     """Steps of both sides by turns in one process, then each side's memory in a process of its own.
 
     Args:
@@ -47,12 +48,10 @@ def compare(batch: int, pairs: int, cells: int = 64) -> list[Row]:
         step()  # optimiser states are made, caches are warm
     ratios = tuple(timed(steps["experts"]) / timed(steps["peft"]) for _ in range(pairs))
     steps.clear()
+    against = f"PEFT LoRA, rank {RANK}"
+    yield Row(f"batch {batch}: step", against, ratios, STEP_LIMIT)
     ours, theirs = (_alone(side, batch, cells) for side in SIDES)
-    what, against = f"batch {batch}: ", f"PEFT LoRA, rank {RANK}"
-    return [
-        Row(f"{what}step", against, ratios, STEP_LIMIT),
-        Row(f"{what}peak memory", against, (ours / theirs,), MEMORY_LIMIT),
-    ]
+    yield Row(f"batch {batch}: peak memory", against, (ours / theirs,), MEMORY_LIMIT)
 
 
 def training_step(side: str, batch: int, cells: int) -> Callable[[], None]:

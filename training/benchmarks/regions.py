@@ -1,6 +1,6 @@
 """A region expert's step with Focus and Cover against the same step without them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -19,14 +19,13 @@ BATCH = 2
 STEP_LIMIT = 1.3
 
 
-def run_benchmark(pairs: int, cells: int = 64) -> list[Row]:
+def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Row]:
     """A row for each preset's choices: blocks, slice, maps.
 
     Args:
         pairs: steps of each side, by turns.
         cells: side of the latents.
     """
-    rows = []
     for name in ("paper", "release"):
         config = PRESETS[name]
         steps = [training_step(side, cells) for side in (config, None)]
@@ -34,8 +33,7 @@ def run_benchmark(pairs: int, cells: int = 64) -> list[Row]:
             step()  # optimiser states are made, caches are warm
         ratios = tuple(timed(steps[0]) / timed(steps[1]) for _ in range(pairs))
         what = f"region step, {name}: {config.supervise.replace('-', ' ')}"
-        rows.append(Row(what, "the same without Focus and Cover", ratios, STEP_LIMIT))
-    return rows
+        yield Row(what, "the same without Focus and Cover", ratios, STEP_LIMIT)
 
 
 def training_step(config: RegionTrainConfig | None, cells: int) -> Callable[[], None]:

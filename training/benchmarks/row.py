@@ -23,6 +23,11 @@ class Row:
         return median(self.values)
 
     @property
+    def text(self) -> str:
+        """The measured value in a line of its own."""
+        return f"{self.what}: {_number(self.middle, self.unit)}"
+
+    @property
     def passed(self) -> bool:
         return self.limit is None or self.middle <= self.limit
 

@@ -17,6 +17,6 @@ def test_a_step_of_each_side_runs(side: str | None, monkeypatch: pytest.MonkeyPa
 
 def test_a_row_for_each_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regions, "SIZES", SMALL)
-    rows = regions.run_benchmark(pairs=2, cells=4)
+    rows = list(regions.run_benchmark(pairs=2, cells=4))
     assert [row.what for row in rows] == ["region step, paper: mean map", "region step, release: every map"]
     assert all(len(row.values) == 2 and row.limit == 1.3 for row in rows)
