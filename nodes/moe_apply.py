@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..moe import StyleExpert
 from .model_patching import patch_keys, patched
 from .schema import RoutingType, StyleExpertType, schema, strength_input, style_input
+from .style_reference import reads_style_picture, warn_without_style_picture
 from .style_types import Style, require_style, routing_table
 
 STEPS = 3
@@ -29,6 +30,7 @@ class MoEApply(io.ComfyNode):
                 style_input(),
                 strength_input("How strongly the style is painted: 1 as trained, 0 not at all, below 0 away from it."),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[
                 io.Model.Output("MODEL", tooltip="The model that paints in this style."),
                 RoutingType.Output("ROUTING", tooltip="Which experts were chosen, for Routing Preview."),
@@ -50,5 +52,7 @@ class MoEApply(io.ComfyNode):
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
         styled = patched(model, keys, deltas, strength)
+        if reads_style_picture(style_expert):
+            warn_without_style_picture(styled, style_expert, cls.hidden and cls.hidden.unique_id)
         progress.update(1)
         return io.NodeOutput(styled, routing)

@@ -49,7 +49,7 @@ def siglip(parts, tmp_path_factory):
     return parts.random_vision(parts.SIGLIP, tmp_path_factory.mktemp("siglip"))
 
 
-def write_style_expert(path: Path, hidden: int = 128, seed: int = 3) -> Path:
+def write_style_expert(path: Path, hidden: int = 128, seed: int = 3, training: dict | None = None) -> Path:
     """Experts for every linear layer of the small Flux, none of them zero."""
     generator = torch.Generator().manual_seed(seed)
     experts = {}
@@ -64,7 +64,7 @@ def write_style_expert(path: Path, hidden: int = 128, seed: int = 3) -> Path:
         }.items():
             experts[f"{layer}.lora_layer.{name}"] = torch.randn(shape, generator=generator) * 0.1
     torch.manual_seed(seed)
-    save_expert(path, experts, CONFIG, StyleEncoder(ENCODER).state_dict(), encoder_config=ENCODER)
+    save_expert(path, experts, CONFIG, StyleEncoder(ENCODER).state_dict(), ENCODER, training)
     return path
 
 
@@ -79,6 +79,12 @@ def write_region_lora(path: Path, hidden: int = 128) -> Path:
 @pytest.fixture
 def style_expert(tmp_path: Path) -> StyleExpert:
     return StyleExpert.open(write_style_expert(tmp_path / "styles.safetensors"))
+
+
+@pytest.fixture
+def shown_expert(tmp_path: Path) -> StyleExpert:
+    """Experts that were trained with the style picture beside the photo."""
+    return StyleExpert.open(write_style_expert(tmp_path / "shown.safetensors", training={"style_reference": True}))
 
 
 @pytest.fixture
@@ -142,6 +148,7 @@ def server() -> Iterator[ComfyServer]:
         for folder in (experts, loras):
             folder.mkdir(parents=True, exist_ok=True)
         write_style_expert(experts / "styles.safetensors")
+        write_style_expert(experts / "shown.safetensors", training={"style_reference": True})
         write_region_lora(loras / "pixel-art.safetensors")
         (experts / "text.safetensors").write_text("This is no safetensors file.")
         yield server

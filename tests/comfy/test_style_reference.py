@@ -1,0 +1,94 @@
+"""Experts that read the style picture itself say so when they are sampled without it, and are silent with it."""
+
+import time
+
+import pytest
+import torch
+import websocket
+
+from .test_server import sampling, styling
+
+STYLE_WIDTH = 32
+TEXT_EVENT = 3
+SECONDS = 60.0
+BESIDE = "style picture beside the photo"
+
+
+@pytest.fixture
+def styled(flux):
+    """MoE Apply's model."""
+    from styleroute.nodes.moe_apply import MoEApply
+    from styleroute.nodes.style_types import Style, encoder_id
+
+    def apply(expert, strength=1.0):
+        style = Style(torch.ones(1, STYLE_WIDTH), 1, encoder_id(expert.encoder))
+        return MoEApply.execute(flux, expert, strength, style).result[0]
+
+    return apply
+
+
+def _told(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if BESIDE in record.getMessage()]
+
+
+def test_without_the_photo_and_with_the_photo_alone_it_is_said_once_a_picture(
+    styled, shown_expert, sample, plain, with_reference, caplog
+):
+    model, text = styled(shown_expert), plain("a cat")
+    sample(model, text)
+    sample(model, with_reference(text))
+    none, photo = _told(caplog)
+    assert "shown.safetensors was trained with the style picture" in none
+    assert "the prompt has no reference latent: add a Reference Latent" in none
+    assert "the prompt has the photo's alone" in photo
+
+
+def test_with_both_pictures_nothing_is_said(styled, shown_expert, sample, plain, with_reference, caplog):
+    both = [
+        [text, {**options, "reference_latents": 2 * options["reference_latents"]}]
+        for text, options in with_reference(plain("a cat"))
+    ]
+    sample(styled(shown_expert), both)
+    assert not _told(caplog)
+
+
+def test_experts_that_do_not_read_it_and_strength_zero_say_nothing(
+    styled, style_expert, shown_expert, sample, plain, caplog
+):
+    sample(styled(style_expert), plain("a cat"))
+    sample(styled(shown_expert, strength=0.0), plain("a cat"))
+    assert not _told(caplog)
+
+
+def test_the_picture_is_the_same_with_the_warning(styled, style_expert, shown_expert, sample, plain):
+    quiet, loud = (sample(styled(expert), plain("a cat")) for expert in (style_expert, shown_expert))
+    assert torch.equal(quiet, loud)
+
+
+@pytest.mark.comfy
+def test_the_page_shows_it_under_the_node(server, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+    prompt = styling(server.upload_image(tmp_path / "red.png"))
+    prompt["3"]["inputs"]["expert"] = "shown.safetensors"
+    page = websocket.create_connection(
+        server.url.replace("http", "ws", 1) + "/ws?clientId=page", timeout=SECONDS, http_no_proxy=["*"]
+    )
+    try:
+        server.run(prompt | sampling(["5", 0], "shown"))
+        assert _text_of_node(page) == "5"
+    finally:
+        page.close()
+
+
+def _text_of_node(page: websocket.WebSocket) -> str:
+    """The node whose text ComfyUI sends next."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        message = page.recv()
+        if isinstance(message, bytes) and int.from_bytes(message[:4], "big") == TEXT_EVENT:
+            length = int.from_bytes(message[4:8], "big")
+            assert BESIDE in message[8 + length :].decode()
+            return message[8 : 8 + length].decode()
+    raise AssertionError("no text came")
