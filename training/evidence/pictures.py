@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision.transforms.functional import to_tensor
 
 from ..data.triplets import Triplet
 from ..data.user_folder import UNREADABLE
@@ -26,7 +26,7 @@ def open_picture(path: Path) -> np.ndarray:
 
 def open_pixels(path: Path) -> Tensor:
     """The same as [1, 3, 256, 256] in 0..1."""
-    return torch.from_numpy(open_picture(path).copy()).permute(2, 0, 1)[None].float() / 255
+    return to_tensor(open_picture(path))[None]
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:

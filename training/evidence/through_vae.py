@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
+from torchvision.transforms.functional import to_tensor
 
 from ..bases import load_base
 
@@ -16,7 +16,7 @@ def redraw_by_tiny_vae() -> Redraw:
     base = load_base("tiny")
 
     def redraw(picture: np.ndarray) -> np.ndarray:
-        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+        pixels = to_tensor(picture)[None]
         decoded = base.decode(base.encode(pixels))[0].permute(1, 2, 0)
         return (decoded * 255).round().byte().numpy()
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from safetensors import SafetensorError
 from torch import Tensor
+from torchvision.transforms.functional import to_tensor
 from transformers import AutoConfig, SiglipImageProcessor, SiglipVisionModel
 
 from ...moe.config import SIGLIP_FILE
@@ -146,7 +146,7 @@ def _prepare_tiny(pictures: list[Image]) -> Tensor:
 
 def _tiny_pixels(picture: Image) -> Tensor:
     """uint8 [1, 3, 128, 128], rounded as the pictures that the tiny SigLIP was trained on."""
-    pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+    pixels = to_tensor(picture.convert("RGB"))[None]
     return (vision_size(pixels) * 255).round().byte()
 
 

@@ -11,6 +11,7 @@ import torch
 from rich.progress import track as track_all
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms.functional import to_tensor
 
 from ..data.edits import EDITS, KEEP, apply_edit, instruction
 from ..data.objects import load_objects
@@ -106,7 +107,7 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
 
 def _shrink(picture: np.ndarray) -> Tensor:
     """[S, S, 3] in 0..1 -> uint8 [3, 128, 128], as the vision tower takes it."""
-    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    pixels = to_tensor(picture)[None].float()
     return (vision_size(pixels) * 255).round().byte()[0]
 
 

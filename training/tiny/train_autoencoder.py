@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import to_tensor
 
 from ..data.photos import Photo, load_photos
 from .autoencoder import Autoencoder
@@ -100,7 +101,7 @@ def autoencoder_psnr(model: Autoencoder, size: int = 256) -> float:
     """Mean PSNR in dB on whole test photos at ``size`` x ``size``, 8-bit rounding included."""
     values = []
     for photo in load_photos("test"):
-        picture = torch.from_numpy(photo.square(size).copy()).permute(2, 0, 1)[None].float() / 255
+        picture = to_tensor(photo.square(size))[None]
         restored = (model.decode(model.encode(picture)).clamp(0, 1) * 255).round() / 255
         values.append(-10 * (restored - picture).pow(2).mean().log10().item())
     return float(np.mean(values))
