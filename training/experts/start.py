@@ -15,8 +15,8 @@ from .config import ExpertsTrainConfig
 from .routed_linear import AdapterConfig, RoutedLinear
 
 SIZES = {"num_experts": "experts", "rank": "rank", "shared_rank": "shared_rank", "top_k": "top_k",
-         "cond_dim": "cond_dim", "alpha": "alpha", "routing": "routing"}  # fmt: skip
-"""An expert file's names for the adapter's."""
+         "alpha": "alpha", "routing": "routing"}  # fmt: skip
+"""An expert file's names for the adapter's, but for cond_dim, which no option sets: the encoder does."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,30 @@ def _require_same_condition(expert: StyleExpert, config: ExpertsTrainConfig, con
     told = (expert.training or {}).get("condition", config.condition)
     if told != config.condition:
         raise TrainingError(f"{expert.path} has the condition {told!r}, this run {config.condition!r}: give the same")
-    if condition is None or condition.encoder is None or expert.encoder_config is None:
+    if condition is None:
+        return
+    if expert.config.cond_dim != condition.width:
+        raise TrainingError(
+            f"the routers in {expert.path} read {expert.config.cond_dim} numbers of a style, this run's "
+            f"{condition.width}, those of {config.encoder or 'pooled latents'}: {_remedy(expert, condition)}"
+        )
+    if condition.encoder is None or expert.encoder_config is None:
         return
     theirs, ours = expert.encoder.state_dict(), condition.encoder.state_dict()
     if theirs.keys() != ours.keys() or not all(torch.equal(theirs[name], ours[name].cpu()) for name in ours):
         raise TrainingError(
-            f"the routers in {expert.path} were trained on another style encoder than {config.encoder}: give --encoder "
-            f"{expert.path}"
+            f"the routers in {expert.path} were trained on another style encoder than {config.encoder}: "
+            f"{_remedy(expert, condition)}"
         )
+
+
+def _remedy(expert: StyleExpert, condition: StyleCondition) -> str:
+    """How routers get what they were trained to read."""
+    if condition.encoder is None:
+        return "give another --start"
+    if expert.encoder_config is None:
+        return "give the --encoder that these experts were trained with, or another --start"
+    return f"give --encoder {expert.path}"
 
 
 def _parts(stored: Mapping[str, Tensor], expert: StyleExpert, adapter: AdapterConfig) -> dict[str, Tensor]:

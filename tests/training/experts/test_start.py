@@ -1,5 +1,6 @@
 """A training that goes on from an expert file: it begins with its weights, and refuses a file that does not fit."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,25 @@ def test_another_encoder_is_refused_with_the_one_to_give(
     train_experts(_further(trained, encoder=trained.expert_file, steps=1))
 
 
+@pytest.mark.parametrize("holds_encoder", [True, False])
+def test_an_encoder_of_another_width_is_refused_with_the_one_to_give(
+    trained: ExpertsTrainConfig, write_encoder: Callable[..., Path], holds_encoder: bool
+) -> None:
+    start = trained.expert_file if holds_encoder else _without_encoder(trained.expert_file)
+    remedy = f"give --encoder {start}" if holds_encoder else "give the --encoder that these experts were trained with"
+    further = _further(trained, start=start, encoder=write_encoder(proj_dim=7))
+    with pytest.raises(TrainingError, match=rf"read 12 numbers of a style, this run's 14, those of .*: {remedy}"):
+        train_experts(further)
+    assert not further.run.exists()
+    train_experts(replace(further, encoder=trained.encoder, steps=1))
+
+
+def test_routers_of_another_width_than_pooled_latents_are_refused(trained: ExpertsTrainConfig) -> None:
+    further = no_encoder(_further(trained, start=_without_encoder(trained.expert_file)))
+    with pytest.raises(TrainingError, match="this run's 256, those of pooled latents: give another --start"):
+        train_experts(further)
+
+
 def test_experts_of_other_layers_are_refused(trained: ExpertsTrainConfig) -> None:
     part = trained.run / "part.safetensors"
     state = load_file(trained.expert_file)
@@ -129,6 +149,15 @@ def test_a_broken_file_is_refused(trained: ExpertsTrainConfig) -> None:
     broken.write_bytes(trained.expert_file.read_bytes()[:5000])
     with pytest.raises(StyleExpertError, match=r"broken.safetensors"):
         train_experts(_further(trained, start=broken))
+
+
+def _without_encoder(path: Path) -> Path:
+    """A copy of the routed experts alone, which does not tell what its routers read."""
+    entry = json.loads(_metadata(path)["styleroute"])
+    entry = {name: value for name, value in entry.items() if name not in ("encoder", "training")}
+    state = {name: weight for name, weight in load_file(path).items() if not name.startswith("encoder.")}
+    save_file(state, bare := path.with_name("bare.safetensors"), {"styleroute": json.dumps(entry)})
+    return bare
 
 
 def _metadata(path: Path) -> dict[str, str]:
