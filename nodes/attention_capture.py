@@ -17,6 +17,8 @@ from torch import Tensor
 
 from ..attention import AttentionError, Columns, attend_at_once, span_attention
 from .choices import Block
+from .comfy_server import executing_node
+from .execution_order import signature_of
 from .model_patching import require_flux
 from .recorded_maps import RecordedMaps
 from .region_spans import RegionSpan, spans_in, told_apart
@@ -88,7 +90,7 @@ class Capture:
         self._maps.clear()
         run = Run(_spans_by_id(guider.conds), tuple(sigmas.tolist()))
         _require_steps(self._steps, len(run.sigmas) - 1)
-        self._maps.size = tuple(noise.shape[-2:])
+        self._maps.size, self._maps.source = tuple(noise.shape[-2:]), _source()
         try:
             return executor(guider, sigmas, _with_option(extra_args, self._key, run), callback, noise, *rest)
         except BaseException:
@@ -122,6 +124,12 @@ class Capture:
         pictures = len(x) // len(rows)
         rows = [spans for spans in rows for _ in range(pictures)]
         return Call(step, rows, pictures, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE))
+
+
+def _source() -> str | None:
+    """Signature of the sampler's node that runs now."""
+    found = executing_node()
+    return None if found is None else signature_of(*found)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..attention import AttentionError
 from .captions import captioned
-from .execution_order import waits_for_sampler
+from .execution_order import comes_from, signatures_behind, waits_for_sampler
 from .heat_picture import COLOUR_MAPS
 from .map_painting import painted
 from .map_pictures import BLOCKS, SPANS, STEPS, ChosenMap, MapChoice, chosen_maps
@@ -98,6 +98,7 @@ class AttentionMapPreview(io.ComfyNode):
         phrase: str = "",
     ) -> io.NodeOutput:
         _require_order(cls.hidden)
+        _require_own_run(cls.hidden, attention_maps)
         chosen = chosen_maps(attention_maps, MapChoice(span, step, block, phrase))
         _require_pictures(image, attention_maps)
         pictures, masks = painted(chosen, image, attention_maps.size, colour_map, opacity)
@@ -122,6 +123,21 @@ def _require_order(hidden: io.HiddenHolder | None) -> None:
         raise AttentionError(
             "Attention Map Preview does not depend on the sampler that fills its maps, so that it would run before it; "
             "connect that sampler's LATENT to 'latent', or its decoded picture to 'image'."
+        )
+
+
+def _require_own_run(hidden: io.HiddenHolder | None, maps: RecordedMaps) -> None:
+    """A captured MODEL keeps the maps of its last run; ComfyUI may have this picture's sampler from an earlier one."""
+    if hidden is None or not hidden.prompt or maps.source is None:
+        return
+    graph, node_id = hidden.prompt, str(hidden.unique_id)
+    if not comes_from(graph, node_id, "attention_maps", CAPTURE_CLASS):
+        return
+    if maps.source not in signatures_behind(graph, node_id):
+        raise AttentionError(
+            "The maps are of another run than the picture: its sampler was not run again, as ComfyUI still had its "
+            "result, or two samplers share one Capture Attention; give each sampler a Capture Attention of its own, or "
+            "change the seed and run again."
         )
 
 

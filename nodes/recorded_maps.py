@@ -28,16 +28,18 @@ class RecordedMaps:
         keep: one of KEEP.
         size: (height, width) of the latents of the last run.
         spans: the phrases that maps came of, by name.
+        source: signature of the sampler's node, with all that led to it; None where it is not known.
     """
 
     keep: str = KEEP[0]
     size: tuple[int, int] = (0, 0)
     spans: dict[str, RegionSpan] = field(default_factory=dict)
+    source: str | None = None
     _phrases: dict[tuple[int, str], PhraseMaps] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forgets the last run."""
-        self.spans, self._phrases = {}, {}
+        self.spans, self.source, self._phrases = {}, None, {}
 
     def add(self, picture: int, span: RegionSpan, step: int, block: str, cells: Tensor) -> None:
         """Takes the map [h, w] that a block has of a phrase at a step."""

@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ..moe import StyleExpert
+from .comfy_server import say_under_node
 
 NEEDED = 2
 """Reference latents: the photo's and the style picture's."""
@@ -48,9 +49,5 @@ def _words(found: int) -> str:
 
 def _tell(sentence: str, node_id: str | None) -> None:
     logging.warning(sentence)
-    if node_id is None:
-        return
-    from server import PromptServer  # there is none without a page to show it on
-
-    if (server := getattr(PromptServer, "instance", None)) is not None:
-        server.send_progress_text(sentence, node_id)
+    if node_id is not None:
+        say_under_node(sentence, node_id)

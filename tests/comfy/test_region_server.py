@@ -255,3 +255,50 @@ def test_a_prompt_without_phrases_is_refused_and_the_queue_goes_on(kontext, phot
     with pytest.raises(ComfyError, match="encode the prompt with Region Style Prompt"):
         kontext.run(graph)
     kontext.run(routing(photo, seed=17))
+
+
+def test_the_mask_chains_to_inpainting(kontext, photo):
+    """Stock nodes paint inside the region alone."""
+    graph = routing(photo) | {
+        "30": {"class_type": "SetLatentNoiseMask", "inputs": {"samples": ["3", 0], "mask": ["31", 0]}},
+        "31": {"class_type": "ThresholdMask", "inputs": {"mask": ["9", 1], "value": 0.05}},
+        "32": {
+            "class_type": "KSampler",
+            "inputs": SAMPLER
+            | {"model": ["1", 0], "positive": ["6", 0], "negative": ["6", 0], "latent_image": ["30", 0], "seed": 21},
+        },
+        "33": {"class_type": "SaveLatent", "inputs": {"samples": ["32", 0], "filename_prefix": "inpainted"}},
+        "34": {"class_type": "SaveLatent", "inputs": {"samples": ["3", 0], "filename_prefix": "photo"}},
+        "35": {"class_type": "MaskPreview", "inputs": {"mask": ["31", 0]}},
+    }
+    outputs = kontext.run(graph)
+    outside = torch.from_numpy(pictures(kontext, outputs, "35")[0][..., 0].copy())[::8, ::8] == 0
+    difference = (newest_latent(kontext, "inpainted") - newest_latent(kontext, "photo")).abs().amax(1)[0]
+    assert outside.any()
+    assert not outside.all()
+    assert difference[~outside].mean() > 5 * difference[outside].mean()
+
+
+def test_an_object_that_is_not_there_breaks_nothing(kontext, photo):
+    graph = routing(photo, seed=22, background_lock=0.5)
+    graph["4"]["inputs"]["text"] = "make the teapot in mosaic style"
+    outputs = kontext.run(graph)
+    (heat,), (mask,) = (pictures(kontext, outputs, node) for node in ("9", "10"))
+    assert heat[:192].std() > 0
+    sure = float(outputs["9"]["text"][0].rsplit(": ", 1)[1].split("%")[0]) / 100
+    assert mask.max() / 255 == pytest.approx(sure, abs=0.02)
+
+
+def test_everything_at_once(kontext, photo):
+    """A batch, guidance by a negative, a long object phrase, the lock, the preview while it runs, and every step."""
+    words = " ".join(f"long{number}" for number in range(40))
+    graph = routing(photo, seed=23, cfg=3.0, background_lock=0.5) | {
+        "40": {"class_type": "RepeatLatentBatch", "inputs": {"samples": ["3", 0], "amount": 2}},
+        "41": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "blurry"}},
+    }
+    graph["4"]["inputs"]["text"] = f"make the {words} in mosaic style"
+    graph["7"]["inputs"] |= {"latent_image": ["40", 0], "negative": ["41", 0]}
+    graph["9"]["inputs"] |= {"span": "object", "step": "each"}
+    outputs = kontext.run(graph)
+    assert len(pictures(kontext, outputs, "10")) == 2
+    assert len(pictures(kontext, outputs, "9")) == 2 * 2

@@ -1,7 +1,7 @@
 """Whether a preview of maps waits for the sampler that fills them."""
 
 import pytest
-from styleroute.nodes.execution_order import waits_for_sampler
+from styleroute.nodes.execution_order import signature_of, signatures_behind, waits_for_sampler
 
 GRAPH = {
     "capture": {"class_type": "Capture", "inputs": {"model": ["lora", 0], "conditioning": ["prompt", 0]}},
@@ -44,3 +44,31 @@ def test_the_captured_model_through_other_nodes():
 def test_unknown_nodes_are_not_judged():
     assert waits_for_sampler({}, "preview", "maps", "Capture")
     assert waits_for_sampler({"preview": {"inputs": {"maps": ["gone", 0]}}}, "preview", "maps", "Capture")
+
+
+def test_a_signature_tells_the_seed_and_all_that_leads_to_a_node():
+    first = signature_of(GRAPH, "sampler")
+    seed = GRAPH | {"sampler": {**GRAPH["sampler"], "inputs": {**GRAPH["sampler"]["inputs"], "seed": 2}}}
+    behind = GRAPH | {"empty": {"class_type": "EmptyLatent", "inputs": {"width": 64}}}
+    beside = GRAPH | {"photo": {"class_type": "LoadImage", "inputs": {"image": "other.png"}}}
+    assert len({first, signature_of(seed, "sampler"), signature_of(behind, "sampler")}) == 3
+    assert signature_of(beside, "sampler") == first
+
+
+def test_a_signature_does_not_know_ids():
+    def renamed(value):
+        return ["21", *value[1:]] if isinstance(value, list) and value[0] == "capture" else value
+
+    graph = {("21" if name == "capture" else name): node for name, node in GRAPH.items()}
+    graph["sampler"] = {
+        "class_type": "KSampler",
+        "inputs": {name: renamed(value) for name, value in GRAPH["sampler"]["inputs"].items()},
+    }
+    assert graph != GRAPH
+    assert signature_of(graph, "sampler") == signature_of(GRAPH, "sampler")
+
+
+def test_signatures_behind_a_node_are_those_of_what_leads_to_it():
+    found = signatures_behind(GRAPH, "decode")
+    assert {signature_of(GRAPH, name) for name in ("sampler", "capture")} <= found
+    assert not {signature_of(GRAPH, name) for name in ("decode", "photo", "other")} & found

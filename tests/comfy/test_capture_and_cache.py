@@ -1,0 +1,60 @@
+"""Capture Attention's maps are those of the picture that is shown, or refused, whatever ComfyUI has cached."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from styleroute.training.comfy import PACK, ComfyError, ComfyServer
+
+from .test_region_server import capturing, pictures
+
+pytestmark = pytest.mark.comfy
+
+REFUSAL = "The maps are of another run than the picture"
+
+
+@pytest.fixture(scope="module")
+def caching() -> Iterator[ComfyServer]:
+    """A server that keeps the results of many earlier runs."""
+    packs = (PACK, PACK / "examples" / "tiny_kontext")
+    with ComfyServer.start(packs=packs, extra_args=("--cache-lru", "50")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def photo(caching: ComfyServer, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.linear_gradient("L").convert("RGB").resize((256, 192)).save(path)
+    return caching.upload_image(path)
+
+
+def _graph(photo: str, seed: int, colour_map: str = "fire") -> dict:
+    graph = capturing(photo, ["22", 0], seed=seed)
+    graph["23"]["inputs"]["colour_map"] = colour_map
+    return graph
+
+
+def test_a_sampler_from_the_cache_is_not_shown_with_the_maps_of_another_seed(caching, photo):
+    (first,) = pictures(caching, caching.run(_graph(photo, seed=5)), "23")
+    caching.run(_graph(photo, seed=6))
+    with pytest.raises(ComfyError, match=REFUSAL):
+        caching.run(_graph(photo, seed=5, colour_map="ice"))
+    # What was shown before is shown again, and another seed is sampled anew.
+    (again,) = pictures(caching, caching.run(_graph(photo, seed=5)), "23")
+    assert np.array_equal(again, first)
+    caching.run(_graph(photo, seed=7, colour_map="ice"))
+
+
+def test_two_samplers_of_one_captured_model_do_not_mix_their_maps(caching, photo):
+    graph = _graph(photo, seed=11)
+    second = graph["21"]["inputs"] | {"seed": 12, "latent_image": ["21", 0]}
+    graph |= {
+        "31": {"class_type": "KSampler", "inputs": second},
+        "32": {"class_type": "PreviewImage", "inputs": {"images": ["33", 0]}},
+        "33": {"class_type": "VAEDecode", "inputs": {"samples": ["31", 0], "vae": ["1", 2]}},
+    }
+    caching.run(graph)
+    graph["23"]["inputs"]["opacity"] = 0.3
+    with pytest.raises(ComfyError, match="two samplers share one Capture Attention"):
+        caching.run(graph)
