@@ -39,6 +39,8 @@ _PREPOSITION = r"(?:in|into|to|with|using|as|like)\b"
 _VERB = r"(?:make|turn|transform|convert|change|paint|repaint|draw|redraw|render|show|restyle|styli[sz]e|apply|give)\b"
 _KEEP = r"(?:keep|keeping|leave|leaving|preserve|preserving|without|do not|don't)\b"
 _BREAK = rf"[,;:!?]|\.(?= |$)|\b(?:and|but|while|then)\b(?= (?:then )?(?:{_ARTICLE}|{_VERB}|{_KEEP}))"
+# guitar in mosaic style and owl in ink style: without articles, what follows the style tells that an object does
+_BREAK += rf"|(?:(?<=style )|(?<=styles ))and\b(?= (?!{_PREPOSITION}).{{1,60}} {_PREPOSITION} .{{0,60}}\bstyles?\b)"
 _STYLE = rf"(?:{_ARTICLE} )?(?P<style>"
 
 # What a clause may look like, the most telling form first.
@@ -67,6 +69,7 @@ _GOES_ON, _ORDERS, _KEEPS = (
 )
 _BEFORE_NOUN = re.compile(rf"(?:(?!\b{_PREPOSITION}).)*?\b{_ARTICLE} |(?:please )?{_VERB} ", re.IGNORECASE)
 _AROUND = " \"'"
+_TWO_CLAUSES = re.compile(rf"\b{_PREPOSITION} .*\bstyles?\b", re.IGNORECASE).search
 _AFTER_NOUN = re.compile(r"(?: (?:is|are|be|should|must|painted|drawn|rendered|shown))+$", re.IGNORECASE)
 
 
@@ -91,11 +94,15 @@ class _Words(NamedTuple):
 def parse_instruction(text: str) -> tuple[Phrases, ...]:
     """The objects and styles of "make the X in Y style, keep other area unchanged" and its natural variants.
 
-    Several clauses, or several objects of one style, give several; nothing that is recognised gives none. Weights such
-    as `(pixel-art:1.2)` are left out of the phrases.
+    Several clauses, or several objects of one style, give several; nothing that is recognised gives none, and so does
+    a phrase with another clause within. Weights such as `(pixel-art:1.2)` are left out of the
+    phrases.
     """
     text = " ".join(_without_weights(text).split())
-    return tuple(Phrases(_mention(text, noun) if noun else None, _mention(text, style)) for noun, style in _pairs(text))
+    pairs = _pairs(text)
+    if any(_TWO_CLAUSES(words.text) for pair in pairs for words in pair if words):
+        return ()
+    return tuple(Phrases(_mention(text, noun) if noun else None, _mention(text, style)) for noun, style in pairs)
 
 
 def style_stem(style: str) -> str:

@@ -129,9 +129,38 @@ def test_any_text_is_read(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["the man in " * 90, "paint into as " * 70, "give a " * 140, "style of " * 110, "a " * 10**5]
+    "text",
+    [
+        "the man in " * 90,
+        "paint into as " * 70,
+        "give a " * 140,
+        "style of " * 110,
+        "a " * 10**5,
+        "style and owl in " * 6000,
+    ],
 )
 def test_long_prose_takes_no_time(text):
     start = time.process_time()
     parse_instruction(text)
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("make guitar in mosaic style and owl in ink style", [("guitar", "mosaic"), ("owl", "ink")]),
+        (
+            "make guitar in mosaic style and owl with big eyes in ink style",
+            [("guitar", "mosaic"), ("owl with big eyes", "ink")],
+        ),
+        ("make the man in manga style and anime style", [("man", "manga")]),
+        ("make the man in watercolor style and with thick lines", [("man", "watercolor")]),
+        ("make the old-style lamp in mosaic style", [("old-style lamp", "mosaic")]),
+    ],
+)
+def test_after_a_style_another_object_may_follow_without_an_article(text, expected):
+    assert [(found.object.words, found.style.words) for found in parse_instruction(text)] == expected
+
+
+def test_two_clauses_that_cannot_be_told_apart_are_not_taken_for_one():
+    assert parse_instruction("guitar in the style of Klimt and owl in ink style") == ()
