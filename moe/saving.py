@@ -3,10 +3,12 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -38,7 +40,8 @@ def save_expert(
         training: summary of the training, of plain JSON values.
 
     Raises:
-        StyleExpertError: the path is no .safetensors, or the tensors contradict `config`; nothing is written then.
+        StyleExpertError: the path is no .safetensors or cannot be written, or the tensors contradict `config`; what was
+            there before stays.
     """
     path = _require_name(path)
     encoder = {f"{ENCODER_PREFIX}{name}": weight for name, weight in (encoder_state or {}).items()}
@@ -66,7 +69,8 @@ def save_encoder(
         training: summary of the training, of plain JSON values.
 
     Raises:
-        StyleExpertError: the path is no .safetensors, or the tensors contradict `config`; nothing is written then.
+        StyleExpertError: the path is no .safetensors or cannot be written, or the tensors contradict `config`; what was
+            there before stays.
     """
     path = _require_name(path)
     entry = json.loads(json.dumps({"format": FORMAT_VERSION, "encoder": asdict(config)}))
@@ -82,15 +86,27 @@ def save_encoder(
 
 
 def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], *, check: bool) -> None:
-    """Writes beside `path` first, then moves; with `check`, only if the result opens as an expert file."""
+    """Writes beside `path` first, then moves; with `check`, only if the result opens as an expert file.
+
+    Raises:
+        StyleExpertError: the disk is full or `path` cannot be written; what was there before stays.
+    """
     unfinished = path.with_name(f"{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(dict(tensors), str(unfinished), metadata=metadata)
         if check:
             StyleExpert.open(unfinished)
         os.replace(unfinished, path)
+    except (OSError, SafetensorError) as error:
+        raise StyleExpertError(
+            f"{path} could not be written ({error}), and what was there before stays; make room on its disk, or give "
+            "another path that may be written to."
+        ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        # Where the folder is none, there is nothing to take away either.
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def _require_name(path: str | os.PathLike[str]) -> Path:

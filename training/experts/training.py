@@ -12,6 +12,7 @@ from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..bases import Base, load_base, short_digest
 from ..data.triplets import METADATA_FILE, Triplet, read_triplets
+from ..disk import require_writable
 from ..progress import console
 from ..run_folder import RunFolder
 from .conditions import StyleCondition, load_condition
@@ -35,6 +36,8 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     """
     run = RunFolder(config.run, config, free_fields(config))
     accelerator = start_accelerator(config.precision)
+    if accelerator.is_main_process:
+        require_writable(config.expert_file)
     device = str(accelerator.device)
     condition = load_condition(config, device)
     if condition is not None:
@@ -100,7 +103,6 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
         return
     trainer.require_finite_weights(torch.float16)
     config, path = trainer.config, trainer.config.expert_file
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: parameter.detach().half() for name, parameter in trainer.trained.items()}
     summary = _summary(trainer, condition, base)
     if condition is None:

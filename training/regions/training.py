@@ -17,6 +17,7 @@ from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerat
 from ..adapters.trainer import LOSSES
 from ..bases import Base, load_base
 from ..data.region_manifest import MANIFEST_FILE, RegionExample, read_manifest
+from ..disk import require_writable
 from ..progress import console
 from ..run_folder import RunFolder, TrainingError
 from .config import RegionTrainConfig
@@ -88,6 +89,9 @@ def _chosen(config: RegionTrainConfig, rows: Sequence[RegionExample]) -> tuple[s
 
 def _material(config: RegionTrainConfig, rows: Sequence[RegionExample], styles: Sequence[str]) -> Material:
     accelerator = start_accelerator(config.precision)
+    if accelerator.is_main_process:
+        for style in styles:
+            require_writable(config.expert_file(style))
     device = str(accelerator.device)
     base = load_base(config.base, device, base_dtype(config.precision), config.text_tokens)
     cache = config.cache / (style_stem(styles[0]) if len(styles) == 1 else "several")
@@ -167,7 +171,6 @@ def _write(trainer: RegionTrainer, style: str, base: str) -> None:
     if not trainer.accelerator.is_main_process or not trainer.step:
         return
     config, path = trainer.config, trainer.config.expert_file(style)
-    path.parent.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if config.half else torch.float32
     trainer.require_finite_weights(dtype)
     lora = {name: weight.detach().to(dtype) for name, weight in trainer.trained.items()}

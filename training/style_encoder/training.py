@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ...moe import EncoderConfig, StyleEncoder, save_encoder
+from ..disk import require_writable
 from ..judge import Judge, judge_style
 from ..progress import console
 from ..run_folder import RunFolder
@@ -33,6 +34,7 @@ def train_style_encoder(config: EncoderTrainConfig, judge: Judge = judge_style) 
         DataError, TrainingError: something does not fit; nothing that was there is lost.
     """
     run = RunFolder(config.run, config, FREE)
+    require_writable(config.encoder_file)
     pictures = train_pictures(config.data)
     unseen = unseen_pictures(config.data, pictures)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -120,7 +122,6 @@ def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, report: EncoderR
         best = report.rows[0]
         names = ("recall_at_1", "mean_average_precision", "silhouette", "likeness")
         summary["unseen_styles"] = {name: getattr(best, name) for name in names}
-    config.encoder_file.parent.mkdir(parents=True, exist_ok=True)
     save_encoder(config.encoder_file, trainer.encoder.state_dict(), trainer.encoder.config, summary)
     if trainer.step < config.steps:
         console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command goes on from there")

@@ -11,11 +11,13 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from styleroute.moe import StyleExpert
+from styleroute.moe import StyleExpert, StyleExpertError, saving
 from styleroute.moe.expert import open_encoder
 from styleroute.training.bases import Base, short_digest
 from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
+from styleroute.training.experts.trainer import ExpertsTrainer
 from styleroute.training.experts.training import train_experts
 from styleroute.training.flow import Reference, predict_velocity
 from styleroute.training.run_folder import TrainingError
@@ -187,6 +189,29 @@ def test_nothing_is_begun_where_something_does_not_fit(config: ExpertsTrainConfi
     with pytest.raises(TrainingError, match="is a StableDiffusionPipeline, and these adapters are for FLUX"):
         train_experts(replace(config, base=str(tmp_path / "sd")))
     assert not config.run.exists()
+
+
+def test_a_result_that_cannot_be_written_is_refused_before_any_work(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(TrainingError, match=r"file/x\.safetensors cannot be written"):
+        train_experts(replace(config, output=tmp_path / "file" / "x.safetensors", base="none"))
+    assert not config.run.exists()
+
+
+def test_a_disk_that_is_full_at_the_end_loses_no_training(
+    config: ExpertsTrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    config = replace(config, steps=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(saving, "save_file", full)
+        with pytest.raises(StyleExpertError, match=r"could not be written \(No space left on device\)"):
+            train_experts(config)
+    monkeypatch.setattr(ExpertsTrainer, "compute_losses", None)  # nothing is left to train
+    train_experts(config)
+    assert StyleExpert.open(config.expert_file).training["steps"] == 2
 
 
 def test_flux_kontext_in_bfloat16_with_checkpointing(config: ExpertsTrainConfig) -> None:

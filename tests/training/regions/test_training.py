@@ -184,6 +184,14 @@ def test_nothing_is_begun_where_something_does_not_fit(
     assert not config.run.exists()
 
 
+def test_results_that_cannot_be_written_are_refused_before_any_work(config: RegionTrainConfig, tmp_path: Path) -> None:
+    """Of all styles, not of the first one alone."""
+    (tmp_path / "loras" / "dusk.safetensors").mkdir(parents=True)
+    with pytest.raises(TrainingError, match=r"dusk\.safetensors is a folder, expected a file"):
+        train_regions(replace(config, output=tmp_path / "loras", styles=(), base="none"))
+    assert not config.run.exists()
+
+
 def test_losses_that_teach_nothing_are_refused(config: RegionTrainConfig, examples: RegionExamples) -> None:
     """A softmax over the style's own tokens: their mean is the same everywhere, and a single one is 1."""
     with pytest.raises(TrainingError, match="give --supervise every-map"):

@@ -118,6 +118,13 @@ def test_a_folder_that_is_no_data_set_is_refused_before_any_work(config: Encoder
     assert not config.run.exists()
 
 
+def test_a_result_that_cannot_be_written_is_refused_before_any_work(config: EncoderTrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "taken.safetensors").mkdir()
+    with pytest.raises(TrainingError, match=r"taken\.safetensors is a folder, expected a file"):
+        train_style_encoder(replace(config, output=tmp_path / "taken.safetensors", vision="none"))
+    assert not config.run.exists()
+
+
 @pytest.mark.parametrize("lost", ["test", "test/dotted"])
 def test_without_two_unseen_styles_there_is_no_report(config: EncoderTrainConfig, lost: str) -> None:
     shutil.rmtree(config.data / lost)

@@ -1,0 +1,92 @@
+"""Expert files are written whole or not at all, and what is wrong is one sentence."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from styleroute.moe import (
+    EncoderConfig,
+    ExpertConfig,
+    StyleEncoder,
+    StyleExpert,
+    StyleExpertError,
+    save_encoder,
+    save_expert,
+)
+
+from .conftest import expert_state
+
+EXPERTS = ExpertConfig(kind="style-moe", num_experts=4, rank=3, shared_rank=2, top_k=2, alpha=3.0, cond_dim=30)
+ENCODER = EncoderConfig(taps=(-1, -3), num_queries=2, num_tokens=7, hidden_size=6, proj_dim=5, cond_dim=20)
+Save = Callable[[Path], None]
+
+
+def _save_experts(path: Path, seed: int = 0) -> None:
+    save_expert(path, expert_state(seed=seed), EXPERTS, None)
+
+
+def _save_encoder(path: Path) -> None:
+    save_encoder(path, StyleEncoder(ENCODER).state_dict(), ENCODER)
+
+
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """No file may grow beyond a kilobyte."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("save", [_save_experts, _save_encoder])
+def test_the_folder_is_made_and_nothing_else_is_left(tmp_path: Path, save: Save) -> None:
+    path = tmp_path / "new" / "folder" / "x.safetensors"
+    save(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
+@pytest.mark.parametrize("save", [_save_experts, _save_encoder])
+def test_on_a_full_disk_the_file_of_before_stays(tmp_path: Path, save: Save) -> None:
+    path = tmp_path / "x.safetensors"
+    save(path)
+    before = path.read_bytes()
+    with (
+        _full_disk(),
+        pytest.raises(StyleExpertError, match=r"could not be written .*stays; make room"),
+    ):
+        save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("save", [_save_experts, _save_encoder])
+def test_a_folder_in_the_files_place_stays(tmp_path: Path, save: Save) -> None:
+    path = tmp_path / "x.safetensors"
+    (path / "inner").mkdir(parents=True)
+    with pytest.raises(StyleExpertError, match=r"could not be written .*give another path that may be written to"):
+        save(path)
+    assert [list(folder.iterdir()) for folder in (tmp_path, path)] == [[path], [path / "inner"]]
+
+
+@pytest.mark.parametrize("save", [_save_experts, _save_encoder])
+def test_a_file_in_the_folders_place_stays(tmp_path: Path, save: Save) -> None:
+    (file := tmp_path / "file").write_text("before")
+    with pytest.raises(StyleExpertError, match=r"could not be written .*what was there before stays"):
+        save(file / "x.safetensors")
+    assert file.read_text() == "before"
+
+
+def test_what_contradicts_the_configuration_is_said_to_be_that(tmp_path: Path) -> None:
+    _save_experts(path := tmp_path / "x.safetensors")
+    with pytest.raises(StyleExpertError) as refusal:
+        save_expert(path, expert_state(rank=1), EXPERTS, None)
+    assert "could not be written" not in str(refusal.value)
+    assert StyleExpert.open(path).config == EXPERTS
+    assert list(tmp_path.iterdir()) == [path]
