@@ -11,14 +11,20 @@ from ..attention import AttentionError
 from .recorded_maps import RecordedMaps
 from .region_mask import has_region, region_shape
 
+FROM_NOISE = 0.5
+"""Noise level (sigma, 0 to 1) from which on the background is held. Before it the maps are coarse, and the painting of
+the object takes shape: held from the first step, some objects stay unpainted. What is held in the end is exact all the
+same."""
+
 
 def locked(model: ModelPatcher, maps: RecordedMaps, region: str, context: Tensor, strength: float) -> ModelPatcher:
     """A clone of `model` that is held to `context` outside the region, by the maps captured so far.
 
-    What is held is x0, the model's guess of the clean latent, at every step: the sampler then goes to the context by
-    itself, and the noise left at a step stays that of the step. Inside, x0 is free however sure the maps are of their
-    place. Only where they are all but even is there no inside, and the whole picture is held: what was asked for is
-    not in it, as far as is known, so that there is nothing to change.
+    What is held is x0, the model's guess of the clean latent, at every step of little noise (FROM_NOISE), the last one
+    in any case: the sampler then goes to the context by itself, and the noise left at a step stays that of the step.
+    Inside, x0 is free however sure the maps are of their place. Only where they are all but even is there no inside,
+    and the whole picture is held: what was asked for is not in it, as far as is known, so that there is nothing to
+    change.
 
     Args:
         model: a captured model, which fills `maps`.
@@ -61,17 +67,39 @@ def clean_context(conditioning: list, latent: Tensor) -> Tensor:
     return fitting[0]
 
 
+def require_region(maps: RecordedMaps, region: str) -> None:
+    """Refuses a picture whose background was never held.
+
+    Raises:
+        AttentionError: no map came of which the region could be told.
+    """
+    if not has_region(maps, region):
+        raise AttentionError(
+            "The background lock held nothing, as no map of the region was captured: 'capture_steps' names none of "
+            "the steps that ran, or another node has replaced the model's blocks; capture all steps, take that node "
+            "away, or set background_lock to 0."
+        )
+
+
 def _hold(maps: RecordedMaps, region: str, context: Tensor, strength: float) -> Callable[[dict[str, Any]], Tensor]:
     # A plain function: ComfyUI 0.3.75 copies bound methods, with all that they hold, when a model is cloned.
     def hold(args: dict[str, Any]) -> Tensor:
         denoised = args["denoised"]
-        if not has_region(maps, region):
+        if not has_region(maps, region) or not _held_at(args):
             return denoised
         free = region_shape(maps, region, denoised.shape[-2:])[:, None].to(denoised)
         clean = args["model"].process_latent_in(context.to(denoised))
         return torch.lerp(denoised, clean, strength * (1 - free))
 
     return hold
+
+
+def _held_at(args: dict[str, Any]) -> bool:
+    """Whether the background is held at the step of these arguments of ComfyUI's."""
+    sigmas = args["model_options"]["transformer_options"].get("sample_sigmas")
+    if sigmas is None or len(sigmas) < 2:
+        return True
+    return args["sigma"].max().item() <= max(FROM_NOISE, sigmas[-2].item())
 
 
 def _pixels(latents: Tensor) -> str:

@@ -13,7 +13,7 @@ import nodes as comfy_nodes
 from ..attention import AttentionError
 from .apply_experts import with_experts
 from .attention_capture import block_counts, capturing
-from .background_lock import clean_context, locked
+from .background_lock import clean_context, locked, require_region
 from .capture_inputs import capture_inputs, region_input
 from .choices import ALL, parse_blocks, parse_steps
 from .expert_changes import ExpertChanges
@@ -106,6 +106,8 @@ class RegionRouteSampler(io.ComfyNode):
         (latent,) = comfy_nodes.common_ksampler(
             model, positive=positive, negative=negative, latent=latent_image, **sampler
         )
+        if context is not None and sampler["denoise"] > 0:
+            require_region(maps, region)
         return io.NodeOutput(latent, *_map_outputs(maps, region, latent["samples"]))
 
 

@@ -14,17 +14,21 @@ def lock_sample(flux, sample):
     from styleroute.nodes.recorded_maps import RecordedMaps
     from styleroute.nodes.region_spans import RegionSpan
 
-    def run(positive, strength, clones=0, low=0.01, high=1.0, **settings):
+    def lock(positive, strength, low=0.01, high=1.0):
         maps = RecordedMaps()
         maps.size = (16, 24)
         cells = torch.full((8, 12), low)
         cells[:4, :5] = high
         maps.add(0, RegionSpan("mosaic", "style", (1,)), 0, "double 0", cells)
-        model = locked(flux, maps, "style", clean_context(positive, LATENT), strength)
+        return locked(flux, maps, "style", clean_context(positive, LATENT), strength), maps
+
+    def run(positive, strength, clones=0, low=0.01, high=1.0, **settings):
+        model, maps = lock(positive, strength, low, high)
         for _ in range(clones):
             model = model.clone()
         return sample(model, positive, latent={"samples": LATENT}, **settings), maps
 
+    run.model = lock
     return run
 
 
@@ -170,3 +174,49 @@ def test_another_number_of_references_is_refused(prompt):
     positive = [[text, {**options, "reference_latents": [LATENT.expand(2, -1, -1, -1)]}] for text, options in prompt()]
     with pytest.raises(AttentionError, match="holds 2 pictures and the latent 3"):
         clean_context(positive, LATENT.expand(3, -1, -1, -1))
+
+
+@pytest.mark.parametrize("from_noise", [0.0, 0.5, 2.0])
+def test_the_end_is_exact_wherever_the_lock_begins(lock_sample, positive, monkeypatch, from_noise):
+    from styleroute.nodes import background_lock
+    from styleroute.nodes.region_mask import region_mask
+
+    monkeypatch.setattr(background_lock, "FROM_NOISE", from_noise)
+    held, maps = lock_sample(positive, 1.0, steps=6)
+    outside = region_mask(maps, "style", (16, 24))[0] < 1e-3
+    assert (held - reference_of(positive)).abs().amax(1)[0][outside].max() < 0.02
+
+
+def test_in_steps_of_much_noise_the_picture_is_free(lock_sample, flux, positive):
+    import comfy.sample
+
+    seen = {}
+
+    def watch(name):
+        def note(step, x0, x, total):
+            seen[name, step] = x0.clone()
+
+        return note
+
+    def run(name, model):
+        noise = comfy.sample.prepare_noise(LATENT, 7)
+        settings = {"cfg": 1.0, "sampler_name": "euler", "scheduler": "simple"}
+        comfy.sample.sample(
+            model, noise, 4, **settings, positive=positive, negative=positive, latent_image=LATENT, callback=watch(name)
+        )
+
+    run("free", flux)
+    run("locked", lock_sample.model(positive, 1.0)[0])
+    assert torch.equal(seen["free", 0], seen["locked", 0])
+    assert not torch.allclose(seen["free", 3], seen["locked", 3], atol=0.1)
+
+
+def test_a_lock_that_never_had_a_region_is_refused(flux, region_sample, prompt, with_reference):
+    """Another node replaces the blocks, so that no map comes."""
+    replaced = flux.clone()
+    for kind, count in (("double_block", 1), ("single_block", 2)):
+        for index in range(count):
+            replaced.set_model_patch_replace(lambda args, extra: args, "dit", kind, index)
+    settings = {"model": replaced, "latent": {"samples": LATENT}, "background_lock": 1.0, "steps": 1}
+    with pytest.raises(AttentionError, match="The background lock held nothing"):
+        region_sample(with_reference(prompt(), 16, 24), **settings)
