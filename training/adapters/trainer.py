@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
+from ..disk import require_room
 from ..progress import track
-from ..run_folder import RunFolder, TrainingError
+from ..run_folder import CHECKPOINT_FILE, RunFolder, TrainingError
 from .config import TrainConfig
 from .optimizer import build_optimizer, rate_share
 
@@ -62,6 +63,7 @@ class AdapterTrainer(ABC):
             self.transformer.enable_gradient_checkpointing()
         optimizer = build_optimizer(config, list(self.trained.values()), self.accelerator.device)
         self._restore(optimizer)
+        self._require_room()
         if config.compile:
             self.transformer.compile(dynamic=False)
         self._model, self._optimizer = self.accelerator.prepare(self.transformer, optimizer)
@@ -208,6 +210,19 @@ class AdapterTrainer(ABC):
             self.step, self.losses = state["step"], state["losses"]
             self._saved = self.step
         self._require_same_step()
+
+    def _require_room(self) -> None:
+        """For a checkpoint of the weights and AdamW's two moments in float32, and a new one beside the old one.
+
+        Raises:
+            TrainingError: the disk has not enough for both.
+        """
+        if not self.accelerator.is_main_process or self.step >= self.steps:
+            return
+        checkpoint = 3 * 4 * sum(parameter.numel() for parameter in self.trained.values())
+        old = self.run.path / CHECKPOINT_FILE
+        taken = old.stat().st_size if old.exists() else 0
+        require_room(self.run.path, 2 * checkpoint - min(taken, checkpoint), "checkpoints")
 
     def _require_processes(self, before: int) -> None:
         """A step's batches are numbered over all processes: with more of them it would see others, and more."""

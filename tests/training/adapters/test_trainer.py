@@ -1,0 +1,96 @@
+"""What holds for the trainer of any adapter, on one that is a few numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate import Accelerator
+from styleroute.training import disk
+from styleroute.training.adapters.trainer import AdapterTrainer
+from styleroute.training.run_folder import RunFolder, TrainingError
+from torch import Tensor, nn
+
+COUNT = 1_000_000
+CHECKPOINT = 3 * 4 * COUNT
+"""Weights and two moments of four bytes."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A trainer's configuration."""
+
+    run: Path
+    rate: float = 1e-3
+    schedule: str = "constant"
+    warmup: int = 0
+    batch: int = 1
+    accumulation: int = 1
+    steps: int = 2
+    seed: int = 0
+    precision: str = "no"
+    optimizer: str = "adamw"
+    checkpointing: bool = False
+    compile: bool = False
+    minutes: float = 1.0
+    save_every: int = 1
+
+
+class Numbers(AdapterTrainer):
+    """Trains a vector towards zero."""
+
+    def add_adapter(self) -> dict[str, nn.Parameter]:
+        return {"numbers": self.transformer.numbers}
+
+    def compute_losses(self, number: int) -> dict[str, Tensor]:
+        return {"loss": self.transformer.numbers.square().mean()}
+
+
+def _trainer(run: Path, steps: int = 2) -> Numbers:
+    model = nn.Module()
+    model.numbers = nn.Parameter(torch.ones(COUNT))
+    config = Config(run, steps=steps)
+    return Numbers(config, RunFolder(run, config), Accelerator(cpu=True), model, None, "nothing")
+
+
+def _leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+
+
+def test_a_checkpoint_is_of_the_size_that_room_is_asked_for(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer.train()
+    assert (tmp_path / "checkpoint.pt").stat().st_size == pytest.approx(CHECKPOINT, rel=0.01)
+
+
+def test_room_for_a_checkpoint_beside_the_one_before_is_asked_for_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _leave(monkeypatch, 2 * CHECKPOINT - 1)
+    with pytest.raises(TrainingError, match=r"checkpoints need 22\.9 MiB in .*run, but only 22\.9 MiB are free"):
+        _trainer(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    _leave(monkeypatch, 2 * CHECKPOINT)
+    _trainer(tmp_path / "run")
+
+
+def test_a_run_that_goes_on_has_taken_half_of_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _trainer(tmp_path, steps=1).train()
+    _leave(monkeypatch, CHECKPOINT)
+    _trainer(tmp_path)
+    _leave(monkeypatch, CHECKPOINT - 1)
+    with pytest.raises(TrainingError, match=r"checkpoints need 11\.4 MiB"):
+        _trainer(tmp_path)
+
+
+def test_a_finished_run_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _trainer(tmp_path).train()
+    _leave(monkeypatch, 0)
+    _trainer(tmp_path)
+
+
+def test_only_the_process_that_saves_asks_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _leave(monkeypatch, 0)
+    monkeypatch.setattr(Accelerator, "is_main_process", False)
+    _trainer(tmp_path / "run")
