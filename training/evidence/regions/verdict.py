@@ -14,11 +14,14 @@ CLAIMS = (
     (FULL, NO_COVER, "iou", "... than without Cover"),
     (FULL, NO_FOCUS, "iou", "... than without Focus"),
     (FULL, NO_ATTENTION, "inside", "more of its attention is inside than without attention loss"),
+    (FULL, NO_COVER, "inside", "... than without Cover"),
+    (FULL, NO_FOCUS, "inside", "... than without Focus"),
     (FULL, BASE, "style", "the region is nearer to the style than the base's"),
     (FULL, NO_ATTENTION, "mse", "the background is kept better than without attention loss"),
     (FULL, GLOBAL, "mse", "the background is kept better than by stylising all"),
     (FULL, BLEND, "seam", "the seam is weaker than that of a blend with the true mask"),
     (LOCKED, FULL, "mse", "the background lock keeps the background better still"),
+    (LOCKED, BASE, "style", "... and lets the region be painted nearer to the style than the base does"),
 )
 """Better, worse, column, claim."""
 LEAST_IS_BEST = ("mse", "seam")

@@ -1,0 +1,73 @@
+"""The region experts that ship, on the shipped small Kontext: they fit, and look at what the prompt names."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from styleroute.moe import StyleExpert
+from styleroute.training.comfy import PACK
+from styleroute.training.data.region_manifest import region_prompt
+
+STYLES = ("indigo dots",)
+SCENE = PACK / "assets" / "scene_guitar.png"
+BOXES = {"guitar": (slice(0, 6), slice(2, 9)), "owl": (slice(7, 14), slice(8, 14))}
+"""Rows and columns of the scene's 16 x 16 cells that hold the objects."""
+SUPERVISED = {("single", 2), ("single", 3), ("single", 4)}
+
+each_style = pytest.mark.parametrize("style", STYLES)
+
+
+@pytest.fixture
+def shipped(tiny_kontext, monkeypatch):
+    """The demo pack with the weights of the repository, its experts in ComfyUI's folders."""
+    import folder_paths
+
+    monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
+    loading = tiny_kontext.loading
+    folder = str(loading.models_folder() / "style_experts")
+    for kind, folders in (("style_experts", [folder]), ("loras", [])):
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, kind, (folders, {".safetensors"}))
+        folder_paths.filename_list_cache.pop(kind, None)
+    yield loading
+    for kind in ("style_experts", "loras"):
+        folder_paths.filename_list_cache.pop(kind, None)
+
+
+def _file(loading, style: str):
+    return loading.models_folder() / "style_experts" / f"{style.replace(' ', '-')}.safetensors"
+
+
+@each_style
+def test_it_fits_and_tells_the_blocks_it_looks_with(shipped, style):
+    from styleroute.nodes.attention_capture import block_counts
+    from styleroute.nodes.choices import parse_blocks
+    from styleroute.nodes.model_patching import patch_keys
+    from styleroute.nodes.region_experts import supervised_blocks
+
+    expert, model = StyleExpert.open(_file(shipped, style)), shipped.load_model()
+    assert patch_keys(model, expert).keys() == set(expert.layers)
+    assert parse_blocks(supervised_blocks([expert]), block_counts(model)) == SUPERVISED
+    assert expert.training["style"] == style
+
+
+@each_style
+@pytest.mark.parametrize("thing", BOXES)
+def test_it_looks_at_the_object_that_is_named(shipped, style, thing):
+    from styleroute.nodes.region_prompt import RegionPrompt
+    from styleroute.nodes.region_sampler import RegionRouteSampler
+
+    model, vae = shipped.load_model(), shipped.load_vae()
+    latent = vae.encode(torch.from_numpy(np.array(Image.open(SCENE).convert("RGB")))[None].float() / 255)
+    (text, options), *_ = RegionPrompt.execute(shipped.load_clip(), region_prompt(thing, style)).result[0]
+    positive = [[text, {**options, "guidance": 3.5, "reference_latents": [latent]}]]
+    settings = {"seed": 0, "steps": 6, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+    region = {"region_expert": "auto", "expert_strength": 1.0, "region": "style"}
+    _, maps, _ = RegionRouteSampler.execute(
+        model, positive, {"samples": latent}, background_lock=0.0, heat_preview=False, **region, **settings
+    ).result
+    cells = maps.mean(0, f"style: {style}")
+    rows, columns = BOXES[thing]
+    inside = torch.zeros_like(cells)
+    inside[rows, columns] = 1
+    assert inside.flatten()[cells.argmax()] == 1
+    assert (cells * inside).sum() > 0.5 * cells.sum()
