@@ -6,6 +6,7 @@ import tyro
 
 from ..evidence.regions.config import RegionEvidenceConfig
 from ..evidence.styles.config import EvidenceConfig
+from ..evidence.styles.losses import LossesConfig
 from ..progress import console
 
 
@@ -33,6 +34,20 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
     console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
 
 
+def losses(config: Annotated[LossesConfig, tyro.conf.arg(name="")]) -> None:
+    """Compare expert files by the flow-matching loss on unseen photos and styles, with the same noise for all.
+
+    It takes about a minute a file, paints nothing, and tells smaller differences than painted pictures do.
+    """
+    from ..evidence.styles.losses import compare_losses, difference_table
+    from ..evidence.styles.tables import loss_table
+
+    rows, steps = compare_losses(config)
+    console.print(loss_table(rows, steps))
+    if len(rows) > 2:
+        console.print(difference_table(rows))
+
+
 def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> None:
     """Paint unseen objects in unseen photos through ComfyUI, and measure where the attention is and what is kept.
 
@@ -53,4 +68,4 @@ def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> 
     console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
 
 
-SUBCOMMANDS = {"styles": styles, "regions": regions}
+SUBCOMMANDS = {"styles": styles, "losses": losses, "regions": regions}

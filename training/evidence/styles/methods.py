@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ....moe import StyleExpert
 from ...bases import load_base, short_digest
@@ -23,6 +23,10 @@ SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "wi
 """Of a training."""
 
 
+Reads = Literal["style-encoder", "pooled-latents", "none"]
+READS: tuple[Reads, ...] = get_args(Reads)
+
+
 @dataclass(frozen=True)
 class Method:
     """An expert file and how it learns of the style.
@@ -32,12 +36,14 @@ class Method:
         file: the expert file.
         reads: what its routers read: the style encoder's embedding, the pooled latents, or nothing (one plain LoRA).
         style_reference: whether the style picture's latents stand beside the content's, as a second reference.
+        alone: whether its shared expert is tried alone, the routed ones taken away.
     """
 
     name: str
     file: Path
-    reads: Literal["style-encoder", "pooled-latents", "none"]
+    reads: Reads
     style_reference: bool = False
+    alone: bool = False
 
     @cached_property
     def training(self) -> dict[str, Any]:

@@ -100,7 +100,13 @@ class _Adapter:
     def pairs(self, picture: Path) -> dict[str, LowRank]:
         if self._method is None or self._expert is None:
             return {}
-        return self._expert.collapse(self._embedding(self._expert, picture))
+        style = self._embedding(self._expert, picture)
+        if not self._method.alone:
+            return self._expert.collapse(style)
+        routings = self._expert.route(style)
+        return self._expert.collapse_routed(
+            {layer: replace(routing, weights=0 * routing.weights) for layer, routing in routings.items()}
+        )
 
     def _embedding(self, expert: StyleExpert, picture: Path) -> Tensor | None:
         match self._method.reads:
