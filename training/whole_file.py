@@ -21,6 +21,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        # Else a power cut may leave the new name with nothing of its content.
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # the latter is torch's, of a full disk
         raise NotWritten(

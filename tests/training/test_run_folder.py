@@ -1,11 +1,17 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from styleroute.training.run_folder import RunFolder, TrainingError
 from styleroute.training.whole_file import NotWritten
+
+
+@dataclass(frozen=True)
+class Sizes:
+    experts: int = 4
+    shared: int = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,62 @@ def test_another_configuration_is_refused_by_name_and_values(tmp_path):
     RunFolder(tmp_path, Config()).begin()
     with pytest.raises(TrainingError, match=r"rank = 8, this one has 4.*another folder"):
         RunFolder(tmp_path, Config(rank=4))
+
+
+@dataclass(frozen=True)
+class Longer(Config):
+    """With fields that came later."""
+
+    dropout: float = 0.0
+    start: Path | None = None
+    cache: Path = Path("cache")
+    sizes: Sizes = field(default_factory=Sizes)
+
+
+def test_a_run_of_before_a_field_was_there_has_its_default(tmp_path):
+    RunFolder(tmp_path, Config()).begin()
+    RunFolder(tmp_path, Longer())
+    with pytest.raises(TrainingError, match=r"dropout = 0\.0, this one has 0\.5"):
+        RunFolder(tmp_path, Longer(dropout=0.5))
+    with pytest.raises(TrainingError, match=r"sizes = \{'experts': 4, 'shared': 2\}, this one has"):
+        RunFolder(tmp_path, Longer(sizes=Sizes(shared=3)))
+
+
+def test_a_field_within_a_field_may_have_come_later_too(tmp_path):
+    RunFolder(tmp_path, Longer()).begin()
+    path = tmp_path / "config.json"
+    stored = json.loads(path.read_text())
+    del stored["sizes"]["shared"]
+    path.write_text(json.dumps(stored))
+    RunFolder(tmp_path, Longer())
+    with pytest.raises(TrainingError, match="sizes = "):
+        RunFolder(tmp_path, Longer(sizes=Sizes(shared=3)))
+
+
+def test_a_field_without_a_default_is_told_of(tmp_path):
+    RunFolder(tmp_path, Config()).begin()
+    later = make_dataclass("Later", [("kind", str)], bases=(Config,), kw_only=True, frozen=True)
+    with pytest.raises(TrainingError, match="kind = None, this one has 'new'"):
+        RunFolder(tmp_path, later(kind="new"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe"])
+def test_a_damaged_configuration_is_named_with_the_remedy(tmp_path, content):
+    RunFolder(tmp_path, Config()).begin()
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"config\.json cannot be read, .* delete it to go on with the same"):
+        RunFolder(tmp_path, Config())
+
+
+@pytest.mark.parametrize("spoil", [lambda whole: b"", lambda whole: whole[:200], lambda whole: bytes(len(whole)),
+                                   lambda whole: b"no checkpoint"])  # fmt: skip
+def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, spoil):
+    run = RunFolder(tmp_path, Config())
+    run.save({"step": 3, "weight": torch.ones(500)})
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read .* put back a copy of it, or delete it"):
+        run.restore()
 
 
 def test_a_new_folder_is_made_only_when_the_run_begins(tmp_path):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from styleroute.training.whole_file import NotWritten, whole_file
 
@@ -10,6 +12,25 @@ def test_it_takes_the_place_of_the_one_before_when_it_is_whole(tmp_path):
             assert path.exists() == (text == "second")
         assert path.read_text() == text
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_its_content_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def spy_fsync(number):
+        done.append(("on the disk", os.fstat(number).st_ino, os.fstat(number).st_size))
+        fsync(number)
+
+    def spy_replace(partial, path):
+        done.append(("named", os.stat(partial).st_ino, os.stat(partial).st_size))
+        replace(partial, path)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "replace", spy_replace)
+    with whole_file(tmp_path / "file.txt") as partial:
+        partial.write_text("whole")
+    number = (tmp_path / "file.txt").stat().st_ino
+    assert done == [("on the disk", number, 5), ("named", number, 5)]
 
 
 @pytest.mark.parametrize(
