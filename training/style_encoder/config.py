@@ -12,6 +12,7 @@ from ..tiny.config import ENCODER_QUERIES, ENCODER_TAPS, ENCODER_WIDTH
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "tiny": {
+        "data": Path("data") / "paintings",
         "vision": "tiny",
         "taps": ENCODER_TAPS,
         "num_queries": ENCODER_QUERIES,
@@ -50,7 +51,7 @@ class EncoderTrainConfig:
         TrainingError: a value is impossible.
     """
 
-    data: Path = Path("data") / "paintings"
+    data: Path = Path("data") / "triplets"
     vision: str = "google/siglip-so400m-patch14-384"
     taps: tuple[int, ...] = (-2, -11, -20)
     num_queries: int = 8

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from styleroute.training.experts.config import PRESETS as STAGE_2
 from styleroute.training.run_folder import TrainingError
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.tiny.config import COND_DIM
@@ -10,6 +11,12 @@ def test_the_defaults_are_the_papers() -> None:
     config = EncoderTrainConfig()
     assert (config.rate, config.batch, config.steps) == (1e-5, 128, 3500)
     assert len(config.taps) * config.num_queries * config.proj_dim == 3072
+
+
+def test_both_stages_of_a_preset_read_the_same_triplets() -> None:
+    stage_1 = {name: EncoderTrainConfig.preset(name).data for name in ("paper", "tiny")}
+    assert stage_1 == {"paper": STAGE_2["paper"].data, "tiny": STAGE_2["small"].data}
+    assert stage_1 == {"paper": Path("data") / "triplets", "tiny": Path("data") / "paintings"}
 
 
 def test_the_tiny_preset_fits_the_shipped_experts_and_gives_way_to_what_is_said() -> None:
