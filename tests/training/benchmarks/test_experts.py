@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -28,6 +29,39 @@ def test_both_sides_adapt_the_same_layers_at_the_same_rank() -> None:
     ranks = {module.lora_A["default"].out_features for module in theirs.modules() if hasattr(module, "lora_A")}
     assert ranks == {experts.RANK} == {24}
     assert len(adapted) == 12 + 5
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """Our steps take 3 seconds and 5 bytes, theirs 2 and 4; what was asked for, in order."""
+    asked: list[tuple] = []
+
+    def step_of(side: str, batch: int, cells: int) -> Callable[[], float]:
+        asked.append((side, batch, cells))
+        return lambda: {"experts": 3.0, "peft": 2.0}[side]
+
+    monkeypatch.setattr(experts, "training_step", step_of)
+    monkeypatch.setattr(experts, "timed", lambda step: step())
+    monkeypatch.setattr(experts, "_alone", lambda side, batch, cells: {"experts": 5, "peft": 4}[side] * batch)
+    return asked
+
+
+def test_ratios_are_ours_to_theirs_with_their_limits(measured: list[tuple]) -> None:
+    step, memory = experts.compare(batch=3, pairs=4, cells=6)
+    assert measured == [("experts", 3, 6), ("peft", 3, 6)]
+    assert (step.what, step.values, step.limit) == ("batch 3: step", (1.5,) * 4, 1.10)
+    assert (memory.what, memory.values, memory.limit) == ("batch 3: peak memory", (1.25,), 1.05)
+    assert {step.against, memory.against} == {"PEFT LoRA, rank 24"}
+    assert not step.passed
+    assert not memory.passed
+
+
+def test_one_picture_and_eight_are_measured(measured: list[tuple]) -> None:
+    rows = list(experts.run_benchmark(pairs=2, cells=6))
+    whats = [f"batch {batch}: {what}" for batch in (1, 8) for what in ("step", "peak memory")]
+    assert [row.what for row in rows] == whats
+    assert [len(row.values) for row in rows] == [2, 1, 2, 1]
+    assert measured == [(side, batch, 6) for batch in (1, 8) for side in ("experts", "peft")]
 
 
 def test_the_peak_is_the_process_own_and_not_that_of_its_parent() -> None:

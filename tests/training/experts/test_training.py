@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,21 @@ def test_validation_paints_a_sheet_with_unseen_styles_first(config: ExpertsTrain
     assert [sheet.name for sheet in sheets] == ["000002.png", "000003.png"]  # every second, and the last
     pixels = np.array(Image.open(sheets[0]))
     assert pixels.shape == (2 * 64, 4 * 64, 3)  # yellow and red; content, style, result and target
+
+
+def test_validation_pictures_are_shown_beside_the_curves(config: ExpertsTrainConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train_experts(replace(config, steps=3, validate_every=2))
+    shown = EventAccumulator(str(config.run / "tensorboard"), {"images": 0}).Reload()
+    assert shown.Tags()["images"] == ["validation"]
+    pictures = shown.Images("validation")
+    assert [picture.step for picture in pictures] == [2, 3]
+    sheets = [np.array(Image.open(path)) for path in sorted((config.run / "validation").iterdir())]
+    for picture, sheet in zip(pictures, sheets, strict=True):
+        pixels = np.array(Image.open(BytesIO(picture.encoded_image_string))).astype(int)
+        assert pixels.shape == sheet.shape
+        assert abs(pixels - sheet).max() <= 1  # rounded in one, cut off in the other
 
 
 def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) -> None:

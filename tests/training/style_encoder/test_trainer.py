@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_optimizer import AdaBelief
 from styleroute.training.run_folder import RunFolder, TrainingError
 from styleroute.training.style_encoder import trainer as module
 from styleroute.training.style_encoder.config import EncoderTrainConfig
@@ -52,6 +53,14 @@ def test_a_step_draws_two_batches_of_its_own(examples: StyleExamples) -> None:
     assert torch.equal(batch.first, draw(examples, 12, seed=0, step=3).first)
     assert not torch.equal(batch.first, draw(examples, 12, seed=0, step=4).first)
     assert not torch.equal(batch.first, draw(examples, 12, seed=1, step=3).first)
+
+
+def test_the_optimizer_is_the_papers(start: Start) -> None:
+    optimizer = start("run", rate=1e-5)._optimizer
+    assert type(optimizer) is AdaBelief
+    [group] = optimizer.param_groups
+    assert (group["lr"], group["betas"], group["eps"]) == (1e-5, (0.9, 0.999), 1e-16)
+    assert (group["weight_decay"], group["rectify"], group["ams_bound"]) == (0.0, False, False)
 
 
 def test_it_learns_to_tell_styles_apart(start: Start) -> None:

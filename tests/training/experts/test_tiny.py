@@ -1,0 +1,47 @@
+"""The small Kontext that ships with the pack as a base, with the preset of the shipped experts."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from styleroute.moe import StyleExpert
+from styleroute.training.commands import main
+from styleroute.training.experts import trainer as module
+from styleroute.training.paths import TINY_MODELS
+
+SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
+SIDE = 256
+
+
+@pytest.fixture
+def large(data: Path, tmp_path: Path) -> Path:
+    """The triplets as large as the small Kontext's pictures: 32 x 32 latent cells."""
+    folder = shutil.copytree(data, tmp_path / "large")
+    for path in folder.rglob("*.png"):
+        Image.open(path).resize((SIDE, SIDE)).save(path)
+    return folder
+
+
+def test_the_preset_trains_on_windows_and_then_on_whole_pictures(
+    large: Path, comfyui: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, draw = [], module.draw
+
+    def spy(examples, count, window, seed, number):
+        seen.append((count, window, examples.size))
+        return draw(examples, count, window, seed, number)
+
+    monkeypatch.setattr(module, "draw", spy)
+    options = {"data": large, "encoder": SHIPPED, "run": tmp_path / "run", "cache": tmp_path / "cache"}
+    options |= {"steps": 2, "batch": 4, "whole-share": 0.5, "validate-every": 0}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    assert main(["train", "experts", "--preset", "small-wide", "--no-compile", *arguments]) == 0
+    assert seen == [(4, 16, (32, 32)), (1, None, (32, 32))]
+
+    expert, shipped = StyleExpert.open(tmp_path / "run" / "experts.safetensors"), StyleExpert.open(SHIPPED)
+    assert expert.config == shipped.config
+    assert expert.layers == shipped.layers
+    told = expert.training
+    assert (told["steps"], told["style_reference"], told["style_rows"]) == (2, True, 0)
+    assert (told["routing_dropout"], told["window"], told["whole_share"]) == (0.5, 16, 0.5)
