@@ -125,7 +125,7 @@ def _summary(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Ba
     """
     config, last = trainer.config, trainer.losses[-LOSSES:]
     told = ("condition", "style_reference", "style_rows", "routing_dropout", "guidance", "rate", "batch", "seed")
-    told += ("accumulation", "window", "whole_share")
+    told += ("schedule", "warmup", "accumulation", "window", "whole_share")
     summary = {"steps": trainer.step, "triplets": len(trainer.examples.triplets), "loss": sum(last) / len(last)}
     summary |= {
         "base_digest": short_digest(base.identity),

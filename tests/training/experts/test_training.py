@@ -54,6 +54,7 @@ def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(
     assert len(summary["data_digest"]) == len(summary["condition_digest"]) == 16
     assert (summary["steps"], summary["triplets"], summary["rate"]) == (2, 9, 1e-2)
     assert (summary["condition"], summary["style_reference"]) == ("style-encoder", False)
+    assert (summary["schedule"], summary["warmup"]) == ("constant", 0)
     assert summary["loss"] > 0
     # What was written is what was trained, rounded once.
     checkpoint = torch.load(config.run / "checkpoint.pt", weights_only=True)["adapter"]

@@ -19,7 +19,10 @@ FULL, FULL_REFERENCE = "full", "full + style reference"
 WIDE = "full + wide shared expert"
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
-SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share", "start_digest")
+WHERE_TOLD = ("condition_digest", "schedule", "warmup")
+"""What two trainings differ in only where both tell it: a LoRA reads no encoder, older files tell no schedule."""
+SAME = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share", "start_digest",
+        *WHERE_TOLD)  # fmt: skip
 """Of a training."""
 
 
@@ -53,7 +56,11 @@ class Method:
     @property
     def compared(self) -> dict[str, Any]:
         """What of its training must be the same to compare it; empty where the file does not tell."""
-        return {name: self.training[name] for name in SAME if name in self.training}
+        told = {name: self.training[name] for name in SAME if name in self.training}
+        if self.reads != "style-encoder":
+            # Pooled latents have a digest too, but that they are another condition is what is measured.
+            told.pop("condition_digest", None)
+        return told
 
     @cached_property
     def key(self) -> str:

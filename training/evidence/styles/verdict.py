@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..finding import FAILS, HOLDS, MISSING, UNCLEAR, Finding, Training, order
 from ..rows import Row
-from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA, WIDE
+from .methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA, WHERE_TOLD, WIDE
 from .overlap import DISSIMILAR, PAPER, SIMILAR, Overlap
 from .scores import COLOUR, COLOUR_REDRAWN
 
@@ -31,16 +31,23 @@ def findings(
 ) -> list[Finding]:
     """Every expected order, those that could not be measured too."""
     by_name, by_loss = {row.name: row for row in rows}, {row.name: row for row in losses}
+    told = {pair: _told_by_both(training or {}, *pair) for pair in ORDERS}
     orders = (
-        order(by_name, better, worse, "judge", f"{better} > {worse} on the judge", training=training)
-        for better, worse in ORDERS
+        order(by_name, *pair, "judge", f"{pair[0]} > {pair[1]} on the judge", training=told[pair]) for pair in ORDERS
     )
     learned = (
-        order(by_loss, better, worse, "loss", f"{better} < {worse} in loss", least_is_best=True, training=training)
-        for better, worse in ORDERS
-        if worse not in (COLOUR, COLOUR_REDRAWN)
+        order(by_loss, *pair, "loss", f"{pair[0]} < {pair[1]} in loss", least_is_best=True, training=told[pair])
+        for pair in ORDERS
+        if pair[1] not in (COLOUR, COLOUR_REDRAWN)
     )
     return [*orders, *learned, _ratio({overlap.name: overlap for overlap in overlaps})]
+
+
+def _told_by_both(training: Training, better: str, worse: str) -> Training:
+    """The trainings of two methods, without what may be left untold where one of them does so."""
+    pair = {name: training[name] for name in (better, worse) if name in training}
+    untold = {name for name in WHERE_TOLD for told in pair.values() if name not in told}
+    return {name: {what: told[what] for what in told if what not in untold} for name, told in pair.items()}
 
 
 def _ratio(overlaps: Mapping[str, Overlap]) -> Finding:

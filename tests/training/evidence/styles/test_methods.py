@@ -47,6 +47,17 @@ def test_experts_are_painted_as_they_were_trained_or_refused(config, retold, tra
         present(all_methods(replace(config, style_reference=file)))
 
 
+def test_the_encoder_is_compared_among_those_that_read_it_alone(config, retold) -> None:
+    file = retold(condition_digest="of the encoder", schedule="cosine", warmup=50)
+    for method in all_methods(
+        replace(config, full=file, style_reference=file, wide=file, single_lora=file, no_encoder=file)
+    ):
+        assert method.compared.get("condition_digest") == (
+            "of the encoder" if method.reads == "style-encoder" else None
+        )
+        assert (method.compared["schedule"], method.compared["warmup"]) == ("cosine", 50)
+
+
 def test_what_is_not_there_is_left_out_by_name(config, capsys) -> None:
     assert [method.name for method in present(all_methods(config))] == [WIDE]
     said = capsys.readouterr().out

@@ -1,7 +1,7 @@
 import pytest
 from styleroute.training.evidence.finding import FAILS, HOLDS, MISSING, UNCLEAR, UNEQUAL, difference, sentence
 from styleroute.training.evidence.rows import Row
-from styleroute.training.evidence.styles.methods import FULL, NO_ENCODER, SINGLE_LORA
+from styleroute.training.evidence.styles.methods import FULL, FULL_REFERENCE, NO_ENCODER, SINGLE_LORA, WIDE
 from styleroute.training.evidence.styles.overlap import DISSIMILAR, SIMILAR, Overlap
 from styleroute.training.evidence.styles.scores import COLOUR, COLOUR_REDRAWN, Score
 from styleroute.training.evidence.styles.unseen_loss import UnseenLoss
@@ -67,3 +67,26 @@ def test_methods_that_were_trained_otherwise_are_not_compared() -> None:
     assert untold.outcome == UNEQUAL
     assert findings(rows, [], [], {FULL: {"steps": 360}, SINGLE_LORA: {"steps": 360}})[0].outcome == HOLDS
     assert "Not comparable: full > single LoRA" in sentence([longer, untold])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        ({"condition_digest": "a"}, {"condition_digest": "b"}, UNEQUAL),
+        ({"condition_digest": "a"}, {"condition_digest": "a"}, HOLDS),
+        ({"condition_digest": "a"}, {}, HOLDS),  # a plain LoRA reads no encoder
+        ({"schedule": "cosine"}, {"schedule": "constant"}, UNEQUAL),
+        ({"warmup": 50}, {"warmup": 0}, UNEQUAL),
+        ({"schedule": "cosine", "warmup": 50}, {}, HOLDS),  # a file of before they were told
+        ({"schedule": "cosine", "window": 16}, {}, UNEQUAL),
+    ],
+)
+def test_some_things_differ_only_where_both_tell_them(first: dict, second: dict, outcome: str) -> None:
+    training = {WIDE: {"steps": 360, **first}, FULL_REFERENCE: {"steps": 360, **second}}
+    rows, losses = (
+        [make(WIDE, *ours), make(FULL_REFERENCE, *theirs)]
+        for make, ours, theirs in ((row, (0.95, 0.96), (0.85, 0.86)), (loss_row, (0.2, 0.3), (0.3, 0.4)))
+    )
+    found = {finding.claim: finding.outcome for finding in findings(rows, losses, [], training)}
+    assert found[f"{WIDE} > {FULL_REFERENCE} on the judge"] == outcome
+    assert found[f"{WIDE} < {FULL_REFERENCE} in loss"] == outcome
