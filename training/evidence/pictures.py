@@ -21,7 +21,7 @@ def open_picture(path: Path) -> np.ndarray:
     """[256, 256, 3] uint8: the middle, resized where it is of another size."""
     with Image.open(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
-    return np.asarray(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.LANCZOS))
+    return np.array(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def open_pixels(path: Path) -> Tensor:
