@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PIL import Image
 from styleroute.training.comfy import PACK, ComfyError, ComfyServer
 
-from .test_region_server import capturing, pictures
+from .test_region_server import capturing, pictures, upload_gradient
 
 pytestmark = pytest.mark.comfy
 
@@ -24,9 +23,7 @@ def caching() -> Iterator[ComfyServer]:
 
 @pytest.fixture(scope="module")
 def photo(caching: ComfyServer, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("photo") / "photo.png"
-    Image.linear_gradient("L").convert("RGB").resize((256, 192)).save(path)
-    return caching.upload_image(path)
+    return upload_gradient(caching, tmp_path_factory.mktemp("photo"))
 
 
 def _graph(photo: str, seed: int, colour_map: str = "fire") -> dict:

@@ -1,6 +1,7 @@
 """Regions on a real server with the small Kontext of the demo pack: from a prompt to pictures, maps and masks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,9 +39,14 @@ def kontext() -> Iterator[ComfyServer]:
 
 @pytest.fixture(scope="module")
 def photo(kontext: ComfyServer, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    return upload_gradient(kontext, tmp_path_factory.mktemp("photo"))
+
+
+def upload_gradient(server: ComfyServer, folder: Path) -> str:
+    """A photo of 256 x 192 pixels, from dark to bright; its name on the server."""
+    path = folder / "photo.png"
     Image.linear_gradient("L").convert("RGB").resize((256, 192)).save(path)
-    return kontext.upload_image(path)
+    return server.upload_image(path)
 
 
 def prompting(photo: str, text: str = "make the guitar in mosaic style") -> dict:
