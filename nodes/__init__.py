@@ -1,1 +1,1 @@
-"""The nodes: thin faces between ComfyUI and `moe`. The list of them is in `extension.py`."""
+"""The nodes: thin faces between ComfyUI and the ideas, one file a node. The list of them is in `extension.py`."""

@@ -2,16 +2,16 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .attention_map_preview import AttentionMapPreview
-from .capture_attention import CaptureAttention
-from .encode_style import EncodeStyle
-from .load_style_expert import LoadStyleExpert
+from .maps.attention_map_preview import AttentionMapPreview
+from .maps.capture_attention import CaptureAttention
 from .model_folders import register_model_folders
-from .moe_apply import MoEApply
-from .region_prompt import RegionPrompt
-from .region_sampler import RegionRouteSampler
-from .routing_preview import RoutingPreview
-from .save_style_lora import SaveStyleLoRA
+from .regions.region_prompt import RegionPrompt
+from .regions.region_sampler import RegionRouteSampler
+from .styles.encode_style import EncodeStyle
+from .styles.load_style_expert import LoadStyleExpert
+from .styles.moe_apply import MoEApply
+from .styles.routing_preview import RoutingPreview
+from .styles.save_style_lora import SaveStyleLoRA
 
 NODES: list[type[io.ComfyNode]] = [
     LoadStyleExpert,

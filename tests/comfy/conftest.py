@@ -100,7 +100,7 @@ def clip(parts):
 @pytest.fixture(scope="session")
 def prompt(clip):
     """Encodes a prompt by Region Style Prompt."""
-    from styleroute.nodes.region_prompt import RegionPrompt
+    from styleroute.nodes.regions.region_prompt import RegionPrompt
 
     text = "make the guitar in mosaic style, keep other area unchanged"
     return lambda text=text, **phrases: RegionPrompt.execute(clip, text, **phrases).result[0]
@@ -161,8 +161,8 @@ ALL_BLOCKS = frozenset({("double", 0), ("single", 0), ("single", 1)})
 @pytest.fixture
 def capture(flux):
     """The small Flux captured, and its maps."""
-    from styleroute.nodes.attention_capture import capturing
-    from styleroute.nodes.recorded_maps import RecordedMaps
+    from styleroute.nodes.maps.capturing import capturing
+    from styleroute.nodes.maps.recorded_maps import RecordedMaps
 
     def make(model=None, blocks=ALL_BLOCKS, steps=None):
         maps = RecordedMaps()
@@ -189,7 +189,7 @@ REGION_SETTINGS = {
 @pytest.fixture
 def region_sample(flux):
     """RegionRoute Sampler with these settings changed: (latent, maps, mask)."""
-    from styleroute.nodes.region_sampler import RegionRouteSampler
+    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     def run(positive, model=None, latent=None, **changes):
         latent = {"samples": torch.zeros(1, 16, 8, 12)} if latent is None else latent

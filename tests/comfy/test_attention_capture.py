@@ -185,7 +185,7 @@ def test_maps_are_of_the_latent_not_of_its_reference(capture, prompt, sample, wi
 
 @pytest.mark.parametrize(("height", "width", "cells"), [(9, 12, (5, 6)), (8, 13, (4, 7)), (7, 11, (4, 6))])
 def test_odd_latents(capture, prompt, height, width, cells, sample):
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     model, maps = capture()
     sample(model, prompt(), latent={"samples": torch.zeros(1, 16, height, width)}, steps=1)
@@ -215,7 +215,7 @@ def test_chosen_blocks_and_steps(capture, prompt, sample):
     ],
 )
 def test_the_step_of_a_noise_level(parts, sigmas, sigma, step):
-    from styleroute.nodes.attention_capture import Run
+    from styleroute.nodes.maps.capturing import Run
 
     assert Run({}, sigmas).step_at(sigma) == step
 

@@ -12,7 +12,7 @@ STYLE = {"span": "style", "step": "mean", "block": "mean", "colour_map": "fire",
 @pytest.fixture
 def maps(flux, sample, prompt):
     """Of two pictures, three steps, three blocks."""
-    from styleroute.nodes.capture_attention import CaptureAttention
+    from styleroute.nodes.maps.capture_attention import CaptureAttention
 
     model, maps = CaptureAttention.execute(flux, prompt()).result
     sample(model, prompt(), latent={"samples": torch.zeros(2, 16, 8, 12)}, steps=3)
@@ -22,7 +22,7 @@ def maps(flux, sample, prompt):
 @pytest.fixture
 def preview(parts, tmp_path, monkeypatch):
     import folder_paths
-    from styleroute.nodes.attention_map_preview import AttentionMapPreview
+    from styleroute.nodes.maps.attention_map_preview import AttentionMapPreview
 
     monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path))
     return lambda maps, image, **changes: AttentionMapPreview.execute(maps, image, **(STYLE | changes))
@@ -56,7 +56,7 @@ def test_what_the_node_shows_has_a_caption_that_the_image_has_not(preview, maps,
 
 
 def test_the_mask_is_the_samplers_own(preview, maps):
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     masks = preview(maps, torch.rand(2, 64, 96, 3)).result[1]
     torch.testing.assert_close(masks, region_mask(maps, "style", (64, 96)))
@@ -96,7 +96,7 @@ def test_another_number_of_pictures_is_refused(preview, maps):
 
 
 def test_maps_that_were_not_filled_are_refused(flux, prompt, preview):
-    from styleroute.nodes.capture_attention import CaptureAttention
+    from styleroute.nodes.maps.capture_attention import CaptureAttention
 
     _, maps = CaptureAttention.execute(flux, prompt()).result
     with pytest.raises(AttentionError, match="No attention map was captured"):
@@ -104,7 +104,7 @@ def test_maps_that_were_not_filled_are_refused(flux, prompt, preview):
 
 
 def test_capture_refuses_a_prompt_without_phrases(flux, plain):
-    from styleroute.nodes.capture_attention import CaptureAttention
+    from styleroute.nodes.maps.capture_attention import CaptureAttention
 
     with pytest.raises(AttentionError, match="encode the prompt with Region Style Prompt"):
         CaptureAttention.execute(flux, plain("make the guitar in mosaic style"))

@@ -10,9 +10,9 @@ LATENT = torch.zeros(1, 16, 16, 24)
 @pytest.fixture
 def lock_sample(flux, sample):
     """Samples with a lock whose maps are not those of the model, but drawn: (latent, maps)."""
-    from styleroute.nodes.background_lock import clean_context, locked
-    from styleroute.nodes.recorded_maps import RecordedMaps
-    from styleroute.nodes.region_spans import RegionSpan
+    from styleroute.nodes.maps.recorded_maps import RecordedMaps
+    from styleroute.nodes.maps.region_spans import RegionSpan
+    from styleroute.nodes.regions.background_lock import clean_context, locked
 
     def lock(positive, strength, low=0.01, high=1.0):
         maps = RecordedMaps()
@@ -43,7 +43,7 @@ def reference_of(positive):
 
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun", "euler_ancestral"])
 def test_outside_is_the_context_and_inside_is_free(lock_sample, flux, sample, positive, sampler):
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     held, maps = lock_sample(positive, 1.0, steps=6, sampler=sampler)
     mask = region_mask(maps, "style", (16, 24))[0]
@@ -58,7 +58,7 @@ def test_outside_is_the_context_and_inside_is_free(lock_sample, flux, sample, po
 @pytest.mark.parametrize("high", [0.020, 0.018])
 def test_inside_is_free_however_unsure_the_maps_are(lock_sample, flux, sample, positive, high):
     """One Euler step ends at x0 itself; the map is 0.015 outside."""
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     free = sample(flux, positive, latent={"samples": LATENT}, steps=1)
     sure, maps = lock_sample(positive, 1.0, steps=1)
@@ -78,7 +78,7 @@ def test_a_map_that_knows_no_place_holds_the_picture(lock_sample, positive, high
 
 def test_a_lock_of_half_the_strength_goes_half_the_way(lock_sample, flux, sample, positive):
     """One Euler step ends at x0 itself."""
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     free = sample(flux, positive, latent={"samples": LATENT}, steps=1)
     held, maps = lock_sample(positive, 0.5, steps=1)
@@ -93,7 +93,7 @@ def test_strength_zero_changes_nothing(lock_sample, flux, sample, positive):
 
 def test_the_edge_is_a_ramp(lock_sample, positive):
     """No step of the mask from one latent (8 pixels) to the next is large: there is no seam to see."""
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     _, maps = lock_sample(positive, 1.0, steps=1)
     mask = region_mask(maps, "style", (16, 24))[0]
@@ -108,7 +108,7 @@ def test_clones_of_a_locked_model_see_the_same_maps(lock_sample, positive):
 
 
 def test_cfg_is_applied_before_the_lock(lock_sample, positive, plain):
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
 
     held, maps = lock_sample(positive, 1.0, negative=plain("blurry"), cfg=3.0, steps=6)
     outside = region_mask(maps, "style", (16, 24))[0] < 1e-3
@@ -116,7 +116,7 @@ def test_cfg_is_applied_before_the_lock(lock_sample, positive, plain):
 
 
 def test_batches_are_held_each_to_its_own(flux, sample, prompt, with_reference):
-    from styleroute.nodes.region_sampler import RegionRouteSampler
+    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     positive = with_reference(prompt(), 16, 24)
     latent = {"samples": LATENT.expand(3, -1, -1, -1)}
@@ -128,7 +128,7 @@ def test_batches_are_held_each_to_its_own(flux, sample, prompt, with_reference):
 
 
 def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_reference):
-    from styleroute.nodes.region_sampler import RegionRouteSampler
+    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     import nodes
 
@@ -146,21 +146,21 @@ def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_refer
 
 
 def test_without_a_reference_it_is_refused(prompt):
-    from styleroute.nodes.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import clean_context
 
     with pytest.raises(AttentionError, match="no clean picture to hold to"):
         clean_context(prompt(), LATENT)
 
 
 def test_a_reference_of_another_size_is_refused(prompt, with_reference):
-    from styleroute.nodes.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import clean_context
 
     with pytest.raises(AttentionError, match="which is 192 x 128, but the reference is 96 x 64"):
         clean_context(with_reference(prompt()), LATENT)
 
 
 def test_of_two_references_the_fitting_one_is_taken(prompt, with_reference):
-    from styleroute.nodes.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import clean_context
 
     small, fitting = with_reference(prompt()), with_reference(prompt(), 16, 24)
     both = [reference_of(small), reference_of(fitting)]
@@ -169,7 +169,7 @@ def test_of_two_references_the_fitting_one_is_taken(prompt, with_reference):
 
 
 def test_another_number_of_references_is_refused(prompt):
-    from styleroute.nodes.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import clean_context
 
     positive = [[text, {**options, "reference_latents": [LATENT.expand(2, -1, -1, -1)]}] for text, options in prompt()]
     with pytest.raises(AttentionError, match="holds 2 pictures and the latent 3"):
@@ -178,8 +178,8 @@ def test_another_number_of_references_is_refused(prompt):
 
 @pytest.mark.parametrize("from_noise", [0.0, 0.5, 2.0])
 def test_the_end_is_exact_wherever_the_lock_begins(lock_sample, positive, monkeypatch, from_noise):
-    from styleroute.nodes import background_lock
-    from styleroute.nodes.region_mask import region_mask
+    from styleroute.nodes.maps.region_mask import region_mask
+    from styleroute.nodes.regions import background_lock
 
     monkeypatch.setattr(background_lock, "FROM_NOISE", from_noise)
     held, maps = lock_sample(positive, 1.0, steps=6)

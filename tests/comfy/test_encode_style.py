@@ -8,7 +8,7 @@ from styleroute.training.comfy import find_comfyui
 
 @pytest.fixture
 def encode(parts):
-    from styleroute.nodes.encode_style import EncodeStyle
+    from styleroute.nodes.styles.encode_style import EncodeStyle
 
     return lambda *args: EncodeStyle.execute(*args).result[0]
 
@@ -50,7 +50,7 @@ def test_another_vision_model_is_refused(parts, style_expert, encode, tmp_path):
 
 def test_clip_l_in_place_of_siglip_is_refused_by_name(parts):
     import comfy.clip_vision
-    from styleroute.nodes.vision_states import require_vision_model
+    from styleroute.nodes.styles.vision_states import require_vision_model
 
     config = find_comfyui() / "comfy" / "clip_vision_config_vitl.json"
     sentence = (
@@ -61,7 +61,7 @@ def test_clip_l_in_place_of_siglip_is_refused_by_name(parts):
 
 
 def test_too_few_layers_are_refused(siglip):
-    from styleroute.nodes.vision_states import require_vision_model
+    from styleroute.nodes.styles.vision_states import require_vision_model
 
     config = EncoderConfig(
         taps=(-1, -5),

@@ -28,7 +28,7 @@ def folders(parts, tmp_path, monkeypatch, style_expert, region_expert):
 
 @pytest.fixture
 def node(folders):
-    from styleroute.nodes.load_style_expert import LoadStyleExpert
+    from styleroute.nodes.styles.load_style_expert import LoadStyleExpert
 
     return LoadStyleExpert
 

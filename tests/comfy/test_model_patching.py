@@ -8,14 +8,14 @@ from styleroute.moe.layer_names import comfy_target
 
 @pytest.fixture
 def apply(parts):
-    from styleroute.nodes.moe_apply import MoEApply
+    from styleroute.nodes.styles.moe_apply import MoEApply
 
     return lambda *args, **kwargs: MoEApply.execute(*args, **kwargs).result
 
 
 @pytest.fixture
 def style(parts, style_expert, siglip):
-    from styleroute.nodes.encode_style import EncodeStyle
+    from styleroute.nodes.styles.encode_style import EncodeStyle
 
     return EncodeStyle.execute(style_expert, siglip, torch.rand(1, 40, 60, 3)).result[0]
 

@@ -9,7 +9,7 @@ SENTENCE = "make the guitar in mosaic style, keep other area unchanged"
 @pytest.fixture(scope="module")
 def spans(prompt):
     """Phrases by name, as the words that their tokens stand for."""
-    from styleroute.nodes.region_spans import spans_of
+    from styleroute.nodes.maps.region_spans import spans_of
 
     return lambda *args, **kwargs: {span.name: span.tokens for span in spans_of(prompt(*args, **kwargs))}
 
@@ -99,7 +99,7 @@ def test_a_prompt_that_names_nothing_is_refused(prompt):
 
 def test_a_clip_without_t5_is_refused(parts):
     import comfy.sd1_clip
-    from styleroute.nodes.region_prompt import RegionPrompt
+    from styleroute.nodes.regions.region_prompt import RegionPrompt
 
     class OnlyClip:
         tokenizer = comfy.sd1_clip.SD1Tokenizer()
@@ -110,7 +110,7 @@ def test_a_clip_without_t5_is_refused(parts):
 
 def test_a_clip_of_another_family_is_refused(parts):
     """SD3's encoders have the same T5, but its tokens come behind those of CLIP."""
-    from styleroute.nodes.region_prompt import RegionPrompt
+    from styleroute.nodes.regions.region_prompt import RegionPrompt
 
     with pytest.raises(AttentionError, match=r"as 154 tokens, .* T5's 77 alone.* type flux"):
         RegionPrompt.execute(parts.random_sd3_clip(), SENTENCE)

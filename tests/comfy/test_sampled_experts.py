@@ -69,7 +69,7 @@ def test_no_expert_file_at_all(region_sample, prompt, folders):
 
 
 def test_many_files_are_not_all_listed(parts):
-    from styleroute.nodes.region_experts import file_of_style
+    from styleroute.nodes.regions.region_experts import file_of_style
 
     with pytest.raises(AttentionError, match=r"'style 0', .*'style 11' and 988 more;"):
         file_of_style("mosaic", [f"loras/style {index}.safetensors" for index in range(1000)])
@@ -84,7 +84,7 @@ def test_routed_experts_are_no_region_expert(region_sample, prompt, folders, sty
 @pytest.fixture
 def fingerprint(parts, monkeypatch):
     """That of a ComfyUI which has just been started, by the expert that is chosen."""
-    from styleroute.nodes import region_sampler
+    from styleroute.nodes.regions import region_sampler
 
     monkeypatch.setattr(region_sampler, "CHANGES", region_sampler.ExpertChanges())
     return lambda choice="auto", **others: region_sampler.RegionRouteSampler.fingerprint_inputs(

@@ -10,7 +10,7 @@ from styleroute.moe import LowRank, StyleExpertError
 
 @pytest.fixture
 def style(parts, style_expert, siglip):
-    from styleroute.nodes.encode_style import EncodeStyle
+    from styleroute.nodes.styles.encode_style import EncodeStyle
 
     return EncodeStyle.execute(style_expert, siglip, torch.rand(1, 32, 32, 3)).result[0]
 
@@ -18,7 +18,7 @@ def style(parts, style_expert, siglip):
 @pytest.fixture
 def save(parts, tmp_path, monkeypatch):
     import folder_paths
-    from styleroute.nodes.save_style_lora import SaveStyleLoRA
+    from styleroute.nodes.styles.save_style_lora import SaveStyleLoRA
 
     monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
 
@@ -40,7 +40,7 @@ def loaded_weights(model) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(("precision", "atol"), [("float32", 1e-6), ("float16", 2e-4)])
 def test_stock_loading_equals_moe_apply(flux, style_expert, style, save, precision, atol):
     import comfy.sd
-    from styleroute.nodes.moe_apply import MoEApply
+    from styleroute.nodes.styles.moe_apply import MoEApply
 
     file = save(style_expert, "loras/style", 0.8, style, precision)
     stock, _ = comfy.sd.load_lora_for_models(flux, None, load_file(file), 1.0, 0.0)
@@ -92,7 +92,7 @@ def test_names_that_lead_outside_are_refused(style_expert, style, save, name):
 
 
 def test_numbers_too_large_for_the_precision_are_refused(parts):
-    from styleroute.nodes.save_style_lora import lora_state
+    from styleroute.nodes.styles.save_style_lora import lora_state
 
     deltas = {"proj_out": LowRank(up=torch.full((2, 1), 1e6), down=torch.ones(1, 2))}
     with pytest.raises(StyleExpertError, match="choose 'float32'"):

@@ -17,8 +17,8 @@ BESIDE = "style picture beside the photo"
 @pytest.fixture
 def styled(flux):
     """MoE Apply's model."""
-    from styleroute.nodes.moe_apply import MoEApply
-    from styleroute.nodes.style_types import Style, encoder_id
+    from styleroute.nodes.styles.moe_apply import MoEApply
+    from styleroute.nodes.styles.style_types import Style, encoder_id
 
     def apply(expert, strength=1.0):
         style = Style(torch.ones(1, STYLE_WIDTH), 1, encoder_id(expert.encoder))

@@ -29,8 +29,8 @@ def region_sample(loading, lora, tmp_path, monkeypatch):
     """RegionRoute Sampler on the demo pack: (latent, conditioning, noise, reference), with a LoRA or without."""
     import comfy.sample
     import folder_paths
-    from styleroute.nodes.region_prompt import RegionPrompt
-    from styleroute.nodes.region_sampler import RegionRouteSampler
+    from styleroute.nodes.regions.region_prompt import RegionPrompt
+    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     save_file(lora, tmp_path / "mosaic.safetensors")
     for kind, folders in (("style_experts", []), ("loras", [str(tmp_path)])):

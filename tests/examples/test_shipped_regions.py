@@ -39,10 +39,10 @@ def _file(loading, style: str):
 
 @each_style
 def test_it_fits_and_tells_the_blocks_it_looks_with(shipped, style):
-    from styleroute.nodes.attention_capture import block_counts
-    from styleroute.nodes.choices import parse_blocks
+    from styleroute.nodes.maps.capturing import block_counts
+    from styleroute.nodes.maps.choices import parse_blocks
     from styleroute.nodes.model_patching import patch_keys
-    from styleroute.nodes.region_experts import supervised_blocks
+    from styleroute.nodes.regions.region_experts import supervised_blocks
 
     expert, model = StyleExpert.open(_file(shipped, style)), shipped.load_model()
     assert patch_keys(model, expert).keys() == set(expert.layers)
@@ -53,8 +53,8 @@ def test_it_fits_and_tells_the_blocks_it_looks_with(shipped, style):
 @each_style
 @pytest.mark.parametrize("thing", BOXES)
 def test_it_looks_at_the_object_that_is_named(shipped, style, thing):
-    from styleroute.nodes.region_prompt import RegionPrompt
-    from styleroute.nodes.region_sampler import RegionRouteSampler
+    from styleroute.nodes.regions.region_prompt import RegionPrompt
+    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     model, vae = shipped.load_model(), shipped.load_vae()
     latent = vae.encode(torch.from_numpy(np.array(Image.open(SCENE).convert("RGB")))[None].float() / 255)

@@ -105,7 +105,7 @@ def test_the_shipped_weights_are_whole(tiny_kontext, part, monkeypatch):
 
 def test_the_shipped_experts_fit_the_shipped_model_and_vision_tower(tiny_kontext, monkeypatch):
     from styleroute.nodes.model_patching import patch_keys
-    from styleroute.nodes.vision_states import require_vision_model
+    from styleroute.nodes.styles.vision_states import require_vision_model
 
     monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
     loading = tiny_kontext.loading

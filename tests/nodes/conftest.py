@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.config import EncoderConfig
 from styleroute.moe.encoder import StyleEncoder
-from styleroute.nodes.style_types import Style, encoder_id
+from styleroute.nodes.styles.style_types import Style, encoder_id
 
 LAYER, OUT, IN = "transformer_blocks.0.attn.to_q", 128, 128
 CONFIG = ExpertConfig(

@@ -71,7 +71,7 @@ def paint_all(
 def folder_name(name: str, told: str, files: Iterable[Path]) -> str:
     """Of a method's pictures: the name, and a digest of what it is told, its files, the base and the nodes' code."""
     digest = hashlib.sha256(told.encode())
-    code = (path for layer in PAINTED_BY for path in sorted((PACK / layer).glob("*.py")))
+    code = (path for layer in PAINTED_BY for path in sorted((PACK / layer).rglob("*.py")))
     for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code):
         digest.update(_digest(path, path.stat().st_mtime_ns))
     words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()

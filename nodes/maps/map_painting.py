@@ -1,0 +1,51 @@
+"""Chosen maps as pictures and masks, painted one at a time: there may be thousands of them."""
+
+import torch
+from torch import Tensor
+
+from ...attention import AttentionError
+from .heat_picture import overlay
+from .map_pictures import ChosenMap
+from .region_mask import to_picture
+
+MOST_BYTES = 2**32
+"""Every block at every step of a large picture would be a film of many gigabytes; one of 7000 x 7000 is let through."""
+BYTES_OF_ONE = 64
+"""A pixel, while one picture is painted, written below and saved: its heat, and copies of its colours."""
+ROWS = 64
+"""That are coloured at once: on its way from heat to colours a pixel takes ten times what it ends up with."""
+
+
+def painted(
+    chosen: list[ChosenMap], image: Tensor, latent: tuple[int, int], colour_map: str, opacity: float
+) -> tuple[Tensor, Tensor]:
+    """The pictures [N, H, W, 3] with heat maps over them, and the masks [N, H, W], of N maps.
+
+    Args:
+        chosen: the maps.
+        image: [B or 1, H, W, C]: one for each picture of the batch, or one for all.
+        latent: (height, width) of the latents that the maps are of.
+        colour_map: one of COLOUR_MAPS.
+        opacity: of the heat map, 0 to 1.
+
+    Raises:
+        AttentionError: they would take too much memory.
+    """
+    size = image.shape[1:3]
+    _require_memory(len(chosen), *size, image.element_size())
+    pictures, masks = image.new_empty(len(chosen), *size, 3), torch.empty(len(chosen), *size)
+    for one, picture, mask in zip(chosen, pictures, masks, strict=True):
+        mask.copy_(to_picture(one.mask, latent, size))
+        below, heat = image[one.picture if len(image) > 1 else 0], to_picture(one.heat, latent, size)
+        for part, *parts in zip(*(rows.split(ROWS) for rows in (picture, below, heat)), strict=True):
+            part.copy_(overlay(*(rows[None] for rows in parts), colour_map, opacity)[0])
+    return pictures, masks
+
+
+def _require_memory(count: int, height: int, width: int, element: int) -> None:
+    results = count * (3 * element + torch.float32.itemsize)
+    if (needed := height * width * (results + BYTES_OF_ONE)) > MOST_BYTES:
+        raise AttentionError(
+            f"{count} pictures of {width} x {height} would take {needed / 2**30:.1f} GB, and {MOST_BYTES / 2**30:.0f} "
+            "are allowed; show fewer at once, with 'mean' for the steps or the blocks, or give a smaller image."
+        )

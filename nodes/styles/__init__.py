@@ -1,0 +1,1 @@
+"""Painting in the style of a picture: the nodes of StyleExpert."""

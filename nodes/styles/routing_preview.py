@@ -1,0 +1,29 @@
+"""Routing Preview: shows which experts a style was sent to."""
+
+from comfy_api.latest import io, ui
+
+from ..schema import RoutingType, schema
+from .routing_chart import routing_chart
+from .style_types import RoutingTable
+
+
+class RoutingPreview(io.ComfyNode):
+    """A ROUTING as a picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="StyleRoute_RoutingPreview",
+            display_name="Routing Preview",
+            description="Draws which experts a style was sent to, and how strongly: "
+            "a row for each layer of the model, a column for each expert.",
+            search_aliases=["expert heat map", "show routing"],
+            is_output_node=True,
+            inputs=[RoutingType.Input("routing", tooltip="The routing, from MoE Apply.")],
+            outputs=[io.Image.Output("IMAGE", tooltip="The chart as a picture.")],
+        )
+
+    @classmethod
+    def execute(cls, routing: RoutingTable) -> io.NodeOutput:
+        chart = routing_chart(routing)
+        return io.NodeOutput(chart, ui=ui.PreviewImage(chart, cls=cls))

@@ -1,0 +1,99 @@
+"""Save Style as LoRA: a style as a plain LoRA file, for people who do not have this pack."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import folder_paths
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...moe import LowRank, StyleExpert, StyleExpertError
+from ...moe.saving import write_atomically
+from ..model_folders import leads_outside
+from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
+from .style_types import Style, require_style
+
+PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+class SaveStyleLoRA(io.ComfyNode):
+    """Collapses a routed style and writes it in diffusers' own layout."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="StyleRoute_SaveStyleLoRA",
+            display_name="Save Style as LoRA",
+            description="Writes a style as a plain LoRA file that any ComfyUI (Load LoRA) or diffusers loads, "
+            "without this pack. It lies in the output folder; the folder output/loras is searched by Load LoRA.",
+            search_aliases=["export lora", "bake style"],
+            is_output_node=True,
+            inputs=[
+                StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),
+                style_input(),
+                io.String.Input(
+                    "filename_prefix",
+                    default="loras/style",
+                    tooltip="The file's name in the output folder; a number and .safetensors are added.",
+                ),
+                strength_input("The strength that the LoRA has when it is loaded at 1."),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="float16",
+                    optional=True,
+                    tooltip="How the numbers are kept: float16 halves the file; float32 is exact.",
+                    **advanced(),
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        style_expert: StyleExpert,
+        filename_prefix: str,
+        strength: float,
+        style: Style | None = None,
+        precision: str = "float16",
+    ) -> io.NodeOutput:
+        _refuse_outside(filename_prefix)
+        deltas = style_expert.collapse(require_style(style_expert, style), strength)
+        state = lora_state(deltas, PRECISIONS[precision])
+        path = _free_path(filename_prefix)
+        write_atomically(path, state, {"format": "pt", "source": style_expert.path.name}, check=False)
+        return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
+
+
+def lora_state(deltas: Mapping[str, LowRank], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The keys of a PEFT LoRA for diffusers' Flux: lora_A [R, in] and lora_B [out, R]; without alpha, so at scale 1.
+
+    Raises:
+        StyleExpertError: a number is too large for `dtype`.
+    """
+    state = {}
+    for layer, delta in deltas.items():
+        state[f"transformer.{layer}.lora_A.weight"] = delta.down.to(dtype).contiguous()
+        state[f"transformer.{layer}.lora_B.weight"] = delta.up.to(dtype).contiguous()
+    for key, weight in state.items():
+        if not weight.isfinite().all():
+            raise StyleExpertError(f"{key} holds numbers too large for {dtype}; choose 'float32' instead.")
+    return state
+
+
+def _refuse_outside(filename_prefix: str) -> None:
+    if leads_outside(filename_prefix) or filename_prefix.endswith(("/", "\\")):
+        raise StyleExpertError(
+            f"The file name '{filename_prefix}' is empty or leads out of the output folder; "
+            "give a name like 'loras/my_style'."
+        )
+
+
+def _free_path(filename_prefix: str) -> Path:
+    folder, name, counter, *_ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
+    while (path := Path(folder, f"{name}_{counter:05}.safetensors")).exists():
+        counter += 1
+    return path

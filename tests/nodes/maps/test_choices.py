@@ -1,0 +1,56 @@
+"""What people may write to choose blocks and steps."""
+
+import pytest
+from styleroute.attention import AttentionError
+from styleroute.nodes.maps.choices import parse_blocks, parse_steps
+
+COUNTS = {"double": 3, "single": 6}
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("none", set()),
+        ("double 1", {("double", 1)}),
+        ("Double 0-1, single5", {("double", 0), ("double", 1), ("single", 5)}),
+        ("double", {("double", 0), ("double", 1), ("double", 2)}),
+        ("single 2 - 3,single 3", {("single", 2), ("single", 3)}),
+    ],
+)
+def test_blocks(text, chosen):
+    assert parse_blocks(text, COUNTS) == chosen
+
+
+def test_all_blocks():
+    assert len(parse_blocks(" ALL ", COUNTS)) == 9
+
+
+@pytest.mark.parametrize("text", ["", "tripel 1", "double 1;2", "0-3", "double -1", "double 1,"])
+def test_blocks_that_are_not_understood(text):
+    with pytest.raises(AttentionError, match='write all, none, or for instance "double 0-2, single 5"'):
+        parse_blocks(text, COUNTS)
+
+
+def test_blocks_that_the_model_has_not():
+    with pytest.raises(AttentionError, match="Block double 3 was chosen, but this model has 3 double and 6 single"):
+        parse_blocks("double 1-5", COUNTS)
+    with pytest.raises(AttentionError, match="too large a number"):
+        parse_blocks("double 0-999999999999", COUNTS)
+
+
+@pytest.mark.parametrize(("text", "chosen"), [("all", None), ("0", {0}), ("0-2, 9", {0, 1, 2, 9})])
+def test_steps(text, chosen):
+    assert parse_steps(text) == chosen
+
+
+@pytest.mark.parametrize("text", ["", "none", "first", "1-", "-1"])
+def test_steps_that_are_not_understood(text):
+    with pytest.raises(AttentionError, match='write all, or for instance "0-9, 19"'):
+        parse_steps(text)
+
+
+@pytest.mark.parametrize("parse", [parse_steps, lambda text: parse_blocks(f"double 0, single {text}", COUNTS)])
+def test_ranges_that_run_backwards(parse):
+    with pytest.raises(AttentionError, match='"5-2" runs backwards; write 2-5'):
+        parse("5 - 2")
+    assert len(parse("2-2")) in (1, 2)

@@ -1,0 +1,32 @@
+"""Heat maps as colours."""
+
+import pytest
+import torch
+from styleroute.nodes.maps.heat_picture import COLOUR_MAPS, colours, overlay, rgb
+
+
+@pytest.mark.parametrize("colour_map", COLOUR_MAPS)
+def test_ends_and_order(colour_map):
+    ramp = torch.linspace(-0.5, 1.5, 41)[None]
+    painted = colours(ramp, colour_map)
+    assert painted.shape == (1, 41, 3)
+    torch.testing.assert_close(painted[0, 0] * 255, torch.tensor(COLOUR_MAPS[colour_map][0]).float())
+    torch.testing.assert_close(painted[0, -1] * 255, torch.tensor(COLOUR_MAPS[colour_map][-1]).float())
+    assert painted.diff(dim=1).abs().max() < 0.5  # no jump
+
+
+def test_grey_is_the_heat_itself():
+    heat = torch.rand(2, 5, 7)
+    torch.testing.assert_close(colours(heat, "grey"), heat[..., None].expand(-1, -1, -1, 3))
+
+
+@pytest.mark.parametrize(("opacity", "index"), [(0.0, 0), (1.0, 1)])
+def test_opacity_goes_from_the_picture_to_the_map(opacity, index):
+    pictures, heat = torch.rand(1, 5, 7, 3), torch.rand(2, 5, 7)
+    ends = pictures.expand(2, -1, -1, -1), colours(heat, "fire")
+    torch.testing.assert_close(overlay(pictures, heat, "fire", opacity), ends[index])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_any_picture_has_three_channels(channels):
+    assert rgb(torch.rand(2, 5, 7, channels)).shape == (2, 5, 7, 3)

@@ -1,0 +1,74 @@
+"""Chosen maps as pictures and masks, and the memory that they take."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from styleroute.attention import AttentionError
+from styleroute.nodes.maps.heat_picture import colours, overlay
+from styleroute.nodes.maps.map_painting import BYTES_OF_ONE, _require_memory, painted
+from styleroute.nodes.maps.map_pictures import ChosenMap
+from styleroute.nodes.maps.region_mask import to_picture
+
+LATENT = (9, 12)
+
+
+def chosen(count: int, pictures: int = 1) -> list[ChosenMap]:
+    return [
+        ChosenMap(number % pictures, "style: mosaic", "", torch.rand(5, 6), torch.rand(5, 6), 0.5)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("size", [(72, 96), (200, 130), (20, 10)])
+@pytest.mark.parametrize(("pictures", "channels"), [(1, 3), (3, 4), (3, 1)])
+def test_each_is_painted_as_all_at_once(size, pictures, channels):
+    maps, image = chosen(6, pictures), torch.rand(pictures, *size, channels)
+    found, masks = painted(maps, image, LATENT, "ice", 0.4)
+    heat = to_picture(torch.stack([one.heat for one in maps]), LATENT, size)
+    torch.testing.assert_close(found, overlay(image.repeat(6 // pictures, 1, 1, 1), heat, "ice", 0.4))
+    torch.testing.assert_close(masks, to_picture(torch.stack([one.mask for one in maps]), LATENT, size))
+
+
+def test_one_picture_stands_for_all():
+    maps, image = chosen(4, 2), torch.rand(1, 72, 96, 3)
+    found, _ = painted(maps, image, LATENT, "fire", 1.0)
+    heat = torch.stack([to_picture(one.heat, LATENT, (72, 96)) for one in maps])
+    torch.testing.assert_close(found, colours(heat, "fire"))
+
+
+def test_too_many_pictures_are_refused():
+    with pytest.raises(AttentionError, match=r"1000 pictures of 1024 x 1024 would take 15\.7 GB, and 4 are allowed"):
+        painted(chosen(1000), torch.zeros(1, 1, 1, 3).expand(1, 1024, 1024, 3), LATENT, "fire", 0.5)
+
+
+def test_one_large_picture_is_let_through_and_a_larger_one_is_not():
+    _require_memory(1, 7000, 7000, 4)
+    with pytest.raises(AttentionError, match=r"1 pictures of 7400 x 7400 .* give a smaller image"):
+        _require_memory(1, 7400, 7400, 4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from Linux")
+def test_no_more_is_held_than_is_counted():
+    image, maps = torch.rand(1, 1024, 1024, 3), chosen(12)
+    painted(maps[:1], image, LATENT, "fire", 0.5)
+    results: list[torch.Tensor] = []
+    peak = peak_of(lambda: results.extend(painted(maps, image, LATENT, "fire", 0.5)))
+    held = sum(result.nbytes for result in results)
+    assert held == 12 * 1024 * 1024 * 16
+    # It may grow by less than the results: the allocator may have room left from before.
+    assert peak <= held + BYTES_OF_ONE * 1024 * 1024
+
+
+def peak_of(work) -> int:
+    """Bytes by which the process grows at most while it works."""
+    Path("/proc/self/clear_refs").write_text("5")  # starts the peak anew
+    before = memory("VmRSS")
+    work()
+    return memory("VmHWM") - before
+
+
+def memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))

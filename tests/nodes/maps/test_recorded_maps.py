@@ -1,0 +1,201 @@
+"""ATTENTION_MAPS: what is kept, shown, and refused."""
+
+import pytest
+import torch
+from styleroute.attention import AttentionError
+from styleroute.nodes.maps.map_pictures import MapChoice, chosen_maps
+from styleroute.nodes.maps.recorded_maps import RecordedMaps
+from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_picture
+from styleroute.nodes.maps.region_spans import RegionSpan
+
+GUITAR, MOSAIC = RegionSpan("guitar", "object", (3,)), RegionSpan("mosaic", "style", (5, 6))
+OWL = RegionSpan("owl", "object", (9,))
+
+
+def spot(height: int = 4, width: int = 6, row: int = 1, column: int = 1) -> torch.Tensor:
+    """Attention to 2 x 2 cells and little else."""
+    cells = torch.full((height, width), 0.01)
+    cells[row : row + 2, column : column + 2] = 1.0
+    return cells
+
+
+def recorded(keep: str = "steps and blocks", pictures: int = 1, spans=(GUITAR, MOSAIC)) -> RecordedMaps:
+    """Three steps of two blocks; every map is other."""
+    maps = RecordedMaps(keep)
+    maps.size = (8, 12)
+    generator = torch.Generator().manual_seed(0)
+    for picture in range(pictures):
+        for span in spans:
+            for step in range(3):
+                for block in ("double 0", "single 0"):
+                    maps.add(picture, span, step, block, spot() + 0.1 * torch.rand(4, 6, generator=generator))
+    return maps
+
+
+def test_the_running_mean_is_the_mean_of_all_that_is_kept():
+    maps = recorded()
+    values = maps.read(0, MOSAIC.name).values
+    assert values.shape == (3, 2, 1, 4, 6)
+    torch.testing.assert_close(maps.mean(0, MOSAIC.name), values.mean(dim=(0, 1))[0])
+
+
+@pytest.mark.parametrize(
+    ("keep", "shape"),
+    [("steps and blocks", (3, 2)), ("steps", (3, 1)), ("blocks", (1, 2)), ("mean only", (1, 1))],
+)
+def test_only_what_is_asked_for_is_kept(keep, shape):
+    maps, whole = recorded(keep), recorded()
+    assert maps.read(0, MOSAIC.name).values.shape[:2] == shape
+    torch.testing.assert_close(maps.mean(0, MOSAIC.name), whole.mean(0, MOSAIC.name))
+
+
+def test_nothing_captured_is_refused_in_words():
+    for read in (lambda maps: maps.read(0, "style: mosaic"), lambda maps: region_mask(maps, "style", (64, 96))):
+        with pytest.raises(AttentionError, match="No attention map was captured"):
+            read(RecordedMaps())
+    with pytest.raises(AttentionError, match="No attention map was captured"):
+        chosen_maps(RecordedMaps(), MapChoice())
+
+
+def test_a_phrase_that_was_not_captured_is_refused():
+    with pytest.raises(AttentionError, match='No map of "style: cubism" was captured for picture 1'):
+        recorded().read(0, "style: cubism")
+    with pytest.raises(AttentionError, match='No map of "banana" was captured; there are "guitar", "mosaic"'):
+        chosen_maps(recorded(), MapChoice(phrase=" banana "))
+
+
+def test_clear_forgets():
+    maps = recorded()
+    maps.clear()
+    assert maps.pictures == 0
+    assert not has_region(maps, "style")
+
+
+@pytest.mark.parametrize(
+    ("choice", "labels"),
+    [
+        (MapChoice(), ["style: mosaic"]),
+        (MapChoice(span="both"), ["object: guitar and style: mosaic"]),
+        (MapChoice(span="each"), ["object: guitar", "style: mosaic"]),
+        (MapChoice(phrase="Guitar"), ["object: guitar"]),
+        (MapChoice(step="last"), ["style: mosaic, last"]),
+        (MapChoice(step="each"), [f"style: mosaic, step {step}" for step in range(3)]),
+        (MapChoice(block="each"), ["style: mosaic, double 0", "style: mosaic, single 0"]),
+        (
+            MapChoice(step="last", block="each", span="each"),
+            [
+                f"{name}, last, {block}"
+                for name in ("object: guitar", "style: mosaic")
+                for block in ("double 0", "single 0")
+            ],
+        ),
+    ],
+)
+def test_choices(choice, labels):
+    chosen = chosen_maps(recorded(), choice)
+    assert [one.label for one in chosen] == labels
+    assert all(one.heat.shape == one.mask.shape == (4, 6) for one in chosen)
+
+
+def test_captions_say_what_is_shown_and_how_sure_it_is():
+    (mean,), (_, step, *_) = chosen_maps(recorded(), MapChoice()), chosen_maps(recorded(), MapChoice(step="each"))
+    assert mean.captions == ("style: mosaic", f"{mean.certainty:.0%} sure")
+    assert step.captions == ("style: mosaic", f"step 1: {step.certainty:.0%} sure")
+
+
+def test_pictures_of_a_batch_come_one_after_the_other():
+    chosen = chosen_maps(recorded(pictures=2), MapChoice(step="each"))
+    assert [one.picture for one in chosen] == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_step_is_the_step():
+    maps = recorded()
+    values = maps.read(0, MOSAIC.name).values[:, :, 0]
+    last = chosen_maps(maps, MapChoice(step="last"))[0].heat
+    mean = values[2].mean(0)
+    torch.testing.assert_close(last, (mean - mean.min()) / (mean.max() - mean.min()))
+
+
+@pytest.mark.parametrize(
+    ("keep", "choice", "sentence"),
+    [
+        ("blocks", MapChoice(step="last"), "over the steps .* 'last' of the steps .* 'keep' to 'steps' "),
+        ("steps", MapChoice(block="each"), "over the blocks .* 'each' of the blocks .* 'keep' to 'blocks' "),
+        ("blocks", MapChoice(step="each", block="each"), "over the steps .* 'keep' to 'steps and blocks' "),
+        ("steps", MapChoice(step="last", block="each"), "over the blocks .* 'keep' to 'steps and blocks' "),
+        (
+            "mean only",
+            MapChoice(step="last", block="each"),
+            "over the steps and the blocks .* 'last' of the steps and 'each' of the blocks .* 'steps and blocks' ",
+        ),
+    ],
+)
+def test_what_was_averaged_cannot_be_shown_apart_until_it_is_kept_as_the_refusal_says(keep, choice, sentence):
+    with pytest.raises(AttentionError, match=sentence) as refused:
+        chosen_maps(recorded(keep), choice)
+    remedy = str(refused.value).split("set 'keep' to '")[1].split("'")[0]
+    assert chosen_maps(recorded(remedy), choice)
+
+
+def test_phrases_of_other_steps_are_shown_together():
+    maps = recorded(spans=(GUITAR,))
+    maps.add(0, OWL, 7, "double 0", spot(row=2, column=4))
+    chosen = chosen_maps(maps, MapChoice(span="object", step="each"))
+    assert [one.label.rpartition(", ")[2] for one in chosen] == ["step 0", "step 1", "step 2", "step 7"]
+
+
+def test_two_objects_are_one_region():
+    maps = RecordedMaps()
+    maps.size = (24, 48)
+    maps.add(0, GUITAR, 0, "double 0", spot(12, 24, 2, 2))
+    maps.add(0, OWL, 0, "double 0", spot(12, 24, 8, 20))
+    mask = region_mask(maps, "object", (24, 48))[0]
+    assert mask[6, 6] > 0.5
+    assert mask[18, 42] > 0.5
+    assert mask[12, 24] < 0.01
+
+
+@pytest.mark.parametrize("region", ["style", "both"])
+def test_region_mask_is_soft_and_in_its_place(region):
+    mask = region_mask(recorded(pictures=2), region, (64, 96))
+    assert mask.shape == (2, 64, 96)
+    assert 0 <= mask.min() < mask.max() <= 1
+    inside = mask[0, 16:48, 16:48].mean()
+    assert inside > 4 * mask[0, :, 64:].mean()
+    assert mask.diff(dim=1).abs().max() < 0.1
+
+
+def test_a_region_that_was_not_named():
+    with pytest.raises(AttentionError, match="names no object, only its style; choose 'style'"):
+        region_heat(recorded(spans=(MOSAIC,)), "object", (64, 96))
+
+
+def test_a_mask_is_as_bright_as_its_map_is_sure():
+    sure, unsure = RecordedMaps(), RecordedMaps()
+    for maps, contrast in ((sure, 1.0), (unsure, 0.005)):
+        maps.size = (32, 32)
+        cells = torch.full((16, 16), 0.01)
+        cells[4:12, 4:12] += contrast
+        maps.add(0, MOSAIC, 0, "double 0", cells)
+    assert certainty(sure.mean(0, MOSAIC.name)) == 1
+    assert region_mask(sure, "style", (256, 256)).max() > 0.99
+    assert 0.3 < region_mask(unsure, "style", (256, 256)).max() < 0.5
+    torch.testing.assert_close(region_heat(unsure, "style", (64, 64)), region_heat(sure, "style", (64, 64)))
+
+
+def test_an_even_map_gives_an_empty_mask():
+    maps = RecordedMaps()
+    maps.size = (8, 12)
+    maps.add(0, MOSAIC, 0, "double 0", torch.full((4, 6), 0.02))
+    assert region_mask(maps, "style", (64, 96)).max() == 0
+    assert region_heat(maps, "style", (64, 96)).max() == 0
+
+
+@pytest.mark.parametrize(("latent", "cells"), [((8, 12), (4, 6)), ((7, 11), (4, 6)), ((9, 9), (5, 5))])
+def test_padding_of_odd_latents_is_cut_off(latent, cells):
+    """A ramp over the padded latents keeps its slope: nothing is stretched."""
+    ramp = torch.arange(cells[1]).float().expand(cells)
+    picture = to_picture(ramp, latent, (latent[0] * 8, latent[1] * 8))
+    assert picture.shape == (latent[0] * 8, latent[1] * 8)
+    middle = picture[0, 8 : (2 * cells[1] - 3) * 8 - 8]
+    torch.testing.assert_close(middle.diff(), torch.full_like(middle.diff(), 1 / 16), rtol=1e-3, atol=1e-4)
