@@ -20,20 +20,17 @@ Painted = Mapping[RegionJob, Path]
 
 def sheet_jobs(methods: Sequence[RegionMethod], examples: Sequence[RegionExample], trials: RegionTrials, blocks: str
                ) -> list[RegionJob]:  # fmt: skip
-    """What the sheet shows: the full method in each of its styles on the first scenes. Empty without that method."""
-    full = next((method for method in methods if method.name == FULL), None)
-    if full is None:
-        return []
+    """What the sheet shows: a trained method, the full one where it is, in each of its styles on the first scenes."""
+    trained = [method for method in methods if method.files and not method.lock]
+    shown = next((method for method in trained if method.name == FULL), trained[0])
     things = trials.things[:SHEET_SCENES]
     found = {(region_of(row).style, row.original, region_of(row).object): row for row in reversed(examples)}
-    rows = [found.get((style, *thing)) for style in list(full.files)[:SHEET_STYLES] for thing in things]
-    return [RegionJob(full, row, 0, blocks) for row in rows if row is not None]
+    rows = [found.get((style, *thing)) for style in list(shown.files)[:SHEET_STYLES] for thing in things]
+    return [RegionJob(shown, row, 0, blocks) for row in rows if row is not None]
 
 
-def draw_sheet(path: Path, jobs: Sequence[RegionJob], painted: Painted) -> Path | None:
-    """A line a style; None without anything to show."""
-    if not jobs:
-        return None
+def draw_sheet(path: Path, jobs: Sequence[RegionJob], painted: Painted) -> Path:
+    """A line a style."""
     things = list(dict.fromkeys((job.example.original, region_of(job.example).object) for job in jobs))
     rows: dict[str, list[np.ndarray | None]] = {}
     for style in dict.fromkeys(job.style for job in jobs):

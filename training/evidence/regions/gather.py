@@ -101,4 +101,4 @@ def gather_regions(
         draw_sheet(config.sheet_file, shown, painted),
         draw_methods(config.output / "methods.png", trials, jobs, painted, config.seeds),
     ]
-    return RegionEvidence(compared, trials, rows, findings(rows), [file for file in files if file])
+    return RegionEvidence(compared, trials, rows, findings(rows), files)

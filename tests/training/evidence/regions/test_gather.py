@@ -77,6 +77,15 @@ def test_table_pictures_and_json_come_out_and_a_second_run_paints_nothing(config
     gather_regions(config, nothing, judge, photo_and_blend)
 
 
+def test_without_the_full_method_the_sheet_shows_another_one(data, write_variant, judge, tmp_path) -> None:
+    write_variant(NO_COVER, "woven")
+    variants = write_variant(NO_COVER, "ink comic")
+    gather_regions(
+        RegionEvidenceConfig(data=data, variants=variants, scenes=1, output=tmp_path), painter, judge, photo_and_blend
+    )
+    assert Image.open(tmp_path / "sheet.jpg").height > 2 * 256
+
+
 def test_a_sheet_of_another_format_is_refused_before_anything(config, judge, tmp_path) -> None:
     with pytest.raises(TrainingError, match="the sheet is"):
         gather_regions(replace(config, sheet=tmp_path / "sheet.gif"), nothing, judge)
