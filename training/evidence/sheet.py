@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..run_folder import TrainingError
+from ..whole_file import whole_file
 from .pictures import SIDE
 
 GAP, TEXT, LABEL = 8, 22, 150
@@ -43,8 +44,11 @@ def labelled_sheet(columns: Sequence[str], rows: Mapping[str, Sequence[np.ndarra
 
 def save_sheet(sheet: Image.Image, path: Path) -> Path:
     """As JPEG or PNG, by the name's ending."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, **({} if path.suffix.lower() == ".png" else {"quality": 88, "subsampling": 0}))
+    with whole_file(path) as partial:
+        if path.suffix.lower() == ".png":
+            sheet.save(partial, format="PNG")
+        else:
+            sheet.save(partial, format="JPEG", quality=88, subsampling=0)
     return path
 
 

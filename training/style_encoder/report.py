@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_hit_rate
 
+from ..whole_file import whole_file
+
 REPORT_FILE, PICTURE_FILE = "report.json", "styles.png"
 _LEAST_TO_DRAW = 5
 """t-SNE has nothing to arrange with fewer pictures."""
@@ -72,7 +74,8 @@ class EncoderReport:
 
     def save(self, folder: Path) -> None:
         """As JSON beside the run's other files."""
-        (folder / REPORT_FILE).write_text(json.dumps(asdict(self), indent=2))
+        with whole_file(folder / REPORT_FILE) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=2))
 
 
 def retrieve(name: str, vectors: Tensor, labels: Tensor, contents: list[str]) -> Retrieval:
@@ -116,7 +119,8 @@ def draw_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: di
         axes.set(title=title, xticks=[], yticks=[])
     handles, texts = axes.get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=min(len(names), 7))
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
     return True
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ...data.region_manifest import RegionExample
+from ...whole_file import whole_file
 from ..painting import save_picture
 from .methods import RegionMethod
 from .trials import region_of
@@ -73,8 +74,8 @@ def jobs_of(method: RegionMethod, examples: Iterable[RegionExample], seeds: int,
 
 def save_region(painted: PaintedRegion, path: Path) -> None:
     """The picture at `path`, the others beside it and before it: where it is, they are as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _maps_file(path).write_text(json.dumps(dict(painted.maps)), encoding="utf-8")
+    with whole_file(_maps_file(path)) as partial:
+        partial.write_text(json.dumps(dict(painted.maps)), encoding="utf-8")
     save_picture(painted.heat, heat_file(path))
     save_picture(painted.picture, path)
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...progress import console
+from ...whole_file import whole_file
 
 KEPT = 0.95
 """Share of the running mean that a new value leaves."""
@@ -71,6 +72,6 @@ def draw_curves(path: Path, curves: Mapping[str, Curve]) -> Path | None:
     axes.set(xlabel="step", ylabel="flow-matching loss", ylim=(late.min() - margin, late.max() + margin))
     axes.legend()
     axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120, format="png")
     return path
