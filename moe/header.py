@@ -108,7 +108,7 @@ def _foreign_kind(start: bytes) -> str | None:
 
 def _remedy(foreign: str) -> str:
     if "pickle" in foreign:
-        return "turn it into one with `styleroute convert`"
+        return "turn it into one with `styleroute convert`, in a clone of the pack's repository"
     return "fetch the real file, whose address this one may hold" if "pointer" in foreign else _AGAIN
 
 

@@ -175,6 +175,7 @@ def _training_lines(training: dict[str, Any]) -> list[str]:
     if training.get("style_reference"):
         lines.append(
             "It was trained with the style picture beside the photo: in a graph, give its latents by a second "
-            "Reference Latent after the photo's, as the example workflow does."
+            "Reference Latent after the photo's, and set FluxKontextMultiReferenceLatentMethod to 'index', as the "
+            "example workflow does."
         )
     return lines

@@ -1,5 +1,6 @@
 """ComfyUI's own server, where the nodes run in one: what it runs at the moment, and words under a node of its page."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,13 @@ def say_under_node(sentence: str, node_id: str) -> None:
     """Shows a sentence under a node on the page; without a server nothing."""
     if (server := _server()) is not None:
         server.send_progress_text(sentence, node_id)
+
+
+def warn(sentence: str, node_id: str | None) -> None:
+    """Puts a sentence into the log, and under the node if it has an id."""
+    logging.warning(sentence)
+    if node_id is not None:
+        say_under_node(sentence, node_id)
 
 
 def executing_node() -> tuple[Mapping[str, Any], str] | None:

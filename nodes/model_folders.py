@@ -42,7 +42,7 @@ def expert_path(name: str) -> str:
     path = folder_paths.get_full_path(EXPERTS, name)
     if path is None and name.startswith(LORA_PREFIX):
         path = folder_paths.get_full_path(LORAS, name.removeprefix(LORA_PREFIX))
-    return path or _not_found("Expert", EXPERTS, name)
+    return path or _not_found("Expert", LORAS if name.startswith(LORA_PREFIX) else EXPERTS, name)
 
 
 def encoder_path(name: str) -> str:
@@ -64,12 +64,14 @@ def _refuse_outside(name: str) -> None:
         )
     if not name.lower().endswith(SUFFIX):
         raise StyleExpertError(
-            f"'{name}' is no {SUFFIX} file, and no other kind is opened; `styleroute convert` makes one of a .pt file."
+            f"'{name}' is no {SUFFIX} file, and no other kind is opened; `styleroute convert`, in a clone of the "
+            "pack's repository, makes one of a .pt file."
         )
 
 
 def _not_found(what: str, kind: str, name: str) -> str:
     folders = " or ".join(folder_paths.get_folder_paths(kind))
     raise StyleExpertError(
-        f"{what} file '{name}' was not found; put it into {folders} and press R in ComfyUI to read the folder again."
+        f"{what} file '{name}' was not found; put it into {folders}, press R in ComfyUI to read the folder again, and "
+        "choose it in the list."
     )

@@ -32,7 +32,7 @@ def patch_keys(model: ModelPatcher, expert: StyleExpert) -> dict[str, PatchKey]:
         more = f" (and {len(problems) - 1} layers more)" if len(problems) > 1 else ""
         raise StyleExpertError(
             f"{expert.path.name} does not fit this model: {problems[0]}{more}; "
-            f"load the model that the experts were trained on ({expert.config.base})."
+            f"load the model that the experts were trained on ({expert.config.base}), or choose experts for this one."
         )
     return {layer: _patch_key(target) for layer, target in targets.items()}
 

@@ -47,7 +47,8 @@ def capture_inputs(blocks: str = ALL, told: str = "all") -> list[io.Input]:
             options=list(KEEP),
             default=KEEP[0],
             optional=True,
-            tooltip="What Attention Map Preview can show apart. The rest is averaged at once and takes no memory.",
+            tooltip="Which maps stay apart, so that Attention Map Preview can show 'each' or the 'last' of them: every "
+            "step and block, steps only, blocks only, or one mean of all. Means take no memory.",
             **advanced(),
         ),
     ]

@@ -85,7 +85,10 @@ def _groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
         names = tuple(name for name, span in maps.spans.items() if span.phrase.casefold() == wanted)
         if not names:
             phrases = dict.fromkeys(span.phrase for span in maps.spans.values())
-            raise AttentionError(f'No map of "{choice.phrase.strip()}" was captured; there are {listed(phrases)}.')
+            raise AttentionError(
+                f'No map of "{choice.phrase.strip()}" was captured; there are {listed(phrases)}: write one of them in '
+                "'phrase', as it stands there, or leave it empty."
+            )
         return [names]
     return [(name,) for name in maps.spans] if choice.span == EACH else [phrases_of(maps, choice.span)]
 

@@ -92,7 +92,7 @@ def names_of(spans: Iterable[RegionSpan], region: str) -> tuple[str, ...]:
     if not names:
         other = "object" if region == "style" else "style"
         raise AttentionError(
-            f"The prompt names no {region}, only its {other}; choose '{other}', or name the {region} in Region Style "
-            "Prompt."
+            f"The prompt names no {region}, only its {other}; set the region (in Attention Map Preview the span) to "
+            f"'{other}', or name the {region} in Region Style Prompt."
         )
     return names

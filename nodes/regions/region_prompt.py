@@ -24,7 +24,7 @@ class RegionPrompt(io.ComfyNode):
         return schema(
             node_id="StyleRoute_RegionPrompt",
             display_name="Region Style Prompt",
-            description="Encodes a prompt such as 'make the guitar in mosaic style' and remembers which of its tokens "
+            description="Encodes a prompt such as 'make the man in pixel-art style' and remembers which of its tokens "
             "name the object and the style, so that samplers can show where the model looks for them.",
             search_aliases=["regional style", "region prompt", "attention prompt"],
             inputs=[
@@ -33,7 +33,7 @@ class RegionPrompt(io.ComfyNode):
                     "text",
                     multiline=True,
                     dynamic_prompts=True,
-                    default="make the guitar in mosaic style, keep other area unchanged",
+                    default="make the man in pixel-art style, keep other area unchanged",
                     tooltip="The instruction, best as 'make the X in Y style, keep other area unchanged'. "
                     "Several objects may be named: 'the X in Y style and the Z in W style'.",
                 ),
@@ -82,7 +82,7 @@ def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phras
     styles = _given(style_phrase) or [part.style for part in found if part.style.words]
     if not objects and not styles:
         raise AttentionError(
-            f'No object and no style was found in the prompt "{text}"; write it as "make the guitar in mosaic style", '
+            f'No object and no style was found in the prompt "{text}"; write it as "make the man in pixel-art style", '
             "or give object_phrase and style_phrase by hand."
         )
     return [*_spans(tokenizer, text, objects, "object"), *_spans(tokenizer, text, styles, "style")]

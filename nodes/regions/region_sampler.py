@@ -1,6 +1,7 @@
 """RegionRoute Sampler: samples as KSampler does, and knows where the prompt's phrases are in the picture."""
 
 import math
+from collections.abc import Sequence
 
 import comfy.samplers
 from comfy.model_patcher import ModelPatcher
@@ -11,6 +12,8 @@ from torch import Tensor
 import nodes as comfy_nodes
 
 from ...attention import AttentionError
+from ...moe import StyleExpert
+from ..comfy_server import say_under_node
 from ..maps.capture_inputs import capture_inputs, region_input
 from ..maps.capturing import block_counts, capturing
 from ..maps.choices import ALL, parse_blocks, parse_steps
@@ -49,6 +52,7 @@ class RegionRouteSampler(io.ComfyNode):
             description="Samples as KSampler does, with the region expert of the style that the prompt names, and "
             "records where the model looks for the object and the style. No mask is drawn.",
             search_aliases=["regional style", "region sampler", "ksampler"],
+            hidden=[io.Hidden.unique_id],
             inputs=[*_graph_inputs(), *_sampler_inputs(), *_region_inputs(), *capture_inputs(AUTO, AUTO_BLOCKS)],
             outputs=[
                 io.Latent.Output("LATENT", tooltip="The sampled latent, for VAE Decode."),
@@ -95,6 +99,7 @@ class RegionRouteSampler(io.ComfyNode):
             names_of(require_spans(positive), region)
         context = _context(positive, latent_image["samples"], chosen, background_lock)
         CHANGES.note(region_expert, spans_of(positive))
+        _name_experts(experts, cls.hidden and cls.hidden.unique_id)
         model = with_experts(model, experts, expert_strength)
         if chosen:
             model = capturing(model, maps, chosen, steps)
@@ -177,6 +182,12 @@ def _region_inputs() -> list[io.Input]:
             "heat_preview", default=False, tooltip="Lays the heat map, as it grows, over the preview while sampling."
         ),
     ]
+
+
+def _name_experts(experts: Sequence[StyleExpert], node_id: str | None) -> None:
+    """Under the node, as `auto` takes the first file that has the style's name."""
+    if experts and node_id is not None:
+        say_under_node("Painted by " + " and ".join(expert.path.name for expert in experts), node_id)
 
 
 def _require_negative(negative: list | None, positive: list, cfg: float) -> list:

@@ -1,6 +1,5 @@
-"""A word of warning where experts that read the style picture itself are sampled without it."""
+"""A word of warning where experts that read the style picture are sampled without it, or with it out of place."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,13 +7,24 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ...moe import StyleExpert
-from ..comfy_server import say_under_node
+from ..comfy_server import warn
 
 NEEDED = 2
 """Reference latents: the photo's and the style picture's."""
-MISSING = (
-    "{name} was trained with the style picture beside the photo, and the prompt has {found}: add a Reference Latent "
-    "with the style picture after the photo's, as in the pack's example workflow; without it the style is weaker."
+PLACE = "index"
+"""ComfyUI's name for the way in which references stand behind each other, each at the picture's own place."""
+DEFAULT_PLACE = "diffusion_model.params.default_ref_method"
+"""Of a model, where the prompt says nothing."""
+REMEDY = (
+    "add a Reference Latent with the style picture after the photo's, and behind it "
+    f"FluxKontextMultiReferenceLatentMethod with '{PLACE}', as in the pack's example workflow; without it the style is "
+    "weaker."
+)
+MISSING = "{name} was trained with the style picture beside the photo, and the prompt has {found}: " + REMEDY
+MISPLACED = (
+    "{name} was trained with the style picture beside the photo, one behind the other, and the prompt places them by "
+    f"'{{found}}': add FluxKontextMultiReferenceLatentMethod with '{PLACE}' after the last Reference Latent, as in the "
+    "pack's example workflow; otherwise the style is weaker."
 )
 
 Conds = Mapping[str, Iterable[Mapping[str, Any]]]
@@ -30,24 +40,20 @@ def warn_without_style_picture(model: ModelPatcher, expert: StyleExpert, node_id
     """From now on `model` says in the log, and under the node, when it is sampled without the style picture."""
 
     def around_sampling(executor, *arguments, **named):
-        found = count_references(executor.class_obj.conds)
-        if found < NEEDED:
-            _tell(MISSING.format(name=expert.path.name, found=_words(found)), node_id)
+        guider = executor.class_obj
+        default = guider.model_patcher.get_model_object(DEFAULT_PLACE)
+        if sentence := _missing(expert.path.name, guider.conds, default):
+            warn(sentence, node_id)
         return executor(*arguments, **named)
 
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "styleroute_style_picture", around_sampling)
 
 
-def count_references(conds: Conds) -> int:
-    """The most reference latents that one of the positive conditionings has."""
-    return max((len(cond.get("reference_latents") or ()) for cond in conds.get("positive", ())), default=0)
-
-
-def _words(found: int) -> str:
-    return "no reference latent" if not found else "the photo's alone"
-
-
-def _tell(sentence: str, node_id: str | None) -> None:
-    logging.warning(sentence)
-    if node_id is not None:
-        say_under_node(sentence, node_id)
+def _missing(name: str, conds: Conds, default: str) -> str | None:
+    """What the positive conditionings lack; None where one has both pictures in their places."""
+    prompts = [(len(cond.get("reference_latents") or ()), cond) for cond in conds.get("positive", ())]
+    most = max((count for count, _ in prompts), default=0)
+    if most < NEEDED:
+        return MISSING.format(name=name, found="the photo's alone" if most else "no reference latent")
+    places = [cond.get("reference_latents_method") or default for count, cond in prompts if count >= NEEDED]
+    return None if any(place.startswith(PLACE) for place in places) else MISPLACED.format(name=name, found=places[0])

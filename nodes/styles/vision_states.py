@@ -16,7 +16,8 @@ def require_vision_model(clip_vision: Any, config: EncoderConfig) -> None:
     if found := _misfit(clip_vision, config):
         raise StyleExpertError(
             f"The connected vision model {found}, but the style encoder was trained on {config.vision_model} "
-            f"({config.num_tokens} tokens of width {config.hidden_size}); load that file with Load CLIP Vision."
+            f"({config.num_tokens} tokens of width {config.hidden_size}); connect that one (the demo's comes from Load "
+            "Tiny Kontext, others from Load CLIP Vision), or choose experts for yours in Load StyleExpert."
         )
 
 

@@ -95,7 +95,7 @@ def test_a_prompt_without_phrases_is_refused(region_sample, plain):
 
 
 def test_a_region_that_the_prompt_does_not_name_is_refused(region_sample, prompt):
-    with pytest.raises(AttentionError, match="names no style, only its object; choose 'object'"):
+    with pytest.raises(AttentionError, match=r"names no style, only its object; set the region .* to 'object'"):
         region_sample(prompt("a photo of the guitar", object_phrase="guitar"))
 
 

@@ -108,7 +108,7 @@ def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, pictu
     ("changes", "sentence"),
     [
         ({"model": "SD15"}, "nodes work with FLUX.1 Kontext only"),
-        ({"vision": "CLIP_L"}, "load that file with Load CLIP Vision"),
+        ({"vision": "CLIP_L"}, "connect that one"),
     ],
 )
 def test_wrong_models_are_refused_and_the_queue_goes_on(server, picture, changes, sentence):

@@ -43,12 +43,36 @@ def test_without_the_photo_and_with_the_photo_alone_it_is_said_once_a_picture(
     assert "the prompt has the photo's alone" in photo
 
 
-def test_with_both_pictures_nothing_is_said(styled, shown_expert, sample, plain, with_reference, caplog):
-    both = [
-        [text, {**options, "reference_latents": 2 * options["reference_latents"]}]
-        for text, options in with_reference(plain("a cat"))
-    ]
-    sample(styled(shown_expert), both)
+@pytest.fixture
+def with_both(plain, with_reference):
+    """A prompt with two reference latents, which are placed in a way."""
+
+    def refer(**place):
+        return [
+            [text, {**options, "reference_latents": 2 * options["reference_latents"], **place}]
+            for text, options in with_reference(plain("a cat"))
+        ]
+
+    return refer
+
+
+def test_with_both_pictures_behind_each_other_nothing_is_said(styled, shown_expert, sample, with_both, caplog):
+    sample(styled(shown_expert), with_both(reference_latents_method="index"))
+    assert not _told(caplog)
+
+
+def test_with_both_pictures_side_by_side_it_is_said(styled, shown_expert, sample, with_both, caplog):
+    sample(styled(shown_expert), with_both(reference_latents_method="uxo"))
+    sample(styled(shown_expert), with_both())
+    uxo, default = _told(caplog)
+    assert "places them by 'uxo': add FluxKontextMultiReferenceLatentMethod with 'index'" in uxo
+    assert "places them by 'offset'" in default
+
+
+def test_a_model_that_places_them_so_by_itself_needs_no_word(styled, shown_expert, sample, with_both, caplog):
+    model = styled(shown_expert)
+    model.add_object_patch("diffusion_model.params.default_ref_method", "index")
+    sample(model, with_both())
     assert not _told(caplog)
 
 

@@ -74,7 +74,7 @@ def choose_expert(style: str | None, shipped: dict[str, Path]) -> tuple[Path, st
     there = ", ".join(f"'{name}'" for name in shipped)
     raise DataError(
         f"No region expert of the style '{style}' ships with this pack, only {there}; give one of them as "
-        f"--region-style, or make your own by {TRAINING}."
+        f"--region-style, or make your own by {TRAINING}, and copy its file into {TINY_MODELS / 'style_experts'}."
     )
 
 

@@ -166,7 +166,7 @@ def test_region_mask_is_soft_and_in_its_place(region):
 
 
 def test_a_region_that_was_not_named():
-    with pytest.raises(AttentionError, match="names no object, only its style; choose 'style'"):
+    with pytest.raises(AttentionError, match=r"names no object, only its style; set the region .* to 'style'"):
         region_heat(recorded(spans=(MOSAIC,)), "object", (64, 96))
 
 
