@@ -44,7 +44,8 @@ def attention_with_lse(
     if q.device.type == "cpu":
         added = added_mask(mask, q.dtype)
         return aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=added, scale=scale)
-    if q.device.type == "cuda" and mask is None:
+    # On AMD cards some versions of torch give the log-sum-exp to the base 2.
+    if q.device.type == "cuda" and mask is None and torch.version.hip is None:
         return _attention_with_lse_on_cuda(q, k, v, scale)
     return None
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_execution.utils import get_executing_context
@@ -24,14 +25,34 @@ def warn(sentence: str, node_id: str | None) -> None:
         say_under_node(sentence, node_id)
 
 
-def executing_node() -> tuple[Mapping[str, Any], str] | None:
-    """The graph in API form and the node of it that runs now; None without a server, or in an expanded node."""
+@dataclass(frozen=True, eq=False)
+class Executing:
+    """The node that runs now.
+
+    Attributes:
+        prompt_id: of the execution of a workflow.
+        node_id: of the node.
+        graph: the workflow in API form.
+    """
+
+    prompt_id: str
+    node_id: str
+    graph: Mapping[str, Any]
+
+    def same_node(self, other: "Executing") -> bool:
+        """Whether the other one is this node in the same execution: it runs once for each item of a list."""
+        return (self.prompt_id, self.node_id) == (other.prompt_id, other.node_id)
+
+
+def executing_node() -> Executing | None:
+    """None without a server, or in an expanded node."""
     context, server = get_executing_context(), _server()
     if context is None or server is None:
         return None
     running, _ = server.prompt_queue.get_current_queue_volatile()
     graphs = (item[GRAPH] for item in running if context.prompt_id in item)
-    return next(((graph, context.node_id) for graph in graphs if context.node_id in graph), None)
+    found = (graph for graph in graphs if context.node_id in graph)
+    return next((Executing(context.prompt_id, context.node_id, graph) for graph in found), None)
 
 
 def _server() -> Any:

@@ -1,5 +1,6 @@
 """Attention Map Preview: where the model has looked for a phrase, over the picture and as a mask."""
 
+from comfy.model_management import throw_exception_if_processing_interrupted as stop_if_interrupted
 from comfy_api.latest import io, ui
 from torch import Tensor
 
@@ -101,17 +102,16 @@ class AttentionMapPreview(io.ComfyNode):
         _require_own_run(cls.hidden, attention_maps)
         chosen = chosen_maps(attention_maps, MapChoice(span, step, block, phrase))
         _require_pictures(image, attention_maps)
-        pictures, masks = painted(chosen, image, attention_maps.size, colour_map, opacity)
+        pictures, masks = painted(chosen, image, attention_maps.size, colour_map, opacity, stop_if_interrupted)
         return io.NodeOutput(pictures, masks, ui=_shown(pictures, chosen, cls))
 
 
 def _shown(pictures: Tensor, chosen: list[ChosenMap], node: type[io.ComfyNode]) -> dict:
     """What ComfyUI's page shows in the node, with a caption below each picture; one at a time, as there may be many."""
-    images = [
-        image
-        for picture, one in zip(pictures, chosen, strict=True)
-        for image in ui.PreviewImage(captioned(picture, one.captions)[None], cls=node).as_dict()["images"]
-    ]
+    images = []
+    for picture, one in zip(pictures, chosen, strict=True):
+        stop_if_interrupted()
+        images += ui.PreviewImage(captioned(picture, one.captions)[None], cls=node).as_dict()["images"]
     return {"images": images, "animated": (False,), "text": [f"{one.label}: {one.sure}" for one in chosen]}
 
 
@@ -138,6 +138,12 @@ def _require_own_run(hidden: io.HiddenHolder | None, maps: RecordedMaps) -> None
             "The maps are of another run than the picture: its sampler was not run again, as ComfyUI still had its "
             "result, or two samplers share one Capture Attention; give each sampler a Capture Attention of its own, or "
             "change the seed and run again."
+        )
+    if maps.samplings > 1:
+        raise AttentionError(
+            f"The sampler's node has sampled {maps.samplings} times (for each item of a list, or for parts of the "
+            "picture), and the maps are the last one's: they would be laid over all pictures; sample one latent, or a "
+            "batch, with a node that does so once."
         )
 
 

@@ -1,5 +1,7 @@
 """Chosen maps as pictures and masks, painted one at a time: there may be thousands of them."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,7 +19,12 @@ ROWS = 64
 
 
 def painted(
-    chosen: list[ChosenMap], image: Tensor, latent: tuple[int, int], colour_map: str, opacity: float
+    chosen: list[ChosenMap],
+    image: Tensor,
+    latent: tuple[int, int],
+    colour_map: str,
+    opacity: float,
+    before_each: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, Tensor]:
     """The pictures [N, H, W, 3] with heat maps over them, and the masks [N, H, W], of N maps.
 
@@ -27,6 +34,7 @@ def painted(
         latent: (height, width) of the latents that the maps are of.
         colour_map: one of COLOUR_MAPS.
         opacity: of the heat map, 0 to 1.
+        before_each: called before each picture; what it raises ends the painting.
 
     Raises:
         AttentionError: they would take too much memory.
@@ -35,6 +43,7 @@ def painted(
     _require_memory(len(chosen), *size, image.element_size())
     pictures, masks = image.new_empty(len(chosen), *size, 3), torch.empty(len(chosen), *size)
     for one, picture, mask in zip(chosen, pictures, masks, strict=True):
+        before_each()
         mask.copy_(to_picture(one.mask, latent, size))
         below, heat = image[one.picture if len(image) > 1 else 0], to_picture(one.heat, latent, size)
         for part, *parts in zip(*(rows.split(ROWS) for rows in (picture, below, heat)), strict=True):

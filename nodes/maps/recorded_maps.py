@@ -29,12 +29,14 @@ class RecordedMaps:
         size: (height, width) of the latents of the last run.
         spans: the phrases that maps came of, by name.
         source: signature of the sampler's node, with all that led to it; None where it is not known.
+        samplings: how often that node has sampled in the same execution of the workflow; the maps are the last one's.
     """
 
     keep: str = KEEP[0]
     size: tuple[int, int] = (0, 0)
     spans: dict[str, RegionSpan] = field(default_factory=dict)
     source: str | None = None
+    samplings: int = 1
     _phrases: dict[tuple[int, str], PhraseMaps] = field(default_factory=dict)
 
     def clear(self) -> None:

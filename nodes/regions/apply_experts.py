@@ -15,9 +15,16 @@ KEPT = "_styleroute_with_experts"
 
 @dataclass(frozen=True)
 class WithExperts:
-    """A clone, and all that it was made of."""
+    """A clone, and all that it was made of.
+
+    Attributes:
+        recipe: another one makes another clone.
+        base: a clone without experts, which ComfyUI goes back to when the one with experts is no longer there.
+        model: the clone of `base` with experts.
+    """
 
     recipe: tuple
+    base: ModelPatcher
     model: ModelPatcher
 
 
@@ -38,9 +45,18 @@ def with_experts(model: ModelPatcher, experts: Sequence[StyleExpert], strength: 
     recipe = (model.patches_uuid, strength, *(file_state(str(expert.path)) for expert in experts))
     kept = getattr(model, KEPT, None)
     if kept is None or kept.recipe != recipe:
-        clone = model
+        is_there = kept is not None and kept.base.patches_uuid == model.patches_uuid
+        clone = base = kept.base if is_there else _beside(model)
         for expert, own_keys in zip(experts, keys, strict=True):
             clone = patched(clone, own_keys, expert.collapse(None), strength)
-        kept = WithExperts(recipe, clone)
+        kept = WithExperts(recipe, base, clone)
         setattr(model, KEPT, kept)
     return kept.model
+
+
+def _beside(model: ModelPatcher) -> ModelPatcher:
+    """A clone that does not know `model` as its parent: a MODEL that is kept alive by its own clones would stay in
+    memory, with all its weights, until Python looks for such circles."""
+    clone = model.clone()
+    clone.parent = model.parent
+    return clone

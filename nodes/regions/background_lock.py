@@ -39,14 +39,15 @@ def locked(model: ModelPatcher, maps: RecordedMaps, region: str, context: Tensor
 
 
 def clean_context(conditioning: list, latent: Tensor) -> Tensor:
-    """The picture to hold to: the first reference latent as high and wide as `latent` [B, C, H, W].
+    """The picture to hold to: the first reference latent, if it is as high and wide as `latent` [B, C, H, W].
 
-    Channels do not count: Empty Latent Image makes 4, and a sampler as many as its model has.
+    References behind it are of something else, a style picture for instance. Channels do not count: Empty Latent Image
+    makes 4, and a sampler as many as its model has.
 
     Raises:
         AttentionError: there is no reference, or none of that size.
     """
-    references = [latents for _, options in conditioning for latents in options.get("reference_latents") or ()]
+    references = [latents for _, options in conditioning for latents in (options.get("reference_latents") or ())[:1]]
     if not references:
         raise AttentionError(
             "The background lock has no clean picture to hold to: the conditioning has no reference; "

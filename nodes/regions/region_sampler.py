@@ -1,7 +1,8 @@
 """RegionRoute Sampler: samples as KSampler does, and knows where the prompt's phrases are in the picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import comfy.samplers
 from comfy.model_patcher import ModelPatcher
@@ -15,6 +16,7 @@ from ...attention import AttentionError
 from ...moe import StyleExpert
 from ..comfy_server import say_under_node
 from ..maps.capture_inputs import capture_inputs, region_input
+from ..maps.captured_run import require_no_rectangle, require_steps
 from ..maps.capturing import block_counts, capturing
 from ..maps.choices import ALL, parse_blocks, parse_steps
 from ..maps.live_preview import with_heat_preview
@@ -37,6 +39,8 @@ NO_MAPS = (
 AUTO_BLOCKS = "auto (those that the region expert was trained to look with, where its file tells; else all), all"
 CHANGES = ExpertChanges()
 """Of all samplers, as ComfyUI does not tell which of them asks."""
+CFG_PP = "cfg_pp"
+"""In the names of samplers that step by the negative's guess."""
 LATENT_PIXELS = 8
 """Pixels a side of one latent of FLUX.1."""
 
@@ -93,10 +97,14 @@ class RegionRouteSampler(io.ComfyNode):
         if blocks.strip().lower() == AUTO:
             blocks = supervised_blocks(experts)
         chosen, steps = parse_blocks(blocks, block_counts(model)), parse_steps(capture_steps)
-        negative = _require_negative(negative, positive, sampler["cfg"])
+        negative = _require_negative(negative, positive, model, sampler)
         maps = RecordedMaps(keep)
         if chosen:
             names_of(require_spans(positive), region)
+        if chosen and sampler["denoise"] > 0:
+            # The capture would refuse them as well, but only when the model is loaded.
+            require_no_rectangle(options for _, options in positive)
+            require_steps(steps, sampler["steps"])
         context = _context(positive, latent_image["samples"], chosen, background_lock)
         CHANGES.note(region_expert, spans_of(positive))
         _name_experts(experts, cls.hidden and cls.hidden.unique_id)
@@ -190,14 +198,23 @@ def _name_experts(experts: Sequence[StyleExpert], node_id: str | None) -> None:
         say_under_node("Painted by " + " and ".join(expert.path.name for expert in experts), node_id)
 
 
-def _require_negative(negative: list | None, positive: list, cfg: float) -> list:
-    """At cfg 1 the negative is not looked at, and anything stands for it."""
-    if negative is None and not math.isclose(cfg, 1.0):
+def _require_negative(negative: list | None, positive: list, model: ModelPatcher, sampler: Mapping[str, Any]) -> list:
+    """At cfg 1 the negative is not looked at, and anything stands for it; but some look at it all the same."""
+    if negative is not None:
+        return negative
+    if not math.isclose(sampler["cfg"], 1.0):
         raise AttentionError(
-            f"cfg is {cfg:g}, which needs a negative prompt, but none is connected; connect one, or set cfg to 1, as "
-            "FLUX.1 Kontext is meant to run."
+            f"cfg is {sampler['cfg']:g}, which needs a negative prompt, but none is connected; connect one, or set cfg "
+            "to 1, as FLUX.1 Kontext is meant to run."
         )
-    return positive if negative is None else negative
+    by_itself = CFG_PP in sampler["sampler_name"]
+    if by_itself or model.model_options.get("disable_cfg1_optimization"):
+        who = f"The sampler {sampler['sampler_name']}" if by_itself else "A node before this one"
+        raise AttentionError(
+            f"{who} looks at the negative prompt even at cfg 1, but none is connected; connect one, for instance "
+            "ConditioningZeroOut of the prompt, or do without it."
+        )
+    return positive
 
 
 def _context(positive: list, latent: Tensor, chosen: frozenset, background_lock: float) -> Tensor | None:

@@ -166,6 +166,36 @@ def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain, s
         torch.testing.assert_close(maps.read(0, STYLE).values, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_what_a_guidance_looks_at_once_more_is_not_captured_again(flux, capture, prompt, plain, sample):
+    """As SkipLayerGuidanceDiT does: a second pass of an evaluation, with a part of the model left out."""
+    from comfy.samplers import calc_cond_batch
+
+    def once_more(args):
+        options = {**args["model_options"], "transformer_options": {**args["model_options"]["transformer_options"]}}
+        options["transformer_options"]["patches_replace"] = {
+            "dit": {("double_block", 0): lambda given, extra: {"img": given["img"] + 1, "txt": given["txt"]}}
+        }
+        calc_cond_batch(args["model"], [args["cond"]], args["input"], args["sigma"], options)
+        return args["denoised"]
+
+    guided = flux.clone()
+    guided.set_model_sampler_post_cfg_function(once_more, disable_cfg1_optimization=True)
+    (alone, expected), (model, maps) = capture(), capture(guided)
+    sample(alone, prompt())
+    sample(model, prompt(), plain("blurry"))
+    torch.testing.assert_close(maps.read(0, STYLE).values, expected.read(0, STYLE).values, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_that_is_looked_at_twice_is_captured_twice(capture, prompt, sample):
+    """Heun's sampler looks at a noise level once as the end of a step, and once as the beginning of the next."""
+    model, maps = capture()
+    taken = []
+    add = maps.add
+    maps.add = lambda picture, span, step, *rest: (taken.append((span.name, step)), add(picture, span, step, *rest))
+    sample(model, prompt(), steps=3, sampler="heun")
+    assert len(taken) == 2 * 3 * 5  # phrases, blocks, evaluations
+
+
 def test_every_picture_of_a_batch_has_its_own_maps(capture, prompt, sample, with_reference):
     model, maps = capture()
     noise = {"samples": torch.zeros(3, 16, 8, 12)}
@@ -215,7 +245,7 @@ def test_chosen_blocks_and_steps(capture, prompt, sample):
     ],
 )
 def test_the_step_of_a_noise_level(parts, sigmas, sigma, step):
-    from styleroute.nodes.maps.capturing import Run
+    from styleroute.nodes.maps.captured_run import Run
 
     assert Run({}, sigmas).step_at(sigma) == step
 

@@ -159,13 +159,22 @@ def test_a_reference_of_another_size_is_refused(prompt, with_reference):
         clean_context(with_reference(prompt()), LATENT)
 
 
-def test_of_two_references_the_fitting_one_is_taken(prompt, with_reference):
+def test_of_two_references_the_first_one_is_taken(prompt, with_reference):
     from styleroute.nodes.regions.background_lock import clean_context
 
     small, fitting = with_reference(prompt()), with_reference(prompt(), 16, 24)
-    both = [reference_of(small), reference_of(fitting)]
+    both = [reference_of(fitting), reference_of(small)]
     positive = [[text, {**options, "reference_latents": both}] for text, options in prompt()]
-    assert clean_context(positive, LATENT) is both[1]
+    assert clean_context(positive, LATENT) is both[0]
+
+
+def test_a_fitting_picture_behind_the_photo_is_not_held_to(prompt, with_reference):
+    from styleroute.nodes.regions.background_lock import clean_context
+
+    both = [reference_of(with_reference(prompt())), reference_of(with_reference(prompt(), 16, 24))]
+    positive = [[text, {**options, "reference_latents": both}] for text, options in prompt()]
+    with pytest.raises(AttentionError, match="needs a reference of the size of the latent"):
+        clean_context(positive, LATENT)
 
 
 def test_another_number_of_references_is_refused(prompt):

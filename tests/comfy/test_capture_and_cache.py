@@ -55,3 +55,17 @@ def test_two_samplers_of_one_captured_model_do_not_mix_their_maps(caching, photo
     graph["23"]["inputs"]["opacity"] = 0.3
     with pytest.raises(ComfyError, match="two samplers share one Capture Attention"):
         caching.run(graph)
+
+
+def test_a_list_of_latents_is_not_shown_with_the_last_ones_maps(caching, photo):
+    graph = _graph(photo, seed=13)
+    latent = graph["21"]["inputs"]["latent_image"]
+    graph |= {
+        "41": {"class_type": "RepeatLatentBatch", "inputs": {"samples": latent, "amount": 2}},
+        "42": {"class_type": "RebatchLatents", "inputs": {"latents": ["41", 0], "batch_size": 1}},
+    }
+    graph["21"]["inputs"]["latent_image"] = ["42", 0]
+    with pytest.raises(ComfyError, match="The sampler's node has sampled 2 times"):
+        caching.run(graph)
+    graph["21"]["inputs"]["latent_image"] = ["41", 0]
+    caching.run(graph)

@@ -91,8 +91,20 @@ def test_a_batch_that_another_node_parts_is_refused(flux, capture, prompt, sampl
     parted = flux.clone()
     parted.set_model_unet_function_wrapper(one_by_one)
     positive = prompt() + prompt("make the owl in pixel-art style")
-    with pytest.raises(AttentionError, match="gets 1 latents for 2 conditionings"):
+    with pytest.raises(AttentionError, match="gets 1 latents at a time for 2 conditionings"):
         sample(capture(parted)[0], positive)
+
+
+def test_a_batch_that_comes_one_by_one_is_refused(flux, capture, prompt, sample):
+    def one_by_one(apply_model, arguments):
+        pictures = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
+        c = {name: value[:1] if isinstance(value, Tensor) else value for name, value in arguments["c"].items()}
+        return torch.cat([apply_model(picture, timestep, **c) for picture, timestep in pictures])
+
+    parted = flux.clone()
+    parted.set_model_unet_function_wrapper(one_by_one)
+    with pytest.raises(AttentionError, match="gets 1 latents at a time for 1 conditionings of 3 pictures"):
+        sample(capture(parted)[0], prompt(), latent={"samples": torch.zeros(3, 16, 8, 12)})
 
 
 def test_a_shortened_text_is_refused(capture, prompt, sample):

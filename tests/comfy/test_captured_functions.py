@@ -64,7 +64,7 @@ def test_no_function_is_replaced_without_a_kernel(parts, no_fused_kernel, name):
 
 def attended(name: str, dtype: torch.dtype = torch.float16, **settings) -> list[str]:
     """Captures one block whose attention is a function of that name: the calls of it."""
-    from styleroute.nodes.maps.capturing import Call
+    from styleroute.nodes.maps.captured_call import Call
     from styleroute.nodes.maps.region_spans import RegionSpan
 
     def function(q, k, v, heads, **kwargs):

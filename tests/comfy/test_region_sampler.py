@@ -104,6 +104,26 @@ def test_cfg_without_a_negative_is_refused(region_sample, prompt):
         region_sample(prompt(), cfg=3.5)
 
 
+def test_at_cfg_1_a_negative_that_is_looked_at_all_the_same_is_asked_for(flux, region_sample, prompt, plain):
+    with pytest.raises(AttentionError, match="The sampler euler_cfg_pp looks at the negative prompt even at cfg 1"):
+        region_sample(prompt(), sampler_name="euler_cfg_pp")
+    model = flux.clone()
+    model.set_model_sampler_post_cfg_function(lambda args: args["denoised"], disable_cfg1_optimization=True)
+    with pytest.raises(AttentionError, match="A node before this one looks at the negative"):
+        region_sample(prompt(), model=model)
+    region_sample(prompt(), model=model, negative=plain("blurry"), sampler_name="euler_cfg_pp")
+
+
+@pytest.mark.parametrize("changes", [{"capture_steps": "30-40"}, {}])
+def test_what_can_be_known_before_is_refused_before_the_model_is_loaded(region_sample, prompt, monkeypatch, changes):
+    import nodes
+
+    monkeypatch.setattr(nodes, "common_ksampler", None)
+    positive = prompt() if changes else nodes.ConditioningSetArea().append(prompt(), 32, 32, 0, 0, 1.0)[0]
+    with pytest.raises(AttentionError, match=r"(Only steps from 30 on|holds for a rectangle only)"):
+        region_sample(positive, **changes)
+
+
 def test_another_family_is_refused(region_sample, prompt, parts):
     with pytest.raises(ValueError, match="The model is SD15"):
         region_sample(prompt(), model=parts.random_model("SD15", parts.SD15))
