@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,6 +56,11 @@ class Start:
             f"{self.expert.path} has {found.get(other, 'nothing')} for the layer {other}, the base "
             f"{wanted.get(other, 'nothing')}: give experts of this base as --start"
         )
+
+
+def all_steps(training: Mapping[str, Any]) -> int:
+    """Of an expert file's training, with those of the files that it began with; 0 where it does not tell."""
+    return training.get("steps", 0) + training.get("steps_before", 0)
 
 
 def open_start(config: ExpertsTrainConfig, condition: StyleCondition | None, base: Base) -> Start | None:

@@ -1,6 +1,5 @@
 """`styleroute train experts`, from the triplets to the expert file."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from ..run_folder import RunFolder
 from .conditions import StyleCondition, load_condition
 from .config import ExpertsTrainConfig
 from .examples import Examples, make_examples
-from .start import open_start
+from .start import all_steps, open_start
 from .trainer import LOSSES, ExpertsTrainer
 from .validation import Validation
 
@@ -135,13 +134,8 @@ def _summary(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Ba
         summary["condition_digest"] = short_digest(condition.identity)
     if trainer.start is not None:
         summary["start_digest"] = short_digest(trainer.start.identity)
-        summary["steps_before"] = _all_steps(trainer.start.expert.training or {})
+        summary["steps_before"] = all_steps(trainer.start.expert.training or {})
     return summary | {name: getattr(config, name) for name in told}
-
-
-def _all_steps(training: Mapping[str, Any]) -> int:
-    """Of a file, with those of the files that it began with; 0 where it does not tell."""
-    return training.get("steps", 0) + training.get("steps_before", 0)
 
 
 def _expert_config(config: ExpertsTrainConfig, base: Base) -> ExpertConfig:

@@ -49,7 +49,7 @@ class Evidence:
     @property
     def steps(self) -> dict[str, int | None]:
         """How long each method was trained, where its file tells."""
-        return {method.name: method.training.get("steps") for method in self.methods}
+        return {method.name: method.steps for method in self.methods}
 
 
 def gather_evidence(

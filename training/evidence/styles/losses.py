@@ -59,7 +59,7 @@ def compare_losses(config: LossesConfig) -> tuple[list[Row], dict[str, int | Non
     trials = choose_trials(readable(read_triplets(config.data, "test")), seen=False, photos=config.photos)
     if config.alone:
         methods = [each for method in methods for each in (method, *_alone(method))]
-    return unseen_losses(methods, trials), {method.name: method.training.get("steps") for method in methods}
+    return unseen_losses(methods, trials), {method.name: method.steps for method in methods}
 
 
 def difference_table(rows: Sequence[Row]) -> Table:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from ....moe import StyleExpert
 from ...bases import load_base, short_digest
 from ...experts.config import POOLED_CELLS
+from ...experts.start import all_steps
 from ...progress import console
 from ...run_folder import TrainingError
 from ..painting import BASE, folder_name
@@ -52,6 +53,11 @@ class Method:
     def training(self) -> dict[str, Any]:
         """What its file tells of its training."""
         return StyleExpert.open(self.file).training or {}
+
+    @property
+    def steps(self) -> int | None:
+        """How long it was trained in all, with what it began from; None where its file does not tell."""
+        return all_steps(self.training) or None
 
     @property
     def compared(self) -> dict[str, Any]:
