@@ -11,7 +11,7 @@ from ..pictures import open_picture
 from ..sheet import labelled_sheet, save_sheet
 from .methods import RegionMethod
 from .painting import RegionJob, heat_file
-from .trials import RegionTrials, region_of
+from .trials import RegionTrials, open_mask, region_of
 
 SHEET_STYLES, SHEET_SCENES = 4, 2
 
@@ -20,10 +20,11 @@ Painted = Mapping[RegionJob, Path]
 
 def sheet_jobs(methods: Sequence[RegionMethod], examples: Sequence[RegionExample], trials: RegionTrials, blocks: str
                ) -> list[RegionJob]:  # fmt: skip
-    """What the sheet shows: a trained method, the full one where it is, in each of its styles on the first scenes."""
+    """What the sheet shows: a trained method, the full one where it is, in all its styles on the largest objects."""
     trained = [method for method in methods if method.files and not method.lock]
     shown = next((method for method in trained if method.name == FULL), trained[0])
-    things = trials.things[:SHEET_SCENES]
+    areas = {(row.original, region_of(row).object): open_mask(region_of(row).mask).mean() for row in trials.examples}
+    things = sorted(trials.things, key=areas.__getitem__, reverse=True)[:SHEET_SCENES]
     found = {(region_of(row).style, row.original, region_of(row).object): row for row in reversed(examples)}
     rows = [found.get((style, *thing)) for style in list(shown.files)[:SHEET_STYLES] for thing in things]
     return [RegionJob(shown, row, 0, blocks) for row in rows if row is not None]
