@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,55 +17,29 @@ from ..adapters.encoded import PIXELS, Prompts, encode_pictures, encode_prompts,
 from ..bases import Base
 from ..data.region_manifest import RegionExample
 from ..picture_rows import PictureRows, picture_rows, tell_broken
-from ..progress import console
 from ..run_folder import TrainingError
-from .spans import Mention, find_mentions, split_tokens
+from .spans import Described, Mention
 
 REMEDY = "`styleroute data regions --size S` writes all anew at one size"
 
 
 @dataclass(frozen=True)
 class RegionExamples:
-    """Examples with what was computed of their pictures and prompts.
+    """Examples of one style with what was computed of their pictures and prompts.
 
     Attributes:
         rows: those whose files are all readable.
+        mentions: for each row where its style stands and what it is said of.
         pictures: latents float16 [P, 16, H, W].
         masks: float32 [M, h, w], how much of each cell of the maps an object covers.
         prompts: text.
-        mentions: for each row where its style stands and what it is said of; empty until a style is chosen.
     """
 
     rows: Sequence[RegionExample]
+    mentions: Sequence[tuple[Mention, ...]]
     pictures: PictureRows
     masks: PictureRows
     prompts: Prompts
-    mentions: Sequence[tuple[Mention, ...]] = ()
-
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """The different styles, in the order of the rows."""
-        return tuple(dict.fromkeys(style for row in self.rows for style in row.styles))
-
-    def of_style(self, style: str, base: Base, each_token: bool = False) -> "RegionExamples":
-        """The rows whose objects all have this style, with its mentions.
-
-        Args:
-            each_token: a mention for every token.
-
-        Raises:
-            TrainingError: no row is left.
-            AttentionError: a prompt does not hold the style's words.
-        """
-        rows = [row for row in self.rows if row.styles == (style,)]
-        if mixed := sum(style in row.styles for row in self.rows) - len(rows):
-            console.print(f"Left out {mixed} examples that have another style beside {style}")
-        if not rows:
-            raise TrainingError(
-                f"no example is in the style {style!r} alone, expected some: give --styles of {', '.join(self.styles)}"
-            )
-        found = [find_mentions(base.tokenizer, row, style, base.text_sizes[0]) for row in rows]
-        return replace(self, rows=rows, mentions=[split_tokens(row) for row in found] if each_token else found)
 
     def latents(self, paths: Sequence[Path]) -> Tensor:
         """[B, 16, H, W]."""
@@ -107,25 +81,27 @@ class Batch:
         return Batch(self.original.to(device), self.styled.to(device), text, self.spans, self.masks.to(device))
 
 
-def make_examples(rows: Sequence[RegionExample], base: Base, cache: Path) -> RegionExamples:
+def make_examples(described: Sequence[Described], base: Base, cache: Path) -> RegionExamples:
     """Encode every picture, mask and prompt once; broken files leave their examples out, counted and named.
 
     Raises:
         TrainingError: pictures or masks have different sizes, no example is whole, a mask is empty, or the disk has no
             room.
     """
+    rows = [row for row, _ in described]
     pictures = encode_pictures(
         sorted({path for row in rows for path in (row.original, row.styled)}), base, cache / "latents", REMEDY
     )
     masks = _read_masks(sorted({region.mask for row in rows for region in row.regions}), pictures, cache / "masks")
     for found, what in ((pictures, "pictures"), (masks, "masks")):
         tell_broken(found, what)
-    whole = pictures.rows.keys() | masks.rows.keys()
-    rows = [row for row in rows if set(row.files) <= whole]
-    if not rows:
+    readable = pictures.rows.keys() | masks.rows.keys()
+    whole = [(row, mentions) for row, mentions in described if set(row.files) <= readable]
+    if not whole:
         raise TrainingError(f"no example has pictures and a mask that are all whole: {REMEDY}")
+    rows, mentions = zip(*whole, strict=True)
     prompts = encode_prompts(sorted({row.prompt for row in rows}), base, cache / "text")
-    return RegionExamples(rows, pictures, masks, prompts)
+    return RegionExamples(rows, mentions, pictures, masks, prompts)
 
 
 def draw(examples: RegionExamples, count: int, seed: int, number: int) -> Batch:

@@ -7,7 +7,10 @@ from typing import Any
 
 from ...attention import AttentionError, find_span, phrases
 from ...attention.spans import count_phrase
+from ..bases import Base
 from ..data.region_manifest import Region, RegionExample
+from ..progress import console
+from ..run_folder import TrainingError
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,46 @@ class Mention:
 
     tokens: tuple[int, ...]
     masks: tuple[Path, ...]
+
+
+Described = tuple[RegionExample, tuple[Mention, ...]]
+"""An example and the mentions of the style that is learned from it."""
+
+
+def describe(rows: Sequence[RegionExample], style: str, base: Base, each_token: bool = False) -> list[Described]:
+    """The rows whose objects all have this style, with its mentions; nothing is encoded yet.
+
+    Args:
+        each_token: a mention for every token.
+
+    Raises:
+        TrainingError: no row is left.
+        AttentionError: a prompt does not hold the style's words.
+    """
+    alone = [row for row in rows if row.styles == (style,)]
+    if mixed := sum(style in row.styles for row in rows) - len(alone):
+        console.print(f"Left out {mixed} examples that have another style beside {style}")
+    if not alone:
+        there = dict.fromkeys(style for row in rows for style in row.styles)
+        raise TrainingError(
+            f"no example is in the style {style!r} alone, expected some: give --styles of {', '.join(there)}"
+        )
+    found = [find_mentions(base.tokenizer, row, style, base.text_sizes[0]) for row in alone]
+    return list(zip(alone, map(split_tokens, found) if each_token else found, strict=True))
+
+
+def require_several_tokens(described: Sequence[Described], style: str) -> None:
+    """For a softmax over the style's own tokens, which is 1 everywhere where there is but one.
+
+    Raises:
+        TrainingError: the style has but one in every prompt.
+    """
+    if all(len({token for mention in row for token in mention.tokens}) == len(row) == 1 for _, row in described):
+        raise TrainingError(
+            f"the style {style!r} is a single token, and a softmax over the style's own tokens (slice `span`) is 1 "
+            "everywhere then: the losses would teach nothing; train it with the paper's slice (--preset small or "
+            "paper), or with --without attention"
+        )
 
 
 def find_mentions(tokenizer: Any, example: RegionExample, style: str, length: int) -> tuple[Mention, ...]:

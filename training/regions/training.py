@@ -22,6 +22,7 @@ from ..progress import console
 from ..run_folder import RunFolder, TrainingError
 from .config import RegionTrainConfig
 from .examples import RegionExamples, make_examples
+from .spans import Described, describe, require_several_tokens
 from .trainer import RegionTrainer
 from .validation import Validation
 
@@ -33,12 +34,12 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Material:
-    """What all styles share: the accelerator, the base, the examples to train on and to look at."""
+    """What the styles are trained with: the accelerator, the base, by style the examples to train on and to look at."""
 
     accelerator: Accelerator
     base: Base
-    trained: RegionExamples
-    tested: RegionExamples | None
+    trained: Mapping[str, RegionExamples]
+    tested: Mapping[str, RegionExamples]
 
 
 def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
@@ -58,12 +59,6 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
     runs = {style: RunFolder(config.of_style(style).run, config.of_style(style), free_fields(config))
             for style in styles}  # fmt: skip
     material = _material(config, rows, styles)
-    # Every prompt is looked through before the first style is trained.
-    every = config.supervise == "every-map"
-    examples = {style: material.trained.of_style(style, material.base, every) for style in styles}
-    if config.supervised and config.losses.slice == "span":
-        _require_several_tokens(examples)
-    material.base.free_encoders()
     written = []
     for style in styles:
         left = (ends - time.monotonic()) / 60
@@ -71,7 +66,7 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
             console.print(f"Time is up before {style}; the same command goes on from there")
             break
         one = replace(config.of_style(style), minutes=left, output=config.output or config.run)
-        written.append(_train_style(one, runs[style], material, examples[style]))
+        written.append(_train_style(one, runs[style], material))
     return tuple(written)
 
 
@@ -92,34 +87,33 @@ def _material(config: RegionTrainConfig, rows: Sequence[RegionExample], styles: 
     if accelerator.is_main_process:
         for style in styles:
             require_writable(config.expert_file(style))
-    device = str(accelerator.device)
-    base = load_base(config.base, device, base_dtype(config.precision), config.text_tokens)
-    cache = config.cache / (style_stem(styles[0]) if len(styles) == 1 else "several")
+    base = load_base(config.base, str(accelerator.device), base_dtype(config.precision), config.text_tokens)
+    # Every prompt is looked through before the first picture is encoded.
+    trained = _described(config, rows, styles, base)
+    if config.supervised and config.losses.slice == "span":
+        for style, described in trained.items():
+            require_several_tokens(described, style)
+    tested = {}
+    if _validates(config):
+        rows = read_manifest(config.data, "test")
+        alone = {row.styles for row in rows}
+        tested = _described(config, rows, [style for style in styles if (style,) in alone], base)
+
+    def encode(part: Mapping[str, Sequence[Described]], split: str) -> dict[str, RegionExamples]:
+        # A folder a style: another choice of styles, or one more, finds what was encoded before.
+        folders = {style: config.cache / style_stem(style) / split for style in part}
+        return {style: make_examples(found, base, folders[style]) for style, found in part.items()}
+
     with one_fills_the_caches(accelerator):
-        trained, tested = make_examples(_in_styles(rows, styles), base, cache / "train"), None
-        if _validates(config) and (rows := _in_styles(read_manifest(config.data, "test"), styles)):
-            tested = make_examples(rows, base, cache / "test")
-    return Material(accelerator, base, trained, tested)
+        material = Material(accelerator, base, encode(trained, "train"), encode(tested, "test"))
+    base.free_encoders()
+    return material
 
 
-def _require_several_tokens(examples: Mapping[str, RegionExamples]) -> None:
-    """Of a style of one token the softmax over its own tokens is 1 everywhere.
-
-    Raises:
-        TrainingError: a style has but one in every prompt.
-    """
-    for style, found in examples.items():
-        if all(len({token for mention in row for token in mention.tokens}) == len(row) == 1 for row in found.mentions):
-            raise TrainingError(
-                f"the style {style!r} is a single token, and a softmax over the style's own tokens (slice `span`) is 1 "
-                "everywhere then: the losses would teach nothing; train it with the paper's slice (--preset small or "
-                "paper), or with --without attention"
-            )
-
-
-def _in_styles(rows: Sequence[RegionExample], styles: Sequence[str]) -> list[RegionExample]:
-    """Pictures of other styles need not be encoded."""
-    return [row for row in rows if not set(styles).isdisjoint(row.styles)]
+def _described(
+    config: RegionTrainConfig, rows: Sequence[RegionExample], styles: Sequence[str], base: Base
+) -> dict[str, list[Described]]:
+    return {style: describe(rows, style, base, config.supervise == "every-map") for style in styles}
 
 
 def _validates(config: RegionTrainConfig) -> bool:
@@ -127,13 +121,15 @@ def _validates(config: RegionTrainConfig) -> bool:
     return config.validate_every > 0 and (config.data / "test" / MANIFEST_FILE).is_file()
 
 
-def _train_style(config: RegionTrainConfig, run: RunFolder, material: Material, examples: RegionExamples) -> Path:
+def _train_style(config: RegionTrainConfig, run: RunFolder, material: Material) -> Path:
     [style], accelerator = config.styles, material.accelerator
+    examples = material.trained[style]
     identity = f"{material.base.identity} {examples.identity()}"
     trainer = RegionTrainer(config, run, accelerator, material.base.transformer(), examples, identity)
     if accelerator.is_main_process:
         run.begin()
-    validation = _validation(config, material)
+    tested = material.tested.get(style)
+    validation = tested and Validation(config, material.base, tested)
     try:
         trainer.train(on_step=lambda step: _validate(trainer, validation, step))
     except KeyboardInterrupt:
@@ -143,15 +139,6 @@ def _train_style(config: RegionTrainConfig, run: RunFolder, material: Material, 
     _write(trainer, style, material.base.name)
     accelerator.free_memory()
     return config.expert_file(style)
-
-
-def _validation(config: RegionTrainConfig, material: Material) -> Validation | None:
-    """None without test examples of the style."""
-    [style], tested = config.styles, material.tested
-    if tested is None or style not in tested.styles:
-        return None
-    each_token = config.supervise == "every-map"
-    return Validation(config, material.base, tested.of_style(style, material.base, each_token))
 
 
 def _validate(trainer: RegionTrainer, validation: Validation | None, step: int) -> None:

@@ -21,6 +21,7 @@ from styleroute.training.data.region_scenes import RegionScenes, RegionScenesCon
 from styleroute.training.data.region_writer import RegionReport, write_regions
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, make_examples
+from styleroute.training.regions.spans import describe
 from styleroute.training.regions.trainer import RegionTrainer
 from styleroute.training.run_folder import RunFolder
 
@@ -97,21 +98,28 @@ def base(kontext_folder: Path) -> Base:
 
 
 @pytest.fixture
-def examples(config: RegionTrainConfig, base: Base) -> RegionExamples:
-    """Of all styles."""
-    return make_examples(read_manifest(config.data, "train"), base, config.cache / "train")
+def woven(config: RegionTrainConfig, base: Base) -> Callable[..., RegionExamples]:
+    """The examples of one style, each token for itself or not."""
+
+    def make(each_token: bool = False) -> RegionExamples:
+        described = describe(read_manifest(config.data, "train"), "woven", base, each_token)
+        return make_examples(described, base, config.cache / "woven" / "train")
+
+    return make
 
 
 @pytest.fixture
-def make_trainer(config: RegionTrainConfig, base: Base, examples: RegionExamples) -> Callable[..., RegionTrainer]:
+def make_trainer(
+    config: RegionTrainConfig, base: Base, woven: Callable[..., RegionExamples]
+) -> Callable[..., RegionTrainer]:
     """A trainer of the configuration with other values."""
 
     def make(identity: str = "these examples", **values: Any) -> RegionTrainer:
         AcceleratorState._reset_state(reset_partial_state=True)
         changed = replace(config, **values)
-        of_style = examples.of_style("woven", base, changed.supervise == "every-map")
+        examples = woven(changed.supervise == "every-map")
         run = RunFolder(changed.run, changed, FREE)
         accelerator = Accelerator(mixed_precision=changed.precision)
-        return RegionTrainer(changed, run, accelerator, base.transformer(), of_style, identity)
+        return RegionTrainer(changed, run, accelerator, base.transformer(), examples, identity)
 
     return make

@@ -1,6 +1,7 @@
 """Examples with their latents, masks and spans: what is drawn, and what is left out or refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,18 @@ from PIL import Image
 from styleroute.attention import AttentionError
 from styleroute.training.bases import Base
 from styleroute.training.data.region_manifest import read_manifest
+from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, draw, make_batch, make_examples
+from styleroute.training.regions.spans import Described, describe
 from styleroute.training.run_folder import TrainingError
 
 
+def _described(data: Path, base: Base, style: str = "woven", each_token: bool = False) -> list[Described]:
+    return describe(read_manifest(data, "train"), style, base, each_token)
+
+
 def _made(data: Path, base: Base, cache: Path) -> RegionExamples:
-    return make_examples(read_manifest(data, "train"), base, cache)
+    return make_examples(_described(data, base), base, cache)
 
 
 def _pixels(path: Path) -> torch.Tensor:
@@ -29,10 +36,14 @@ def _edit(data: Path, **values: object) -> None:
     path.write_text(json.dumps([first | values, *others]))
 
 
+@pytest.fixture
+def examples(woven: Callable[..., RegionExamples]) -> RegionExamples:
+    return woven()
+
+
 def test_a_batch_is_what_the_files_say(examples: RegionExamples, base: Base) -> None:
-    of_style = examples.of_style("woven", base)
-    batch = make_batch(of_style, [1, 0])
-    row = of_style.rows[1]
+    batch = make_batch(examples, [1, 0])
+    row = examples.rows[1]
     for latents, path in ((batch.original, row.original), (batch.styled, row.styled)):
         torch.testing.assert_close(latents[:1], base.encode(_pixels(path)), atol=1e-3, rtol=1e-3)
     states, pooled = base.encode_prompts([row.prompt])
@@ -46,40 +57,37 @@ def test_a_batch_is_what_the_files_say(examples: RegionExamples, base: Base) -> 
     assert base.tokenizer.decode([ids[place] for place in batch.spans[0][0]]).replace(" ", "") == "woven"
 
 
-def test_a_batch_follows_from_seed_and_number(examples: RegionExamples, base: Base) -> None:
-    of_style = examples.of_style("woven", base)
-    first, again, other = (draw(of_style, 4, seed, number) for seed, number in ((0, 5), (0, 5), (0, 6)))
+def test_a_batch_follows_from_seed_and_number(examples: RegionExamples) -> None:
+    first, again, other = (draw(examples, 4, seed, number) for seed, number in ((0, 5), (0, 5), (0, 6)))
     assert torch.equal(first.styled, again.styled)
     assert torch.equal(first.masks, again.masks)
     assert not torch.equal(first.styled, other.styled)
 
 
-def test_a_style_has_its_own_examples(examples: RegionExamples, base: Base) -> None:
-    assert examples.styles == ("woven", "dusk")
-    dusk = examples.of_style("dusk", base)
-    assert len(dusk.rows) == len(dusk.mentions) == len(examples.rows) / 2
-    assert all(row.styles == ("dusk",) for row in dusk.rows)
-    tokens = examples.of_style("woven", base, each_token=True).mentions[0]
+def test_a_style_has_its_own_examples(config: RegionTrainConfig, base: Base) -> None:
+    rows = read_manifest(config.data, "train")
+    dusk = _described(config.data, base, "dusk")
+    assert len(dusk) == len(rows) / 2
+    assert all(row.styles == ("dusk",) for row, _ in dusk)
+    [_, tokens], *_ = _described(config.data, base, each_token=True)
     assert [len(mention.tokens) for mention in tokens] == [1] * len("woven")
     with pytest.raises(TrainingError, match=r"no example is in the style 'oil' alone.*give --styles of woven, dusk"):
-        examples.of_style("oil", base)
+        _described(config.data, base, "oil")
 
 
-def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, tmp_path: Path, capsys) -> None:
+def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, capsys) -> None:
     prompt = "make the ball in woven style and the coin in dusk style"
     names = {path.stem for path in (own_data / "train" / "masks").iterdir()}
     both = next(f"{n:04}" for n in range(1, 7) if {f"mask_{n:04}_ball", f"mask_{n:04}_coin"} <= names)
     _edit(own_data, prompt=prompt, objects={"ball": "woven", "coin": "dusk"}, image_name=both)
-    examples = _made(own_data, base, tmp_path / "cache")
-    assert len(examples.of_style("woven", base).rows) == len(examples.rows) // 2 - 1
+    assert len(_described(own_data, base)) == len(read_manifest(own_data, "train")) // 2 - 1
     assert "Left out 1 examples that have another style beside woven" in capsys.readouterr().out
 
 
-def test_a_phrase_without_a_span_is_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
+def test_a_phrase_without_a_span_is_refused(own_data: Path, base: Base) -> None:
     _edit(own_data, prompt="make the ball lovely")
-    examples = _made(own_data, base, tmp_path / "cache")
     with pytest.raises(AttentionError, match=r'"woven" does not stand in .* "make the ball lovely"'):
-        examples.of_style("woven", base)
+        _described(own_data, base)
 
 
 def test_broken_files_are_counted_and_named(own_data: Path, base: Base, tmp_path: Path, capsys) -> None:
@@ -88,18 +96,18 @@ def test_broken_files_are_counted_and_named(own_data: Path, base: Base, tmp_path
     broken.write_bytes(broken.read_bytes()[:60])
     examples = _made(own_data, base, tmp_path / "cache")
     assert f"{broken}: it is no whole picture" in " ".join(capsys.readouterr().out.split())
-    assert len(examples.rows) == len(whole.rows) - 2  # in either style
+    assert len(examples.rows) == len(examples.mentions) == len(whole.rows) - 1
 
 
 def test_masks_of_ones_and_of_255_are_the_same(own_data: Path, base: Base, tmp_path: Path) -> None:
-    examples = _made(own_data, base, tmp_path / "cache").of_style("woven", base)
+    examples = _made(own_data, base, tmp_path / "cache")
     before = make_batch(examples, [0]).masks
     path = examples.rows[0].regions[0].mask
     hard = np.array(Image.open(path)) > 127
     found = []
     for white in (1, 255):
         Image.fromarray(hard.astype(np.uint8) * white).save(path)
-        found.append(make_batch(_made(own_data, base, tmp_path / "cache").of_style("woven", base), [0]).masks)
+        found.append(make_batch(_made(own_data, base, tmp_path / "cache"), [0]).masks)
     assert torch.equal(*found)
     torch.testing.assert_close(found[0], before, atol=0.1, rtol=0)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from styleroute.attention import AttentionError
 from styleroute.training.data.region_manifest import Region, RegionExample
-from styleroute.training.regions.spans import Mention, find_mentions, split_tokens
+from styleroute.training.regions.spans import Mention, find_mentions, require_several_tokens, split_tokens
+from styleroute.training.run_folder import TrainingError
 from styleroute.training.tiny.prompts import Tokenizers
 
 
@@ -84,3 +85,12 @@ def test_the_release_sees_every_token_for_itself() -> None:
     mentions = [Mention((3, 4), (Path("a"),)), Mention((9,), (Path("b"),))]
     assert [mention.tokens for mention in split_tokens(mentions)] == [(3,), (4,), (9,)]
     assert [mention.masks[0].name for mention in split_tokens(mentions)] == ["a", "a", "b"]
+
+
+def test_a_style_of_one_token_cannot_be_told_within_itself() -> None:
+    example = _example("make the dog in dusk style", dog="dusk")
+    one, two = ([(example, (Mention(tokens, ()),))] for tokens in ((3,), (3, 4)))
+    require_several_tokens(two, "dusk")
+    require_several_tokens(one + two, "dusk")
+    with pytest.raises(TrainingError, match="the style 'dusk' is a single token"):
+        require_several_tokens(one, "dusk")

@@ -17,9 +17,7 @@ from styleroute.moe import StyleExpert
 from styleroute.training.bases import Base
 from styleroute.training.flow import Reference, predict_velocity
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
-from styleroute.training.regions.examples import RegionExamples
-from styleroute.training.regions.spans import Mention
-from styleroute.training.regions.training import _require_several_tokens, train_regions
+from styleroute.training.regions.training import train_regions
 from styleroute.training.run_folder import TrainingError
 
 
@@ -29,6 +27,11 @@ def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
     text = torch.randn(1, 5, 16, generator=generator), torch.randn(1, 16, generator=generator)
     with torch.no_grad():
         return predict_velocity(transformer, noisy, [Reference(content)], torch.ones(1) / 2, text, torch.ones(1))
+
+
+def _say_nothing_of_dusk(data: Path) -> None:
+    manifest = data / "train" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("in dusk style", "in some style"))
 
 
 def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTrainConfig, base: Base) -> None:
@@ -176,8 +179,7 @@ def test_nothing_is_begun_where_something_does_not_fit(
         train_regions(replace(config, styles=("woven", "oil")))
     with pytest.raises(TrainingError, match="there is no block 'double 7'"):
         train_regions(replace(config, blocks=("double 7",)))
-    manifest = own_data / "train" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace("in dusk style", "in some style"))
+    _say_nothing_of_dusk(own_data)
     lost = replace(config, data=own_data, cache=tmp_path / "cache", styles=())
     with pytest.raises(AttentionError, match=r'"dusk" does not stand in .* "make the \w+ in some style'):
         train_regions(lost)
@@ -192,15 +194,27 @@ def test_results_that_cannot_be_written_are_refused_before_any_work(config: Regi
     assert not config.run.exists()
 
 
-def test_losses_that_teach_nothing_are_refused(config: RegionTrainConfig, examples: RegionExamples) -> None:
-    """A softmax over the style's own tokens: their mean is the same everywhere, and a single one is 1."""
+def test_losses_that_teach_nothing_are_refused(config: RegionTrainConfig) -> None:
+    """A softmax over the style's own tokens: their mean is the same everywhere."""
     with pytest.raises(TrainingError, match="give --supervise every-map"):
         replace(config, losses=LOSSES["release"])
     replace(config, losses=LOSSES["release"], without="attention")
-    one, two = (replace(examples, mentions=[(Mention(tokens, ()),)]) for tokens in ((3,), (3, 4)))
-    _require_several_tokens({"dusk": two})
-    with pytest.raises(TrainingError, match="the style 'woven' is a single token"):
-        _require_several_tokens({"dusk": two, "woven": one})
+
+
+def test_styles_are_encoded_apart_once_and_looked_through_before(
+    config: RegionTrainConfig, own_data: Path, tmp_path: Path
+) -> None:
+    config = replace(config, steps=1, cache=tmp_path / "cache")
+    train_regions(config)
+    first = config.cache / "woven" / "train" / "latents" / "latents.npy"
+    encoded = first.stat().st_mtime_ns
+    train_regions(replace(config, styles=(), run=config.run / "both"))
+    assert first.stat().st_mtime_ns == encoded
+    assert (config.cache / "dusk").is_dir()
+    _say_nothing_of_dusk(own_data)
+    with pytest.raises(AttentionError):
+        train_regions(replace(config, data=own_data, cache=tmp_path / "none", styles=(), run=tmp_path / "runs"))
+    assert not (tmp_path / "none").exists()
 
 
 def test_an_expert_that_learned_no_place_tells_no_blocks(config: RegionTrainConfig) -> None:
