@@ -94,7 +94,11 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
     unfinished = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # safetensors lets the owner alone read what it writes; a ComfyUI may run as somebody else.
+        unfinished.touch()
+        readable = unfinished.stat().st_mode
         save_file(dict(tensors), str(unfinished), metadata=metadata)
+        unfinished.chmod(readable)
         if check:
             StyleExpert.open(unfinished)
         os.replace(unfinished, path)

@@ -51,6 +51,14 @@ def test_the_folder_is_made_and_nothing_else_is_left(tmp_path: Path, save: Save)
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+@pytest.mark.parametrize("save", [_save_experts, _save_encoder])
+def test_whoever_may_read_a_new_file_may_read_this_one(tmp_path: Path, save: Save) -> None:
+    (tmp_path / "any").touch()
+    save(tmp_path / "x.safetensors")
+    assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
 @pytest.mark.parametrize("save", [_save_experts, _save_encoder])
 def test_on_a_full_disk_the_file_of_before_stays(tmp_path: Path, save: Save) -> None:

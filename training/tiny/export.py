@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ...moe.saving import write_atomically
 from ..flux_layout import to_comfy
-from ..whole_file import whole_file
 from .train_kontext import TinyKontext
 
 
@@ -40,5 +39,4 @@ def _write(state: dict[str, Tensor], path: Path) -> None:
         name: weight.detach().to(torch.float16 if weight.dim() else torch.float32) for name, weight in state.items()
     }
     half = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in half.items()}
-    with whole_file(path) as partial:
-        save_file(half, partial)
+    write_atomically(path, half, {"format": "pt"}, check=False)

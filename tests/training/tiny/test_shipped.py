@@ -49,11 +49,11 @@ def test_an_interrupted_export_leaves_the_old_file_whole(tmp_path: Path, monkeyp
     trained = Autoencoder()
     export_autoencoder(trained, tmp_path)
 
-    def stop_half_way(state: dict, path: Path) -> None:
-        path.write_bytes(b"half a file")
+    def stop_half_way(state: dict, path: str, metadata: dict) -> None:
+        Path(path).write_bytes(b"half a file")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("styleroute.training.tiny.export.save_file", stop_half_way)
+    monkeypatch.setattr("styleroute.moe.saving.save_file", stop_half_way)
     with pytest.raises(KeyboardInterrupt):
         export_autoencoder(Autoencoder(), tmp_path)
     _require_rounded_once(load_autoencoder(tmp_path), trained)
