@@ -21,7 +21,7 @@ def soft_mask(heat: Tensor, threshold: Literal["otsu"] | float = "otsu", smoothi
     Args:
         heat: [..., h, w].
         threshold: "otsu", which parts the cells into the two groups that differ most; or a quantile: 0.8 keeps the
-            upper fifth of them.
+            upper fifth of them, and of a map that is not even always the strongest.
         smoothing: sigma in cells of the blur before the threshold, and of the edge after it; 0: hard edges.
 
     Raises:
@@ -68,4 +68,7 @@ def _level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
         raise AttentionError(f'The threshold is {threshold!r}; expected "otsu" or a quantile from 0 to 1.')
     cells = heat.flatten(-2)
-    return cells.kthvalue(1 + round(threshold * (cells.shape[-1] - 1)), dim=-1).values
+    level = cells.kthvalue(1 + round(threshold * (cells.shape[-1] - 1)), dim=-1).values
+    low, high = cells.aminmax(dim=-1, keepdim=True)
+    # Where many cells are the strongest alike, the quantile may be their own value, and nothing lies above it.
+    return level.minimum(cells.where(cells < high, low).amax(dim=-1))

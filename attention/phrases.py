@@ -157,6 +157,32 @@ def _mention(text: str, words: _Words) -> Mention:
 
 def _without_weights(text: str) -> str:
     """The text as an encoder reads it: no weights, and escaped parentheses plain."""
-    text = text.replace(r"\(", "\0").replace(r"\)", "\1")
-    text = re.sub(r":\s*-?\d*\.?\d+\s*(?=\))", "", text).replace("(", "").replace(")", "")
+    text = _without_groups(text.replace(r"\(", "\0").replace(r"\)", "\1"))
     return text.replace("\0", "(").replace("\1", ")")
+
+
+def _without_groups(text: str) -> str:
+    """Parentheses and weights of each group taken away as ComfyUI reads them; one that is not closed is plain text."""
+    plain, depth, start = "", 0, 0
+    for place, letter in enumerate(text):
+        if letter == "(":
+            if depth == 0:
+                plain, start = plain + text[start:place], place
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+            if depth == 0:
+                plain, start = plain + _without_groups(_unweighted(text[start + 1 : place])), place + 1
+    rest = text[start:]
+    # "(red (coat)": ComfyUI takes the outer ones of what is left for a pair.
+    return plain + (_without_groups(_unweighted(rest[1:-1])) if depth > 0 and rest.endswith(")") else rest)
+
+
+def _unweighted(words: str) -> str:
+    """ "man" of "man:1.2"; a weight is whatever Python reads as a number."""
+    before, _, weight = words.rpartition(":")
+    try:
+        float(weight)
+    except ValueError:
+        return words
+    return before or words

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,8 +19,14 @@ def t5() -> Any:
 
 
 @pytest.fixture(scope="session")
-def comfy_t5() -> Any:
-    """What `clip.tokenizer.t5xxl` is for FLUX.1."""
+def comfyui_sd1_clip() -> ModuleType:
+    """Where ComfyUI reads weights."""
     sys.path.insert(0, str(find_comfyui()))
     importlib.import_module("comfy.cli_args").args.cpu = True
+    return importlib.import_module("comfy.sd1_clip")
+
+
+@pytest.fixture(scope="session")
+def comfy_t5(comfyui_sd1_clip: ModuleType) -> Any:
+    """What `clip.tokenizer.t5xxl` is for FLUX.1."""
     return importlib.import_module("comfy.text_encoders.flux").T5XXLTokenizer()

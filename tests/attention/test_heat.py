@@ -85,6 +85,14 @@ def test_a_small_object_is_1_all_over_and_its_edge_lies_outside(side):
     assert bool((mask[heat == 0] <= 0.5).all())
 
 
+@pytest.mark.parametrize("quantile", [0.7, 0.8, 1.0])
+def test_quantile_of_equal_cells_keeps_the_strongest(quantile):
+    heat = torch.zeros(2, 16, 16)
+    heat[0, :8, :8] = 1
+    mask = soft_mask(heat, quantile, smoothing=0)
+    assert torch.equal(mask, heat)
+
+
 @pytest.mark.parametrize(("quantile", "kept"), [(0.0, 99), (0.5, 49), (0.8, 20), (1.0, 0)])
 def test_quantile_keeps_that_many_cells(quantile, kept):
     heat = torch.randperm(100).reshape(10, 10) / 99

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from styleroute.attention import find_span, parse_instruction
-from styleroute.attention.phrases import style_stem
+from styleroute.attention.phrases import _without_weights, style_stem
 from styleroute.attention.spans import count_phrase
 
 MAN = [("man", "pixel-art")]
@@ -94,6 +94,8 @@ def test_phrases_are_found_among_the_tokens(comfy_t5, text, expected):
             [("cat", 0), ("mosaic", 0), ("dog", 0), ("mosaic", 1)],
         ),
         ("make the mosaic floor in mosaic style", [("mosaic floor", 0), ("mosaic", 1)]),
+        ("make the (man:+1.2) in (pixel-art:1.) style", [("man", 0), ("pixel-art", 0)]),
+        ("make the man (old (coat) in mosaic style", [("man (old (coat)", 0), ("mosaic", 0)]),
         ("make the (mosaic floor:1.2) in (Mosaic style:0.8)", [("mosaic floor", 0), ("Mosaic", 1)]),
         (r"paint a sign \(mosaic\), make the sign in mosaic style", [("sign", 1), ("mosaic", 1)]),
         ("make the man's hat in woven style and the man in woven style", [
@@ -107,6 +109,33 @@ def test_phrases_are_found_among_the_tokens(comfy_t5, text, expected):
 def test_a_mention_knows_which_one_it_is(comfy_t5, text, expected):
     found = mentions(parse_instruction(text))
     assert [(said.words, count_phrase(comfy_t5, said.before, said.words)) for said in found] == expected
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        ["(", ")", "((", "))", "man", "red coat", " ", "(man:+1.2)", ":1.", ":1e-1)", ":x)", ":)", "(:2)", r"\(", r"\)"]
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(PIECES)
+def test_weights_are_read_as_comfyui_reads_them(comfyui_sd1_clip, pieces):
+    text = "".join(pieces)
+    parts = comfyui_sd1_clip.token_weights(comfyui_sd1_clip.escape_important(text), 1.0)
+    read = "".join(comfyui_sd1_clip.unescape_important(part) for part, _ in parts)
+    assert _without_weights(text) == read
+
+
+@settings(max_examples=200, deadline=None)
+@given(PIECES, PIECES)
+def test_whatever_is_read_stands_in_the_prompt(comfy_t5, thing, style):
+    # Apart, as T5 gets what stands before and in a pair of parentheses as two words anyway.
+    text = f"make the man {' '.join(thing)} in café {' '.join(style)} style, keep other area unchanged"
+    for said in mentions(parse_instruction(text)):
+        if any(letter.isalpha() for letter in said.words):
+            assert find_span(comfy_t5, text, said.words, count_phrase(comfy_t5, said.before, said.words))
 
 
 @pytest.mark.parametrize("style", ["pixel-art", "Pixel Art", "pixel_art", "PIXEL-ART style", "Pixel-Art-Style"])
