@@ -90,6 +90,17 @@ def test_opacity_zero_is_the_picture(preview, maps):
     assert torch.equal(preview(maps, image, opacity=0.0).result[0], image)
 
 
+@pytest.mark.parametrize(("colour_map", "opacity"), [("ice", 0.25), ("grey", 1.0), ("fire", 0.6)])
+def test_the_chosen_colours_lie_over_the_picture(preview, maps, colour_map, opacity):
+    from styleroute.nodes.maps.heat_picture import overlay
+    from styleroute.nodes.maps.region_mask import region_heat
+
+    image = torch.rand(2, 64, 96, 3)
+    pictures = preview(maps, image, colour_map=colour_map, opacity=opacity).result[0]
+    expected = overlay(image, region_heat(maps, "style", (64, 96)), colour_map, opacity)
+    torch.testing.assert_close(pictures, expected, atol=1e-5, rtol=0)
+
+
 def test_another_number_of_pictures_is_refused(preview, maps):
     with pytest.raises(AttentionError, match="2 pictures were sampled, but 3 came"):
         preview(maps, torch.rand(3, 64, 96, 3))

@@ -115,16 +115,31 @@ def test_cfg_is_applied_before_the_lock(lock_sample, positive, plain):
     assert (held - reference_of(positive)).abs().amax(1)[0][outside].max() < 0.02
 
 
-def test_batches_are_held_each_to_its_own(flux, sample, prompt, with_reference):
-    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
+@pytest.mark.parametrize("region", ["style", "object", "both"])
+def test_the_sampler_locks_as_strongly_and_by_the_region_that_it_is_told(region_sample, prompt, with_reference, region):
+    """One Euler step ends at x0 itself."""
+    from styleroute.nodes.maps.region_mask import region_shape
 
+    positive, latent = with_reference(prompt(), 16, 24), {"samples": LATENT}
+    free = region_sample(positive, latent=latent, steps=1)[0]["samples"]
+    held, maps, _ = region_sample(positive, latent=latent, steps=1, background_lock=0.3, region=region)
+    shapes = {name: region_shape(maps, name, (16, 24)) for name in ("style", "object", "both")}
+    weight = 0.3 * (1 - shapes.pop(region))[:, None]
+    assert all((weight - 0.3 * (1 - other)[:, None]).abs().max() > 0.01 for other in shapes.values())
+    torch.testing.assert_close(held["samples"], free + weight * (reference_of(positive) - free), rtol=1e-3, atol=1e-3)
+
+
+def test_batches_are_held_each_to_its_own(region_sample, prompt, with_reference):
     positive = with_reference(prompt(), 16, 24)
-    latent = {"samples": LATENT.expand(3, -1, -1, -1)}
-    settings = {"seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
-    region = {"region_expert": "none", "expert_strength": 1.0, "region": "both", "heat_preview": False}
-    out, _, mask = RegionRouteSampler.execute(flux, positive, latent, background_lock=1.0, **region, **settings).result
-    assert out["samples"].shape == (3, 16, 16, 24)
+    settings = {"steps": 2, "region": "both", "background_lock": 1.0}
+    out, _, mask = region_sample(positive, latent={"samples": LATENT.expand(3, -1, -1, -1)}, **settings)
     assert mask.shape == (3, 128, 192)
+    for number in range(3):
+        single = {"samples": LATENT, "batch_index": [number]}
+        alone, _, own = region_sample(positive, latent=single, **settings)
+        torch.testing.assert_close(out["samples"][number], alone["samples"][0], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(mask[number], own[0], rtol=1e-3, atol=1e-3)
+    assert (mask[0] - mask[1]).abs().max() > 0.01
 
 
 def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_reference):

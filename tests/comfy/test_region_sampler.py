@@ -1,5 +1,6 @@
 """RegionRoute Sampler: KSampler to the bit where nothing is asked of it, and what it adds where something is."""
 
+import numpy as np
 import pytest
 import torch
 from styleroute.attention import AttentionError
@@ -69,6 +70,34 @@ def test_maps_and_mask_come_out(region_sample, prompt):
     assert mask.shape == (2, 64, 96)
     assert mask.isfinite().all()
     assert 0 <= mask.min() < mask.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "steps", "blocks"),
+    [
+        ("steps and blocks", (1, 2), ("single 1", "double 0")),
+        ("steps", (1, 2), ("mean",)),
+        ("blocks", ("mean",), ("single 1", "double 0")),
+        ("mean only", ("mean",), ("mean",)),
+    ],
+)
+def test_the_chosen_steps_and_blocks_alone_are_captured(flux, sample, region_sample, prompt, keep, steps, blocks):
+    from styleroute.attention.maps import MEAN_STEP
+    from styleroute.nodes.maps.capture_attention import CaptureAttention
+
+    chosen = {"blocks": "double 0, single 1", "capture_steps": "1-2", "keep": keep}
+    _, sampled, _ = region_sample(prompt(), **chosen)
+    model, captured = CaptureAttention.execute(flux, prompt(), **chosen).result
+    sample(model, prompt(), steps=3)
+    _, whole, _ = region_sample(prompt())
+    expected = whole.read(0, STYLE)
+    rows, columns = [1, 2], [expected.blocks.index(block) for block in ("double 0", "single 1")]
+    mean = expected.values[rows][:, columns].mean((0, 1))
+    for maps in (sampled, captured):
+        found = maps.read(0, STYLE)
+        assert found.steps == tuple(MEAN_STEP if step == "mean" else step for step in steps)
+        assert set(found.blocks) == set(blocks)
+        torch.testing.assert_close(found.values.mean((0, 1)), mean)
 
 
 def test_without_maps_the_mask_blocks_what_uses_it(region_sample, prompt):
@@ -181,14 +210,33 @@ def test_progress_is_told_with_and_without_heat(region_sample, prompt, told):
     assert len(image.getcolors()) > 5
 
 
+def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, told):
+    from styleroute.attention import heat_map
+    from styleroute.nodes.maps.heat_picture import colours
+    from styleroute.nodes.maps.region_mask import to_picture
+
+    told.clear()
+    _, maps, _ = region_sample(prompt(), heat_preview=True, region="object")
+    values = maps.read(0, "object: guitar").values[:, :, 0]
+    shown = []
+    for done, _, (_, image, _) in told:
+        heat = to_picture(heat_map(values[:done].mean((0, 1))), (8, 12), (8, 12))
+        shown.append(torch.from_numpy(np.array(image)) / 255)
+        torch.testing.assert_close(shown[-1], colours(heat, "fire"), atol=1 / 255, rtol=0)
+    assert not torch.equal(shown[0], shown[-1])
+
+
 def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod, args
+    from styleroute.nodes.maps.heat_picture import overlay
+    from styleroute.nodes.maps.region_mask import region_heat
 
     monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
     previews = []
     for heat_preview in (False, True):
         region_sample(prompt(), heat_preview=heat_preview)
         previews.append(told[-1][2][1])
-    bare, heated = previews
-    assert bare.size == heated.size
-    assert bare.tobytes() != heated.tobytes()
+    bare, heated = (torch.from_numpy(np.array(preview)) / 255 for preview in previews)
+    _, maps, _ = region_sample(prompt(), heat_preview=True)
+    expected = overlay(bare[None], region_heat(maps, "style", bare.shape[:2]), "fire", 0.5)[0]
+    torch.testing.assert_close(heated, expected, atol=1 / 255, rtol=0)
