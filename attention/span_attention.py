@@ -13,10 +13,10 @@ from .kernels import attention_in_chunks, attention_with_lse, has_fused_kernel, 
 Normalise = Literal["all", "span"]
 
 # Two ways lead to a map, and both are needed. Log-sum-exp: a flash kernel gives it beside the output, and
-# exp(q . k - lse) at the span's few keys is all that is left to do, 1.01 times the attention alone; but it has no
-# gradient. Indicator: the values are 1 at the span's tokens, so that attention itself gives the map, through any kernel
-# and with its gradient, at the price of more columns or of a call. For a map alone both take one flash call of the
-# rows, and the same time.
+# exp(q . k - lse) at the span's few keys is all that is left to do; but it has no gradient. Indicator: the values are 1
+# at the span's tokens, so that attention itself gives the map, through any kernel and with its gradient, at the price
+# of more columns or of a call. For a map alone both take one flash call of the rows, and the same time.
+# `styleroute benchmark attention` measures them all.
 
 
 def span_attention(
@@ -98,7 +98,7 @@ def attend_at_once(
     """
     columns, mask = _prepare(q, k, spans, rows), _mask_of(mask, k)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    joined = _attend_joined if _needs_gradient(q, k, v) else _attend_with_lse
+    joined = attend_joined if _needs_gradient(q, k, v) else attend_with_lse
     with without_autocast(q, k, v) as (q, k, v):
         return joined(q, k, v, columns, rows, mask, scale)
 
@@ -110,10 +110,10 @@ def _maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scal
     # The kernel wants values, but only its log-sum-exp is used: the keys are at hand.
     if not _needs_gradient(q_rows, k) and (both := attention_with_lse(q_rows, k, k, mask, scale)) is not None:
         return column_maps(q_rows, k, both[1], columns, mask, scale)
-    return _indicator_maps(q_rows, k, columns, mask, scale)
+    return indicator_maps(q_rows, k, columns, mask, scale)
 
 
-def _attend_with_lse(
+def attend_with_lse(
     q: Tensor, k: Tensor, v: Tensor, columns: Columns, rows: slice, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor] | None:
     """One flash call for output and log-sum-exp."""
@@ -123,13 +123,13 @@ def _attend_with_lse(
     return output, column_maps(q[:, :, rows], k, lse[:, :, rows], columns, mask_rows(mask, rows), scale)
 
 
-def _attend_joined(
+def attend_joined(
     q: Tensor, k: Tensor, v: Tensor, columns: Columns, rows: slice, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor] | None:
     """One differentiable call: the indicator's columns stand beside the values, q and k are as wide with zeros.
 
-    On a CPU, forward and backward take 1.1 to 1.2 times those of attention alone, and two calls 1.4 to 1.5. On a
-    graphics card, heads of 128 would need the kernel for 192, which takes back what the second call costs.
+    None on a graphics card, where heads of 128 would need the kernel for 192, which takes back what a second call
+    costs.
     """
     if q.device.type != "cpu":
         return None
@@ -141,7 +141,7 @@ def _attend_joined(
     return attended[..., :width], columns.mean_of_indicator(attended[:, :, rows, width:])
 
 
-def _indicator_maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
+def indicator_maps(q_rows: Tensor, k: Tensor, columns: Columns, mask: Tensor | None, scale: float) -> Tensor:
     """Maps as the attention of the rows over the spans' indicator."""
     # Values narrower than the head make torch fall back to the full matrix; wider ones too, so that q and k are padded.
     width = max(q_rows.shape[-1], _multiple_of_8(columns.num_spans))

@@ -1,4 +1,4 @@
-"""`styleroute benchmark`: the pack against bare ComfyUI, or the trainer against PEFT, as a table."""
+"""`styleroute benchmark`: the pack against bare ComfyUI, the trainer against PEFT, or the ways to a map, as a table."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -11,7 +11,7 @@ from ..progress import console
 
 
 def run(
-    what: Annotated[Literal["nodes", "training"], tyro.conf.Positional] = "nodes",
+    what: Annotated[Literal["nodes", "training", "attention"], tyro.conf.Positional] = "nodes",
     pairs: int | None = None,
     cells: int = 64,
 ) -> None:
@@ -25,13 +25,22 @@ def run(
     rank 24, with a different style for each picture; and a step of a region expert with Focus and Cover loss, as either
     preset has them, against the same step without.
 
+    attention: the exact ways to a map, and the whole softmax, beside PyTorch's attention without maps, on 8 heads of
+    128; on a graphics card if there is one.
+
     Args:
-        what: the nodes against bare ComfyUI, or the trainers against plainer ones.
+        what: the nodes against bare ComfyUI, the trainers against plainer ones, or the ways to a map.
         pairs: how often each side is measured: 7 for the nodes (changes of style five times as often, captured
-            steps, which take longest, half as often), 3 for training.
-        cells: side of the latents of a training step; 32 in the place of 64 takes less than a quarter of the time.
+            steps, which take longest, half as often) and for attention, 3 for training.
+        cells: side of the latents of a training step or of attention; 32 in the place of 64 takes less than a quarter
+            of the time.
     """
-    title, rows = _nodes(pairs or 7) if what == "nodes" else _training(pairs or 3, cells)
+    if what == "nodes":
+        title, rows = _nodes(pairs or 7)
+    elif what == "training":
+        title, rows = _training(pairs or 3, cells)
+    else:
+        title, rows = _attention(pairs or 7, cells)
     console.print(table(title, rows))
     if not all(row.passed for row in rows):
         raise SystemExit(1)
@@ -50,6 +59,12 @@ def _training(pairs: int, cells: int) -> tuple[str, list[Row]]:
     with console.status("Measuring training steps"):
         rows = _told(chain(experts.run_benchmark(pairs, cells), regions.run_benchmark(pairs, cells)))
     return "Training steps: Stage 2 / PEFT LoRA of the kept rank, region expert / the same without its losses", rows
+
+
+def _attention(pairs: int, cells: int) -> tuple[str, list[Row]]:
+    from ..benchmarks import attention
+
+    return "Attention with the maps of two phrases: ours / without maps", _told(attention.run_benchmark(pairs, cells))
 
 
 def _told(rows: Iterable[Row]) -> list[Row]:
