@@ -42,13 +42,16 @@ class AttentionMaps:
                 f"and {names[2]} spans; expected [steps, blocks, spans, h, w], none of them 0."
             )
 
-    def aggregate(self, *, steps: Choice = "mean", blocks: Choice = "mean") -> Tensor:
-        """The maps [T', L', S, h, w]: an axis stays whole for "each" and has one entry otherwise.
+    def aggregate(self, *, steps: Choice = "mean", blocks: Choice = "mean", spans: Choice = "each") -> Tensor:
+        """The maps [T', L', S', h, w]: an axis stays whole for "each" and has one entry otherwise.
 
         Raises:
             AttentionError: there is no such entry.
         """
-        return _choose(_choose(self.values, steps, 0, "steps"), blocks, 1, "blocks")
+        values = self.values
+        for axis, (name, choice) in enumerate({"steps": steps, "blocks": blocks, "spans": spans}.items()):
+            values = _choose(values, choice, axis, name)
+        return values
 
 
 class MapCollector:

@@ -111,6 +111,8 @@ def test_aggregate(values):
     assert torch.equal(maps.aggregate(steps="each", blocks="each"), values)
     assert torch.equal(maps.aggregate(steps="last", blocks=0), values[2:, :1])
     assert torch.allclose(maps.aggregate(steps=1), values[1:2].mean(dim=1, keepdim=True))
+    assert torch.allclose(maps.aggregate(spans="mean"), values.mean(dim=(0, 1, 2), keepdim=True))
+    assert torch.equal(maps.aggregate(steps="each", blocks="each", spans=1), values[:, :, 1:2])
     for wrong in ("first", 3, -1):
         with pytest.raises(AttentionError, match="of the steps was asked for; expected mean, last, each or 0 to 2"):
             maps.aggregate(steps=wrong)
