@@ -8,7 +8,7 @@ from styleroute.moe import StyleExpert
 from styleroute.training.comfy import PACK
 from styleroute.training.data.region_manifest import region_prompt
 
-STYLES = ("indigo dots",)
+STYLES = ("indigo dots", "green chalk")
 SCENE = PACK / "assets" / "scene_guitar.png"
 BOXES = {"guitar": (slice(0, 6), slice(2, 9)), "owl": (slice(7, 14), slice(8, 14))}
 """Rows and columns of the scene's 16 x 16 cells that hold the objects."""
@@ -71,3 +71,14 @@ def test_it_looks_at_the_object_that_is_named(shipped, style, thing):
     inside[rows, columns] = 1
     assert inside.flatten()[cells.argmax()] == 1
     assert (cells * inside).sum() > 0.5 * cells.sum()
+
+
+def test_the_demo_paints_in_the_style_that_the_workflow_asks_for(monkeypatch):
+    from styleroute.training.demo.region import DEFAULT_STYLE, WORKFLOW, choose_expert, shipped_experts
+
+    monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
+    shipped = shipped_experts()
+    assert set(STYLES) == shipped.keys()
+    assert choose_expert(None, shipped) == (shipped[DEFAULT_STYLE], DEFAULT_STYLE)
+    assert choose_expert("Green-Chalk", shipped) == (shipped["green chalk"], "green chalk")
+    assert f"in {DEFAULT_STYLE} style" in WORKFLOW.read_text(encoding="utf-8")

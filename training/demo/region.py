@@ -21,12 +21,14 @@ from .pictures import SIDE, cat_photo, open_picture, square
 
 WORKFLOW = PACK / "example_workflows" / "region_style.json"
 TRAINING = "`styleroute data regions` and `styleroute train region --preset small`"
+DEFAULT_STYLE = "indigo dots"
+"""The one that the example workflow asks for, too."""
 BESIDE = ("owl", "ball")
 """A second object, which must stay as it is."""
 
 
 def region_demo(photo: Path | None, region: str, style: str | None, seed: int, strength: float) -> Demo:
-    """Without a photo, a scene with the object; without a style, the first that a shipped expert has.
+    """Without a photo, a scene with the object; without a style, the workflow's own.
 
     Raises:
         DataError: there is no such expert, or no such picture.
@@ -67,7 +69,7 @@ def choose_expert(style: str | None, shipped: dict[str, Path]) -> tuple[Path, st
             f"There is no region expert in {TINY_MODELS / 'style_experts'}, so that --region has nothing to paint "
             f"with; {TRAINING} make some."
         )
-    style = style or next(iter(shipped))
+    style = style or (DEFAULT_STYLE if DEFAULT_STYLE in shipped else next(iter(shipped)))
     for name, path in shipped.items():
         if style_stem(name) == style_stem(style):
             return path, name
