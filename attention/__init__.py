@@ -3,8 +3,8 @@
 Needs torch and einops alone.
 """
 
+from ..errors import AttentionError
 from .columns import Columns
-from .errors import AttentionError
 from .heat import confidence, heat_map, soft_mask
 from .losses import PRESETS, AttentionLosses, cover_loss, focus_loss
 from .maps import MEAN, MEAN_STEP, AttentionMaps, MapCollector

@@ -7,7 +7,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from .errors import AttentionError
+from ..errors import AttentionError
 
 Span = Sequence[int]
 """Positions of a phrase's tokens among the keys."""

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .errors import AttentionError
+from ..errors import AttentionError
 from .resizing import blur
 
 

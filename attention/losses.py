@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .errors import AttentionError
+from ..errors import AttentionError
 
 
 @dataclass(frozen=True)

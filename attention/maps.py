@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .errors import AttentionError
+from ..errors import AttentionError
 
 MEAN = "mean"
 """Stands for the blocks, where they were averaged while they came."""

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import AttentionError
 from .columns import Columns, Spans, column_maps, span_softmax
-from .errors import AttentionError
 from .kernels import attention_in_chunks, attention_with_lse, has_fused_kernel, mask_rows, without_autocast
 
 Normalise = Literal["all", "span"]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from .errors import AttentionError
+from ..errors import AttentionError
 
 UNKNOWN = "\ufffd"
 """Stands for what is outside the vocabulary."""

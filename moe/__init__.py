@@ -3,10 +3,10 @@
 Needs torch, safetensors and einops alone.
 """
 
+from ..errors import StyleExpertError
 from .collapse import LowRank
 from .config import EncoderConfig, ExpertConfig
 from .encoder import StyleEncoder
-from .errors import StyleExpertError
 from .expert import StyleExpert
 from .router import Router, Routing
 from .saving import save_encoder, save_expert

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from .errors import StyleExpertError
+from ..errors import StyleExpertError
 
 KINDS = ("style-moe", "region-lora")
 ROUTINGS = ("paper", "release-1")

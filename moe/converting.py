@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..errors import StyleExpertError
 from .config import ExpertConfig
 from .encoder_sizes import read_encoder_config
-from .errors import StyleExpertError
 from .expert import StyleExpert
 from .expert_sizes import read_entry
 from .formats import foreign_kind, sort_keys

@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..errors import StyleExpertError
 from .config import EncoderConfig
-from .errors import StyleExpertError
 
 
 class StyleEncoder(nn.Module):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import StyleExpertError
 from .config import SIGLIP_FILE, EncoderConfig
-from .errors import StyleExpertError
 from .shapes import SizeBook, require_keys
 
 Shapes = Mapping[str, tuple[int, ...]]

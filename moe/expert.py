@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import StyleExpertError
 from .collapse import SHARED, LowRank, collapse, mixture
 from .config import EncoderConfig, ExpertConfig
 from .encoder import StyleEncoder
 from .encoder_sizes import read_encoder_config
-from .errors import StyleExpertError
 from .expert_sizes import read_entry, read_expert_sizes
 from .formats import FileKeys, require_expert_keys, sort_keys
 from .header import read_header

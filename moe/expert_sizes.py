@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..errors import StyleExpertError
 from .config import RELEASE_ALPHA, RELEASE_TOP_K, ExpertConfig
-from .errors import StyleExpertError
 from .formats import LORA_PARTS, MOE_PARTS, SHARED_PARTS, FileKeys
 from .header import Header
 from .shapes import SizeBook, require_keys

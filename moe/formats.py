@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import StyleExpertError
+from ..errors import StyleExpertError
 from .layer_names import layer_order
 
 MOE_PARTS = {

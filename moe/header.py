@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import StyleExpertError
+from ..errors import StyleExpertError
 
 MAX_HEADER = 16 * 2**20
 """Bytes. The largest expert files have headers of less than 1 MiB."""

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from ..errors import StyleExpertError
 from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
-from .errors import StyleExpertError
 from .expert import StyleExpert
 from .expert_sizes import read_entry
 from .formats import FileKeys, sort_keys

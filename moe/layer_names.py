@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from .errors import StyleExpertError
+from ..errors import StyleExpertError
 
 
 class ComfyTarget(NamedTuple):

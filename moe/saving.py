@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..errors import StyleExpertError
 from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
-from .errors import StyleExpertError
 from .expert import StyleExpert
 from .expert_sizes import ENTRY, FORMAT_VERSION
 

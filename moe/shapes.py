@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .errors import StyleExpertError
+from ..errors import StyleExpertError
 
 Symbolic = tuple[str | int, ...]
 """A shape such as ("E", "r", "in"); a number stands for itself."""

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .errors import StyleExpertError
+from ..errors import StyleExpertError
 from .header import Header
 
 

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .run_folder import TrainingError
+from ..errors import TrainingError
 
 
 def require_room(folder: Path, num_bytes: int, what: str) -> None:

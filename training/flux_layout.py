@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..moe.errors import StyleExpertError
+from ..errors import StyleExpertError
 from ..moe.layer_names import OUTER_LAYERS, all_layers, comfy_target
 
 GUIDANCE = "time_text_embed.guidance_embedder."

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .data.packages import DataError
+from ..errors import DataError
 
 Judge = Callable[[np.ndarray], np.ndarray]
 """Picture [H, W, 3] uint8 -> style vector [D]."""

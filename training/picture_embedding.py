@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data.packages import DataError
+from ..errors import DataError
 from .data.triplets import Embed
 
 TINY = "tiny"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from .progress import console
+from ..progress import console
 from .row_cache import cached_rows, fingerprint
 
 WHOLE, MISSING, BROKEN, NOT_FINITE = range(4)

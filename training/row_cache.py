@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track as track_all
 
+from ..progress import track
 from .disk import require_room
-from .progress import console
 from .whole_file import whole_file
 
 INDEX_FILE, PROGRESS_FILE = "index.json", "progress.json"
@@ -49,7 +48,7 @@ def cached_rows(
     maps = {name: np.load(_file(folder, name), mmap_mode="r+") for name in arrays}
     starts = range(done, count, chunk)
     try:
-        for number, start in enumerate(track_all(starts, title, console=console, disable=not console.is_terminal), 1):
+        for number, start in enumerate(track(starts, title), 1):
             rows = range(start, min(start + chunk, count))
             for name, values in compute(rows).items():
                 maps[name][rows.start : rows.stop] = values

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..errors import TrainingError
 from .whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 CHECKPOINT_FILE = "checkpoint.pt"
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot start or go on, with the remedy in the sentence."""
 
 
 class RunFolder:
@@ -66,7 +63,7 @@ class RunFolder:
         """Write a checkpoint whole or not at all: a run that is killed here keeps the one before.
 
         Raises:
-            NotWritten: the disk is full, or cannot be written.
+            StorageError: the disk is full, or cannot be written.
         """
         with whole_file(self.path / CHECKPOINT_FILE) as path:
             torch.save(state, path)

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-
-class NotWritten(RuntimeError):
-    """A file that could not be written; what was there before stays."""
+from ..errors import StorageError
 
 
 @contextmanager
@@ -15,7 +13,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Gives the path to write to, which takes the place of `path` when the block ends; folders are made.
 
     Raises:
-        NotWritten: the disk is full, or cannot be written.
+        StorageError: the disk is full, or cannot be written.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -26,7 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # the latter is torch's, of a full disk
-        raise NotWritten(
+        raise StorageError(
             f"{path} could not be written ({error}): make room on its disk, or see that it may be written to; what was "
             "there before stays"
         ) from error

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from styleroute.training.comfy import PACK, ComfyServer
+from styleroute.paths import PACK
+from styleroute.training.comfy import ComfyServer
 
 pytestmark = pytest.mark.browser
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from styleroute.training.comfy import PACK, ComfyError, ComfyServer
+from styleroute.errors import ComfyError
+from styleroute.paths import PACK
+from styleroute.training.comfy import ComfyServer
 
 from .test_region_server import capturing, pictures, upload_gradient
 

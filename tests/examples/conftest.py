@@ -11,7 +11,8 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import save_file
-from styleroute.training.comfy import PACK, find_comfyui
+from styleroute.paths import PACK
+from styleroute.training.comfy import find_comfyui
 from styleroute.training.flux_layout import to_comfy
 from transformers import (
     CLIPTextConfig,

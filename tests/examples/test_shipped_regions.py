@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.moe import StyleExpert
-from styleroute.training.comfy import PACK
+from styleroute.paths import PACK
 from styleroute.training.data.region_manifest import region_prompt
 
 STYLES = ("indigo dots", "green chalk")

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from styleroute.errors import TrainingError
 from styleroute.training.disk import require_room, require_writable
-from styleroute.training.run_folder import TrainingError
 
 
 def test_a_disk_without_room_is_told_of_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

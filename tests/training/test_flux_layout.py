@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel
+from styleroute.errors import ComfyNotFound
 from styleroute.moe import StyleExpertError
-from styleroute.training.comfy import ComfyNotFound, find_comfyui
+from styleroute.training.comfy import find_comfyui
 from styleroute.training.flow import pack, position_ids, unpack
 from styleroute.training.flux_layout import to_comfy, to_diffusers
 

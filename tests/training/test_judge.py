@@ -2,8 +2,8 @@ import sys
 
 import numpy as np
 import pytest
+from styleroute.errors import DataError
 from styleroute.training import judge
-from styleroute.training.data.packages import DataError
 from styleroute.training.judge import Judged, centroids, cosine, judge_style, nearest
 
 

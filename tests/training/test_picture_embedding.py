@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from styleroute.training.data.packages import DataError
+from styleroute.errors import DataError
 from styleroute.training.picture_embedding import load_embedding
 from styleroute.training.tiny.shipped import load_vision
 from transformers import (

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from styleroute.training.run_folder import RunFolder, TrainingError
-from styleroute.training.whole_file import NotWritten
+from styleroute.errors import StorageError, TrainingError
+from styleroute.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def test_a_checkpoint_comes_back_and_a_failed_one_leaves_the_last(tmp_path, monk
             raise failure("disk full")
 
         monkeypatch.setattr(torch, "save", fail)
-        with pytest.raises(NotWritten, match=r"checkpoint\.pt could not be written \(disk full\): make room"):
+        with pytest.raises(StorageError, match=r"checkpoint\.pt could not be written \(disk full\): make room"):
             run.save({"step": 4})
     assert not list(tmp_path.glob("*.partial"))
     state = run.restore()

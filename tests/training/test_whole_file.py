@@ -1,7 +1,8 @@
 import os
 
 import pytest
-from styleroute.training.whole_file import NotWritten, whole_file
+from styleroute.errors import StorageError
+from styleroute.training.whole_file import whole_file
 
 
 def test_it_takes_the_place_of_the_one_before_when_it_is_whole(tmp_path):
@@ -34,7 +35,7 @@ def test_its_content_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("stop", "seen"), [(OSError, NotWritten), (RuntimeError, NotWritten), (KeyboardInterrupt, KeyboardInterrupt)]
+    ("stop", "seen"), [(OSError, StorageError), (RuntimeError, StorageError), (KeyboardInterrupt, KeyboardInterrupt)]
 )
 def test_whatever_stops_it_what_was_there_stays_and_nothing_is_left_behind(tmp_path, stop, seen):
     path = tmp_path / "file.txt"
@@ -54,7 +55,7 @@ def test_whatever_stops_it_what_was_there_stays_and_nothing_is_left_behind(tmp_p
 def test_a_place_that_cannot_be_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with (
-        pytest.raises(NotWritten, match="could not be written"),
+        pytest.raises(StorageError, match="could not be written"),
         whole_file(tmp_path / "file" / "inner.txt") as partial,
     ):
         partial.write_text("")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from ..run_folder import TrainingError
+from ...errors import TrainingError
 
 PLACES = ("run", "data", "root", "encoder", "start", "output", "cache")
 """Where things lie. What lies there is part of a run's identity: the same under another name is the same run."""

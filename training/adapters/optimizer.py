@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from ..run_folder import TrainingError
+from ...errors import TrainingError
 from .config import TrainConfig
 
 FLOOR = 0.05

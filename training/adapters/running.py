@@ -7,7 +7,7 @@ from datetime import timedelta
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 
-from ..progress import console
+from ...progress import console
 
 PATIENCE = timedelta(days=7)
 """How long processes wait for the first one, which encodes all pictures; torch's own 10 to 30 minutes are too few."""

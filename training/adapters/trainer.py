@@ -15,9 +15,10 @@ from accelerate import Accelerator
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
+from ...errors import TrainingError
+from ...progress import track_steps
 from ..disk import require_room
-from ..progress import track
-from ..run_folder import CHECKPOINT_FILE, RunFolder, TrainingError
+from ..run_folder import CHECKPOINT_FILE, RunFolder
 from .config import TrainConfig
 from .optimizer import build_optimizer, rate_share
 
@@ -96,7 +97,7 @@ class AdapterTrainer(ABC):
             KeyboardInterrupt: it was interrupted, and has saved.
         """
         with self._interruptible():
-            for step in track(self, self.title):
+            for step in track_steps(self, self.title):
                 losses = self._update(step)
                 self._log(step, losses)
                 if self.step % self.config.save_every == 0:
@@ -116,7 +117,7 @@ class AdapterTrainer(ABC):
         """Write the checkpoint, by the first process alone, unless it is there already.
 
         Raises:
-            TrainingError, NotWritten: a weight is not finite, or the disk is full; the checkpoint of before stays.
+            TrainingError, StorageError: a weight is not finite, or the disk is full; the checkpoint of before stays.
         """
         if self.accelerator.is_main_process:
             if self.step != self._saved:

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, DiffusionPipeline, FluxKontextPipeline, Flu
 from torch import Tensor
 from transformers import T5TokenizerFast
 
-from ..run_folder import TrainingError
+from ...errors import TrainingError
 
 T5_TOKENS = 128
 """Length of a prompt in StyleExpert's published inference."""

@@ -10,7 +10,7 @@ from diffusers import FluxTransformer2DModel
 from torch import Tensor
 from transformers import T5TokenizerFast
 
-from ..paths import TINY_MODELS
+from ...paths import TINY_MODELS
 from ..tiny.autoencoder import Autoencoder
 from ..tiny.config import CLIP, T5, T5_TOKENS
 from ..tiny.prompts import Tokenizers

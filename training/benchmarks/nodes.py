@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ...moe import ExpertConfig, save_expert
 from ...moe.layer_names import all_layers, layer_shape
-from ..comfy import PACK, ComfyServer
+from ...paths import PACK
+from ..comfy import ComfyServer
 from .row import Row
 
 BENCHMARK_PACK = PACK / "benchmarks" / "benchmark_nodes"

@@ -13,6 +13,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 import websocket
 from PIL import Image
 
+from ...errors import ComfyError
+
 OnProgress = Callable[[str, float, float], None]
 """Called with a node's id, its progress and what that counts to."""
 
@@ -24,18 +26,6 @@ PATIENCE = 5.0
 
 # Never by a proxy that the environment names: it could not reach this computer's own ports.
 _OPENER = build_opener(ProxyHandler({}))
-
-
-class ComfyError(RuntimeError):
-    """ComfyUI refused or failed a workflow.
-
-    Attributes:
-        node_errors: by node id, `{"class_type": ..., "errors": [{"type", "message", "details"}, ...]}`.
-    """
-
-    def __init__(self, message: str, node_errors: dict[str, dict[str, Any]] | None = None):
-        super().__init__(message)
-        self.node_errors = node_errors or {}
 
 
 class ComfyClient:

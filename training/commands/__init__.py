@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from ...errors import StyleRouteError
+
 COMMANDS = {
     "demo": "paint a photo in the style of a picture, or one object of it, through a real ComfyUI",
     "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`, ...",
@@ -34,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(name, rest)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        if not isinstance(error, _refusals()):
-            raise
+    except StyleRouteError as error:
         print(f"styleroute {name}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -56,19 +56,6 @@ def _run(name: str, arguments: list[str]) -> None:
 def _with_preset(command: Any, arguments: list[str]) -> Any:
     """A function as it is; of a `PresetCommand`, the function with the defaults of the preset that is asked for."""
     return command.chosen(arguments) if hasattr(command, "chosen") else command
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    """The errors whose message is meant for the user. Imported late: they bring torch with them."""
-    from ...attention import AttentionError
-    from ...moe import StyleExpertError
-    from ..comfy import ComfyError, ComfyNotFound
-    from ..data.packages import DataError
-    from ..run_folder import TrainingError
-    from ..whole_file import NotWritten
-
-    ours = (AttentionError, StyleExpertError, ComfyError, ComfyNotFound, DataError, TrainingError, NotWritten)
-    return (*ours, FileNotFoundError)
 
 
 def _overview() -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...progress import console
 from ..benchmarks.row import Row, table
-from ..progress import console
 
 
 def run(

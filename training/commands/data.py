@@ -7,9 +7,10 @@ from typing import Annotated
 
 import tyro
 
+from ...errors import DataError
+from ...progress import console
 from ..data.new_folder import require_target
 from ..data.objects import load_objects
-from ..data.packages import DataError
 from ..data.painted_scenes import PaintedScenes, ScenesConfig
 from ..data.photos import Photo, load_photos, template
 from ..data.region_scenes import RegionScenes, RegionScenesConfig
@@ -18,7 +19,6 @@ from ..data.triplet_report import REPORT_FILE, Report
 from ..data.triplet_writer import Examples, write_triplets
 from ..data.user_folder import FolderExamples, HoldOut, list_folder, split_folder
 from ..picture_embedding import TINY, load_embedding
-from ..progress import console
 
 CLIP = "openai/clip-vit-large-patch14"
 

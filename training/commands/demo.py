@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ..data.packages import DataError
+from ...errors import DataError
+from ...progress import console
 from ..demo.pictures import contact_sheet
 from ..demo.region import region_demo
 from ..demo.style import style_demo
-from ..progress import console
 
 
 def run(

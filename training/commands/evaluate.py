@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ..paths import RUNS
-from ..progress import console
+from ...paths import RUNS
+from ...progress import console
 from ..tiny.evaluate import EvaluateConfig, evaluate
 
 

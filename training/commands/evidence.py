@@ -4,10 +4,10 @@ from typing import Annotated
 
 import tyro
 
+from ...progress import console
 from ..evidence.regions.config import RegionEvidenceConfig
 from ..evidence.styles.config import EvidenceConfig
 from ..evidence.styles.losses import LossesConfig
-from ..progress import console
 
 
 def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import tyro
 
+from ...progress import console
 from ..experts.config import PRESETS as EXPERT_PRESETS
 from ..experts.config import ExpertsTrainConfig
-from ..progress import console
 from ..regions.config import PRESETS as REGION_PRESETS
 from ..regions.config import RegionTrainConfig
 from ..regions.variants import SMALL

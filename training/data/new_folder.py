@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...errors import DataError
 from ..disk import require_room
-from .packages import DataError
 
 
 def require_target(folder: Path, pictures: int, size: int) -> None:

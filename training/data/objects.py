@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..paths import CACHE
-from .packages import DataError, fetch_npm
+from ...errors import DataError
+from ...paths import CACHE
+from .packages import fetch_npm
 
-PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
+NPM_PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 
 OBJECTS = {
     "guitar": "🎸", "apple": "🍎", "banana": "🍌", "car": "🚗", "rocket": "🚀", "tree": "🌲", "cactus": "🌵",
@@ -46,7 +47,7 @@ def load_objects(cache_folder: Path = CACHE) -> list[Cutout]:
 
 @cache
 def _objects(cache_folder: Path) -> tuple[Cutout, ...]:
-    folder = fetch_npm(PACKAGE, cache_folder / "objects")
+    folder = fetch_npm(NPM_PACKAGE, cache_folder / "objects")
     files = {path.stem: path for path in folder.rglob("*.webp")}
     return tuple(_read(name, files[_stem(symbol, files)]) for name, symbol in OBJECTS.items())
 
@@ -57,7 +58,9 @@ def _stem(symbol: str, files: dict[str, Path]) -> str:
         if stem in files:
             return stem
     name = unicodedata.name(symbol)
-    raise DataError(f"{PACKAGE} lacks {name} ({plain}.webp): delete the cache's folder `objects`, to fetch it again")
+    raise DataError(
+        f"{NPM_PACKAGE} lacks {name} ({plain}.webp): delete the folder `objects` in the cache to fetch it again"
+    )
 
 
 def _read(name: str, path: Path) -> Cutout:

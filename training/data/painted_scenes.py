@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import DataError
 from .objects import Cutout
-from .packages import DataError
 from .paintings import BLENDS, RECOLOURED, STYLES, TEST_STYLES, TRAIN_STYLES, paint
 from .photos import Photo, template
 from .scenes import describe, make_scene

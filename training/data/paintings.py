@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .packages import DataError
+from ...errors import DataError
 from .recolouring import Recolouring
 
 STYLE_NAMES = (

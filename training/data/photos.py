@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..paths import CACHE
+from ...paths import CACHE
 from .packages import fetch_wheel
 
 BUNDLE = "comfyui-workflow-templates-media-image==0.3.160"

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..progress import console
-from .packages import DataError
+from ...errors import DataError
+from ...progress import console
 
 MANIFEST_FILE = "manifest.json"
 MADE_BY = "`styleroute data regions` makes one"

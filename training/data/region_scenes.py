@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import DataError
 from .objects import TEST_OBJECTS, Cutout
-from .packages import DataError
 from .paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from .photos import Photo
 from .scenes import make_scene

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
 from rich.table import Table
 
-from ..progress import console
+from ...progress import track
 from .new_folder import whole_or_nothing
 from .region_manifest import Region, RegionExample, mask_name, region_prompt, write_manifest
 from .region_scenes import RegionScene, RegionScenes, RegionScenesConfig
@@ -81,7 +80,7 @@ def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: Regi
         for split, scenes in splits.items():
             report.splits[split] = SplitReport()
             examples: list[RegionExample] = []
-            shown = track(scenes, split, len(scenes), console=console, disable=not console.is_terminal)
+            shown = track(scenes, split, len(scenes))
             for number, scene in enumerate(shown, start=1):
                 examples += _write_scene(unfinished / split, f"{number:04}", scene, report.splits[split])
             write_manifest(unfinished / split, examples)

@@ -11,12 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 
-from ..progress import console
+from ...errors import DataError
+from ...progress import track
 from .new_folder import whole_or_nothing
-from .packages import DataError
 from .triplet_report import Report
 from .triplets import METADATA_FILE, Embed, choose_references
 
@@ -73,7 +72,7 @@ def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, r
     with whole_or_nothing(folder) as unfinished:
         for split, examples in splits.items():
             writer = _SplitWriter(unfinished / split, embed, slugs)
-            for example in track(examples, split, len(examples), console=console, disable=not console.is_terminal):
+            for example in track(examples, split, len(examples)):
                 writer.add(example)
             writer.finish(split, report)
         if not report.splits["train"]["triplets"]:

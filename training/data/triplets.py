@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..progress import console
-from .packages import DataError
+from ...errors import DataError
+from ...progress import console
 
 METADATA_FILE = "metadata.jsonl"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from .packages import DataError
+from ...errors import DataError
 from .triplet_report import Report
 from .triplet_writer import Example, Style
 

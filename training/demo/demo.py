@@ -7,9 +7,9 @@ from typing import Any
 from PIL import Image
 from rich.progress import Progress
 
-from ..comfy import PACK, ComfyServer, find_node, load_workflow
-from ..paths import TINY_PACK
-from ..progress import console
+from ...paths import PACK, TINY_PACK
+from ...progress import console
+from ..comfy import ComfyServer, find_node, load_workflow
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from ..data.packages import DataError
+from ...errors import DataError
 
 SIDE, MARGIN, CAPTION = 256, 16, 24
 

@@ -8,14 +8,13 @@ import numpy as np
 from PIL import Image
 
 from ...attention.phrases import style_stem
+from ...errors import DataError
 from ...moe import StyleExpert
-from ..comfy import PACK
+from ...paths import PACK, TINY_MODELS
 from ..data.objects import OBJECTS, load_objects
-from ..data.packages import DataError
 from ..data.photos import Photo
 from ..data.region_manifest import region_prompt
 from ..data.scenes import make_scene
-from ..paths import TINY_MODELS
 from .demo import Demo
 from .pictures import SIDE, cat_photo, open_picture, square
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..comfy import PACK
+from ...paths import PACK
 from .demo import Demo
 from .pictures import cat_photo, open_picture, square
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from PIL import Image
-from rich.progress import track
 
-from ..comfy import PACK
+from ...paths import PACK, TINY_MODELS
+from ...progress import track
 from ..disk import require_room
-from ..paths import TINY_MODELS
-from ..progress import console
 from ..whole_file import whole_file
 from .pictures import SIDE
 
@@ -63,7 +61,7 @@ def paint_all(
         return paths
     require_room(folder, len(missing) * SIDE * SIDE * 3, f"{len(missing)} pictures")
     with open_paint() as paint:
-        for job in track(missing, "pictures", console=console, disable=not console.is_terminal):
+        for job in track(missing, "pictures"):
             save(paint(job), paths[job])
     return paths
 

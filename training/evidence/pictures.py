@@ -8,10 +8,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
+from ...errors import TrainingError
+from ...progress import console
 from ..data.triplets import Triplet
 from ..data.user_folder import UNREADABLE
-from ..progress import console
-from ..run_folder import TrainingError
 
 SIDE = 256
 """The small Kontext's working size, to which the example workflow brings every photo."""

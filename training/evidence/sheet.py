@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..run_folder import TrainingError
+from ...errors import TrainingError
 from ..whole_file import whole_file
 from .pictures import SIDE
 

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from ...errors import TrainingError
 from ...moe import StyleEncoder
 from ...moe.expert import open_encoder
 from ..picture_rows import PictureRows, picture_rows
-from ..run_folder import TrainingError
 from ..style_encoder.states import stored_layers
 from ..style_encoder.vision import Vision, load_vision, require_layers
 from .config import POOLED_CELLS, ExpertsTrainConfig

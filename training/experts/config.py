@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ...errors import TrainingError
+from ...paths import CACHE, RUNS
 from ..adapters.config import require_numbers
 from ..flow import STYLE_ROWS
-from ..paths import CACHE, RUNS
-from ..run_folder import TrainingError
 from .routed_linear import AdapterConfig
 
 Condition = Literal["style-encoder", "pooled-latents", "none"]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...errors import TrainingError
 from ...moe.config import RELEASE_ALPHA
 from ...moe.router import Router
-from ..run_folder import TrainingError
 
 ADAPTED = (
     "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj",

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...errors import TrainingError
 from ...moe import StyleExpert
 from ..bases import Base
-from ..run_folder import TrainingError
 from .conditions import StyleCondition
 from .config import ExpertsTrainConfig
 from .routed_linear import AdapterConfig, RoutedLinear

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...attention import attend_with_maps
-from ..run_folder import TrainingError
+from ...errors import TrainingError
 
 Spans = Sequence[Sequence[Sequence[int]]]
 """Token positions of each span of each sample."""

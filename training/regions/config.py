@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 from ...attention import PRESETS as LOSSES
 from ...attention import AttentionLosses
 from ...attention.phrases import style_stem
+from ...errors import TrainingError
+from ...paths import CACHE, RUNS
 from ..adapters.config import require_numbers
-from ..paths import CACHE, RUNS
-from ..run_folder import TrainingError
 
 LEAST_1 = ("rank", "batch", "accumulation", "steps", "save_every", "text_tokens")
 LEAST_0 = ("warmup", "seed", "validate_every", "reference_index")

@@ -10,7 +10,9 @@ import torch
 from accelerate import Accelerator
 
 from ...attention.phrases import style_stem
+from ...errors import TrainingError
 from ...moe import save_expert
+from ...progress import console
 from ..adapters.config import free_fields
 from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
@@ -18,8 +20,7 @@ from ..adapters.trainer import LOSSES
 from ..bases import Base, load_base
 from ..data.region_manifest import MANIFEST_FILE, RegionExample, read_manifest
 from ..disk import require_writable
-from ..progress import console
-from ..run_folder import RunFolder, TrainingError
+from ..run_folder import RunFolder
 from .config import RegionTrainConfig
 from .examples import RegionExamples, make_examples
 from .spans import Described, describe, require_several_tokens

@@ -8,9 +8,9 @@ from typing import Any
 
 from ...attention import PRESETS as LOSSES
 from ...attention.phrases import style_stem
-from ..paths import RUNS
-from ..progress import console
-from ..run_folder import TrainingError
+from ...errors import TrainingError
+from ...paths import RUNS
+from ...progress import console
 from .config import PRESETS, RELEASE, RegionTrainConfig
 
 VARIANT_RUNS = RUNS / "region_variants"

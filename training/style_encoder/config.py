@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..paths import CACHE, RUNS
-from ..run_folder import TrainingError
+from ...errors import TrainingError
+from ...paths import CACHE, RUNS
 from ..tiny.config import ENCODER_QUERIES, ENCODER_TAPS, ENCODER_WIDTH
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -15,9 +15,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.packages import DataError
+from ...errors import DataError
+from ...progress import console
 from ..judge import Judge
-from ..progress import console
 from .examples import StyleExamples
 
 PER_STYLE = 2

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import TrainingError
 from ..data.triplets import METADATA_FILE, Triplet, read_triplets
-from ..run_folder import TrainingError
 
 
 @dataclass(frozen=True)

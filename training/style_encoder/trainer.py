@@ -9,9 +9,10 @@ import torch
 from pytorch_optimizer import AdaBelief
 from torch import Tensor
 
+from ...errors import TrainingError
 from ...moe import StyleEncoder
-from ..progress import track
-from ..run_folder import RunFolder, TrainingError
+from ...progress import track_steps
+from ..run_folder import RunFolder
 from .config import EncoderTrainConfig
 from .examples import StyleExamples
 from .loss import info_nce
@@ -75,7 +76,7 @@ class EncoderTrainer:
         """
         config = self.config
         try:
-            for step in track(self, "style encoder"):
+            for step in track_steps(self, "style encoder"):
                 self._update(step, draw(self.examples, config.batch, config.seed, step))
                 if self.step % config.save_every == 0:
                     self._save()

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from ...moe import EncoderConfig, StyleEncoder, save_encoder
+from ...progress import console
 from ..disk import require_writable
 from ..judge import Judge, judge_style
-from ..progress import console
 from ..run_folder import RunFolder
 from .config import EncoderTrainConfig
 from .examples import StyleExamples, train_examples, unseen_examples

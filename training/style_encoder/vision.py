@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 from transformers import AutoConfig, SiglipImageProcessor, SiglipVisionModel
 
+from ...errors import TrainingError
 from ...moe.config import SIGLIP_FILE
-from ..run_folder import TrainingError
 from ..tiny.lessons import vision_size
 from ..tiny.shipped import load_vision as load_tiny
 from ..tiny.train_vision import normalize

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
+from ...paths import RUNS, TINY_MODELS
+from ...progress import track
 from ..data.edits import EDITS, KEEP, apply_edit, instruction
 from ..data.objects import load_objects
 from ..data.photos import load_photos
 from ..data.scenes import Scene, make_scene
-from ..paths import RUNS, TINY_MODELS
-from ..progress import console
 from ..sheet import write_sheet
 from .autoencoder import Autoencoder
 from .config import PICTURE
@@ -74,7 +73,7 @@ def evaluate(config: EvaluateConfig) -> Report:
     names = (
         [("keep", None, False)] + [(name, name, False) for name in EDITS] + [(f"object {n}", n, True) for n in EDITS]
     )
-    for title, edit_name, local in track(names, "edits", console=console, disable=not console.is_terminal):
+    for title, edit_name, local in track(names, "edits"):
         trials = [_trial(scene, edit_name, local) for scene in scenes]
         results = _run(trials, autoencoder, kontext, tokenizers, config)
         rows.append(_row(title, trials, results, local or edit_name is None))

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track as track_all
 from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.functional import to_tensor
 
+from ...progress import track
 from ..data.edits import EDITS, KEEP, apply_edit, instruction
 from ..data.objects import load_objects
 from ..data.paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from ..data.photos import load_photos
 from ..data.scenes import Scene, caption_photo, make_scene
-from ..progress import console
 from ..whole_file import whole_file
 from .autoencoder import Autoencoder
 from .config import PICTURE, SIGLIP
@@ -89,7 +88,7 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
     latents: list[Tensor] = []
     pictures: list[Tensor] = []
     numbers = range(scenes + object_scenes)
-    for number in track_all(numbers, "lessons", console=console, disable=not console.is_terminal):
+    for number in track(numbers, "lessons"):
         of_objects = number >= scenes
         count = rng.choices((0, 1, 2), (0, 0.5, 0.5) if of_objects else (0.25, 0.45, 0.3))[0]
         scene = make_scene(photos[number % len(photos)], objects, count, PICTURE, rng)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..progress import track
+from ...progress import track_steps
 from .checkpoints import Stage
 from .optimizer import set_rate
 
@@ -25,7 +25,7 @@ def run_stage(
         clip: largest norm of the gradient; infinite for no limit.
     """
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for step in track(stage, stage.name):
+    for step in track_steps(stage, stage.name):
         set_rate(optimizer, stage.rate())
         loss = loss_of(step)
         optimizer.zero_grad()

@@ -15,8 +15,8 @@ from transformers import (
     T5TokenizerFast,
 )
 
+from ...errors import TrainingError
 from ..comfy import find_comfyui
-from ..run_folder import TrainingError
 from .config import CLIP, T5, T5_TOKENS
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
+from ...errors import TrainingError
+from ...paths import RUNS, TINY_MODELS
+from ...progress import console
 from ..data.photos import load_photos
-from ..paths import RUNS, TINY_MODELS
-from ..progress import console
 from .autoencoder import Autoencoder
 from .checkpoints import Stage
 from .export import export_autoencoder, export_kontext, export_vision
@@ -50,7 +51,7 @@ class TinyConfig:
     def __post_init__(self) -> None:
         unknown = [stage for stage in self.stages if stage not in STAGES]
         if unknown:
-            raise ValueError(f"there is no stage {unknown[0]!r}: choose from {', '.join(STAGES)}")
+            raise TrainingError(f"there is no stage {unknown[0]!r}: choose from {', '.join(STAGES)}")
 
 
 class TinyTraining:
@@ -126,4 +127,4 @@ class TinyTraining:
 
     def _require(self, found: bool, stage: str) -> None:
         if not found:
-            raise FileNotFoundError(f"{self.config.run} holds no {stage}.pt: run the stage {stage!r} first")
+            raise TrainingError(f"{self.config.run} holds no {stage}.pt: run the stage {stage!r} first")

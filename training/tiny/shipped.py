@@ -7,8 +7,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
+from ...errors import TrainingError
+from ...paths import TINY_MODELS
 from ..flux_layout import to_diffusers
-from ..paths import TINY_MODELS
 from .autoencoder import Autoencoder
 from .config import SIGLIP
 from .train_kontext import TinyKontext
@@ -29,7 +30,7 @@ def load_kontext(folder: Path = TINY_MODELS) -> TinyKontext:
     # Whether the embedding has a second name depends on the installed transformers; all else must be there.
     missing, _ = model.text.t5.load_state_dict({**t5, "encoder.embed_tokens.weight": t5["shared.weight"]}, strict=False)
     if missing:
-        raise ValueError(f"{folder / 't5.safetensors'} has no {missing[0]}: run `styleroute train tiny`")
+        raise TrainingError(f"{folder / 't5.safetensors'} has no {missing[0]}: run `styleroute train tiny`")
     model.text.clip.load_state_dict(_renamed(_read(folder / "clip_l.safetensors"), model.text.clip, "text_model."))
     return model.eval().requires_grad_(False)
 
@@ -40,13 +41,15 @@ def load_vision(folder: Path = TINY_MODELS) -> SiglipVisionModel:
     state = _renamed(_read(folder / "siglip.safetensors"), model, "vision_model.")
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any("head." not in name for name in missing):
-        raise ValueError(f"{folder / 'siglip.safetensors'} does not fit the tiny SigLIP: run `styleroute train tiny`")
+        raise TrainingError(
+            f"{folder / 'siglip.safetensors'} does not fit the small SigLIP: run `styleroute train tiny`"
+        )
     return model.eval().requires_grad_(False)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `styleroute train tiny`, or take the file from the repository")
+        raise TrainingError(f"{path} is missing: run `styleroute train tiny`, or take the file from the repository")
     return {name: weight.float() for name, weight in load_file(path).items()}
 
 

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from styleroute.errors import TrainingError
 from styleroute.training.adapters.optimizer import FLOOR, build_optimizer, rate_share
 from styleroute.training.experts.config import ExpertsTrainConfig
-from styleroute.training.run_folder import TrainingError
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate import Accelerator
+from styleroute.errors import TrainingError
 from styleroute.training import disk
 from styleroute.training.adapters.trainer import AdapterTrainer
-from styleroute.training.run_folder import RunFolder, TrainingError
+from styleroute.training.run_folder import RunFolder
 from torch import Tensor, nn
 
 COUNT = 1_000_000

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import FluxKontextPipeline
+from styleroute.errors import TrainingError
 from styleroute.training.bases import load_base
 from styleroute.training.bases.kontext import KontextBase
 from styleroute.training.flow import Reference, predict_velocity
-from styleroute.training.run_folder import TrainingError
 
 
 @pytest.fixture(scope="module")

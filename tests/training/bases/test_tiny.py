@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from styleroute.errors import ComfyNotFound
 from styleroute.training.bases import load_base
 from styleroute.training.bases.tiny import TinyBase
-from styleroute.training.comfy import ComfyNotFound, find_comfyui
+from styleroute.training.comfy import find_comfyui
 from styleroute.training.flow import Reference, predict_velocity
 
 

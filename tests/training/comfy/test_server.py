@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from styleroute.training.comfy import ComfyError, ComfyServer
+from styleroute.errors import ComfyError
+from styleroute.training.comfy import ComfyServer
 
 
 def fake_comfyui(folder: Path, program: str) -> Path:

@@ -1,7 +1,8 @@
 """From the page's form of a workflow to the server's."""
 
 import pytest
-from styleroute.training.comfy import ComfyError, api_form, find_node
+from styleroute.errors import ComfyError
+from styleroute.training.comfy import api_form, find_node
 
 OBJECT_INFO = {
     "Load": {"input": {"required": {"name": [["a.png", "b.png"], {"image_upload": True}]}}, "display_name": "Load it"},

@@ -72,7 +72,7 @@ def test_a_region_is_asked_for_whole(options: list[str], sentence: str, capsys: 
 
 
 def test_an_object_that_cannot_be_pasted_needs_a_photo():
-    from styleroute.training.data.packages import DataError
+    from styleroute.errors import DataError
     from styleroute.training.demo.region import scene_with
 
     assert scene_with("guitar").size == (256, 256)

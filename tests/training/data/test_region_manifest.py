@@ -4,14 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from styleroute.training.data.packages import DataError
-from styleroute.training.data.region_manifest import (
-    Region,
-    RegionExample,
-    read_manifest,
-    region_prompt,
-    write_manifest,
-)
+from styleroute.errors import DataError
+from styleroute.training.data.region_manifest import Region, RegionExample, read_manifest, region_prompt, write_manifest
 
 ENTRY = {
     "prompt": "make the man in pixel-art style, keep other area unchanged",

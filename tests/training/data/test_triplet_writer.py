@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from styleroute.training.data.packages import DataError
+from styleroute.errors import DataError
 from styleroute.training.data.triplet_report import Report
 from styleroute.training.data.triplet_writer import Example, Style, write_triplets
 from styleroute.training.data.triplets import read_triplets

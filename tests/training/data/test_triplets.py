@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from styleroute.errors import DataError
 from styleroute.training.data import triplets
-from styleroute.training.data.packages import DataError
 from styleroute.training.data.triplets import Triplet, choose_references, read_triplets
 from torch.nn.functional import cosine_similarity
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from PIL import Image
+from styleroute.errors import TrainingError
 from styleroute.training.evidence.sheet import GAP, LABEL, TEXT, labelled_sheet, require_format, save_sheet
-from styleroute.training.run_folder import TrainingError
 
 RED, BLUE = (np.full((256, 256, 3), colour, dtype=np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from styleroute.moe.errors import StyleExpertError
+from styleroute.errors import StyleExpertError, TrainingError
 from styleroute.moe.expert import open_encoder
 from styleroute.training.experts import conditions
 from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.examples import Examples
-from styleroute.training.run_folder import TrainingError
 from styleroute.training.style_encoder.vision import load_vision
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import tyro
+from styleroute.errors import TrainingError
 from styleroute.training.commands import train
 from styleroute.training.experts.config import PRESETS, ExpertsTrainConfig
 from styleroute.training.experts.routed_linear import AdapterConfig, RoutedLinear, Style
-from styleroute.training.run_folder import TrainingError
 from torch import nn
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from styleroute.errors import TrainingError
 from styleroute.moe import StyleExpert, StyleExpertError
 from styleroute.training.bases import Base
 from styleroute.training.experts.conditions import load_condition
@@ -16,7 +17,6 @@ from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, r
 from styleroute.training.experts.start import open_start
 from styleroute.training.experts.trainer import ExpertsTrainer
 from styleroute.training.experts.training import train_experts
-from styleroute.training.run_folder import TrainingError
 
 Change = Callable[[ExpertsTrainConfig], ExpertsTrainConfig]
 

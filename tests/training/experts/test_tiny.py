@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from styleroute.moe import StyleExpert
+from styleroute.paths import TINY_MODELS
 from styleroute.training.commands import main
 from styleroute.training.experts import trainer as module
-from styleroute.training.paths import TINY_MODELS
 
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 SIDE = 256

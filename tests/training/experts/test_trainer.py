@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from styleroute.errors import TrainingError
 from styleroute.training.experts import trainer as module
 from styleroute.training.experts.trainer import ExpertsTrainer, flow_matching_loss
-from styleroute.training.run_folder import TrainingError
 
 MakeTrainer = Callable[..., ExpertsTrainer]
 

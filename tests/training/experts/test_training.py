@@ -14,6 +14,7 @@ from diffusers import FluxTransformer2DModel
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from styleroute.errors import TrainingError
 from styleroute.moe import StyleExpert, StyleExpertError, saving
 from styleroute.moe.expert import open_encoder
 from styleroute.training.bases import Base, short_digest
@@ -21,7 +22,6 @@ from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, r
 from styleroute.training.experts.trainer import ExpertsTrainer
 from styleroute.training.experts.training import train_experts
 from styleroute.training.flow import Reference, predict_velocity
-from styleroute.training.run_folder import TrainingError
 
 
 def _merged(transformer: FluxTransformer2DModel, pairs) -> FluxTransformer2DModel:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import tyro
 from styleroute.attention import PRESETS as LOSSES
+from styleroute.errors import TrainingError
 from styleroute.training.commands import train
 from styleroute.training.regions.config import PRESETS, RELEASE, RegionTrainConfig
-from styleroute.training.run_folder import TrainingError
 
 
 def test_the_papers_values_are_the_defaults() -> None:

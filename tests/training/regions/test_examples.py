@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.attention import AttentionError
+from styleroute.errors import TrainingError
 from styleroute.training.bases import Base
 from styleroute.training.data.region_manifest import read_manifest
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, draw, make_batch, make_examples
 from styleroute.training.regions.spans import Described, describe
-from styleroute.training.run_folder import TrainingError
 
 
 def _described(data: Path, base: Base, style: str = "woven", each_token: bool = False) -> list[Described]:

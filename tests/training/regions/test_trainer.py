@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from styleroute.attention import PRESETS
+from styleroute.errors import TrainingError
 from styleroute.training.flow import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
 from styleroute.training.regions.examples import draw
 from styleroute.training.regions.trainer import RegionTrainer, attention_losses, flow_matching_loss, noise_levels
-from styleroute.training.run_folder import TrainingError
 
 MakeTrainer = Callable[..., RegionTrainer]
 CHOICES = {"paper": {}, "release": RELEASE, "no attention": {"without": "attention"}}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from styleroute.attention import PRESETS as LOSSES
+from styleroute.errors import TrainingError
 from styleroute.training.regions import training
 from styleroute.training.regions.config import PRESETS, RegionTrainConfig
 from styleroute.training.regions.variants import (
@@ -18,7 +19,6 @@ from styleroute.training.regions.variants import (
     train_variants,
     variant_file,
 )
-from styleroute.training.run_folder import TrainingError
 
 
 def changed(name: str) -> set[str]:

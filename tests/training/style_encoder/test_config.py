@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
+from styleroute.errors import TrainingError
 from styleroute.training.experts.config import PRESETS as STAGE_2
-from styleroute.training.run_folder import TrainingError
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.tiny.config import COND_DIM
 

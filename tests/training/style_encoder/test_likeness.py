@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from styleroute.training.data.packages import DataError
+from styleroute.errors import DataError
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.examples import StyleExamples
 from styleroute.training.style_encoder.likeness import PER_STYLE, few_of_each, judged, likeness, style_means

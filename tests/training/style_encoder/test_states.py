@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from styleroute.errors import TrainingError
 from styleroute.moe import EncoderConfig, StyleEncoder
-from styleroute.training.run_folder import TrainingError
 from styleroute.training.style_encoder import states as module
 from styleroute.training.style_encoder.states import cached_states, stored_layers
 from styleroute.training.style_encoder.vision import Vision

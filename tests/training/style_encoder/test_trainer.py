@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from pytorch_optimizer import AdaBelief
-from styleroute.training.run_folder import RunFolder, TrainingError
+from styleroute.errors import TrainingError
+from styleroute.training.run_folder import RunFolder
 from styleroute.training.style_encoder import trainer as module
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.examples import StyleExamples, train_examples

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from styleroute.errors import DataError, TrainingError
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.inspecting import inspect_file
 from styleroute.training.commands import main
-from styleroute.training.data.packages import DataError
-from styleroute.training.run_folder import TrainingError
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.training import train_style_encoder
 from styleroute.training.style_encoder.vision import Vision, load_vision

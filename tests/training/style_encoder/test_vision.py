@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from styleroute.training.run_folder import TrainingError
+from styleroute.errors import TrainingError
 from styleroute.training.style_encoder.vision import Vision, load_vision, require_layers
 from styleroute.training.tiny.lessons import vision_size
 from styleroute.training.tiny.shipped import load_vision as load_tiny

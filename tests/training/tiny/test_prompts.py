@@ -1,7 +1,7 @@
 """Prompts, token by token as ComfyUI's own tokenizers give them."""
 
 import pytest
-from styleroute.training.run_folder import TrainingError
+from styleroute.errors import TrainingError
 from styleroute.training.tiny.prompts import Tokenizers
 
 PROMPTS = ["make the guitar darker", "a painting in the stained glass style", "a photo of a teapot and a ball", "a"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from styleroute.errors import TrainingError
 from styleroute.training.tiny.autoencoder import FLUX_SCALE, FLUX_SHIFT, Autoencoder
 from styleroute.training.tiny.export import export_autoencoder, export_kontext, export_vision
 from styleroute.training.tiny.shipped import load_autoencoder, load_kontext, load_vision
@@ -60,11 +61,11 @@ def test_an_interrupted_export_leaves_the_old_file_whole(tmp_path: Path, monkeyp
 
 
 def test_missing_files_and_weights_name_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"vae\.safetensors is missing: run `styleroute train tiny`"):
+    with pytest.raises(TrainingError, match=r"vae\.safetensors is missing: run `styleroute train tiny`"):
         load_autoencoder(tmp_path)
     export_kontext(TinyKontext(), tmp_path)
     t5 = load_file(tmp_path / "t5.safetensors")
     del t5["encoder.block.1.layer.0.SelfAttention.q.weight"]
     save_file(t5, tmp_path / "t5.safetensors")
-    with pytest.raises(ValueError, match=r"t5\.safetensors has no encoder\.block\.1.*: run `styleroute train tiny`"):
+    with pytest.raises(TrainingError, match=r"t5\.safetensors has no encoder\.block\.1.*: run `styleroute train tiny`"):
         load_kontext(tmp_path)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...paths import RUNS
+from ....errors import TrainingError
+from ....paths import RUNS
 from ...regions.variants import SMALL, VARIANT_RUNS
-from ...run_folder import TrainingError
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import copy
 from typing import Any
 
-from ...paths import PACKAGE
+from ....paths import PACK
 
-WORKFLOW = PACKAGE / "example_workflows" / "region_style.json"
+WORKFLOW = PACK / "example_workflows" / "region_style.json"
 SAMPLER, READER = "StyleRoute_RegionRouteSampler", "read_maps"
 
 Prompt = dict[str, dict[str, Any]]

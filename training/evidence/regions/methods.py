@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ....errors import TrainingError
 from ....moe import StyleExpert
-from ...progress import console
+from ....progress import console
 from ...regions.variants import FULL, NO_ATTENTION, NO_COVER, NO_FOCUS, RELEASE_ALL, VARIANTS, variant_file
-from ...run_folder import TrainingError
 from ..painting import BASE as BASE_MODEL
 from ..painting import folder_name
 from .config import RegionEvidenceConfig

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ....errors import TrainingError
+from ....progress import console
 from ...data.region_manifest import Region, RegionExample
-from ...progress import console
-from ...run_folder import TrainingError
 from ..pictures import open_picture
 
 Thing = tuple[Path, str]

@@ -9,10 +9,10 @@ from pathlib import Path
 from PIL import Image
 
 from ....moe import StyleExpert
+from ....paths import PACK, TINY_PACK
+from ....progress import console
 from ...bases import Base, load_base
-from ...comfy import PACK, ComfyServer, find_node, load_workflow
-from ...paths import TINY_PACK
-from ...progress import console
+from ...comfy import ComfyServer, find_node, load_workflow
 from .graph import WORKFLOW, Prompt, fill, graph_for
 from .methods import Method
 from .painting import Job, Paint

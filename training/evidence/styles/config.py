@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...paths import RUNS, TINY_MODELS
-from ...run_folder import TrainingError
+from ....errors import TrainingError
+from ....paths import RUNS, TINY_MODELS
 
 EXPERTS_FILE = "experts.safetensors"
 

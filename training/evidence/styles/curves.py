@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...progress import console
+from ....progress import console
 from ...whole_file import whole_file
 
 KEPT = 0.95

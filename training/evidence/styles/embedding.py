@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ....errors import TrainingError
 from ....moe import StyleExpert
-from ...run_folder import TrainingError
 from ...style_encoder.states import stored_layers
 from ...style_encoder.vision import Vision, require_layers
 from ..pictures import open_picture

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...progress import console
+from ....progress import console
 from ..pictures import open_picture
 from ..sheet import labelled_sheet, save_sheet
 from .methods import Method

@@ -3,9 +3,9 @@
 import copy
 from typing import Any
 
-from ...paths import PACKAGE
+from ....paths import PACK
 
-WORKFLOW = PACKAGE / "example_workflows" / "style_transfer.json"
+WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
 PHOTO, BESIDE = "Photo", "Style picture beside the photo"
 
 Prompt = dict[str, dict[str, Any]]

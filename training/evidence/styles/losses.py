@@ -8,9 +8,9 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
+from ....errors import TrainingError
 from ....moe import StyleExpert
 from ...data.triplets import read_triplets
-from ...run_folder import TrainingError
 from ..finding import difference
 from ..pictures import readable
 from ..rows import Row

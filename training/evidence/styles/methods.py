@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ....errors import TrainingError
 from ....moe import StyleExpert
+from ....progress import console
 from ...bases import load_base, short_digest
 from ...experts.config import POOLED_CELLS
 from ...experts.start import all_steps
-from ...progress import console
-from ...run_folder import TrainingError
 from ..painting import BASE, folder_name
 from .config import EvidenceConfig
 from .graph import WORKFLOW

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ....errors import TrainingError
+from ....progress import console
 from ...data.triplets import Triplet
-from ...progress import console
-from ...run_folder import TrainingError
 
 SHEET_STYLES, SHEET_PHOTOS = 5, 3
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from ....moe import LowRank, StyleExpert
+from ....progress import track
 from ...bases import Base, load_base
 from ...data.triplets import Triplet
 from ...experts.config import PRESETS
@@ -21,7 +21,6 @@ from ...experts.examples import Batch
 from ...experts.routed_linear import Style
 from ...experts.trainer import flow_matching_loss
 from ...flow import sampler_sigmas
-from ...progress import console
 from ...style_encoder.vision import load_vision
 from ..pictures import open_pixels
 from ..rows import Row
@@ -51,7 +50,7 @@ def unseen_losses(methods: Sequence[Method], trials: Trials) -> list[Row]:
     for name, method in {NO_EXPERTS: None, **{method.name: method for method in methods}}.items():
         adapter = _Adapter(method, base)
         numbered = list(enumerate(trials.triplets))
-        followed = track(numbered, f"Loss: {name}", console=console, disable=not console.is_terminal)
+        followed = track(numbered, f"Loss: {name}")
         scores = [UnseenLoss(_loss(transformer, adapter, base, latents, row, number)) for number, row in followed]
         rows.append(Row(name, [number for number, _ in numbered], scores, len(trials.photos)))
     return rows

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from styleroute.errors import TrainingError
 from styleroute.training.evidence.regions.config import RegionEvidenceConfig
 from styleroute.training.evidence.regions.methods import BASE, LOCKED, choose_methods
 from styleroute.training.evidence.regions.trials import choose_trials, open_mask, region_of, styles_of
 from styleroute.training.regions.variants import FULL, NO_COVER, NO_FOCUS
-from styleroute.training.run_folder import TrainingError
 
 STYLES = ["ink comic", "woven"]
 

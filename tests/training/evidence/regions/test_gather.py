@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from styleroute.errors import TrainingError
 from styleroute.training.commands.evidence import regions
 from styleroute.training.evidence.regions import gather
 from styleroute.training.evidence.regions.baselines import AUTOENCODER, BLEND, GLOBAL, PHOTO, baselines
@@ -18,7 +19,6 @@ from styleroute.training.evidence.regions.metrics import coverage
 from styleroute.training.evidence.regions.painting import PaintedRegion, RegionJob, heat_file, read_map, save_region
 from styleroute.training.evidence.regions.trials import choose_trials, open_mask, region_of
 from styleroute.training.regions.variants import FULL, NO_COVER
-from styleroute.training.run_folder import TrainingError
 
 
 def perfect(job: RegionJob) -> PaintedRegion:

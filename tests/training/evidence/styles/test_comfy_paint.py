@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.moe import ExpertConfig, save_expert
+from styleroute.paths import TINY_MODELS
 from styleroute.training.adapters.sampling import sample
 from styleroute.training.bases import load_base
 from styleroute.training.evidence.styles.comfy_paint import ComfyPainter, comfy_paint
@@ -15,7 +16,6 @@ from styleroute.training.evidence.styles.methods import Method
 from styleroute.training.evidence.styles.painting import Job
 from styleroute.training.experts.routed_linear import AdapterConfig, Style, add_experts, trained_state
 from styleroute.training.flow import Reference
-from styleroute.training.paths import TINY_MODELS
 
 pytestmark = pytest.mark.comfy
 STEPS, SEED = 2, 3

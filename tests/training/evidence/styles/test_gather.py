@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+from styleroute.errors import TrainingError
 from styleroute.training.commands.evidence import styles
 from styleroute.training.evidence.report import EVIDENCE_FILE
 from styleroute.training.evidence.styles import gather
@@ -14,7 +15,6 @@ from styleroute.training.evidence.styles.config import EvidenceConfig
 from styleroute.training.evidence.styles.gather import gather_evidence
 from styleroute.training.evidence.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE
 from styleroute.training.evidence.styles.overlap import CHANCE, SAME
-from styleroute.training.run_folder import TrainingError
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from styleroute.errors import TrainingError
 from styleroute.moe import StyleExpert, StyleExpertError
+from styleroute.paths import TINY_MODELS
 from styleroute.training.evidence.rows import Row
 from styleroute.training.evidence.styles import losses, unseen_loss
 from styleroute.training.evidence.styles.losses import LossesConfig, compare_losses, difference_table
 from styleroute.training.evidence.styles.unseen_loss import NO_EXPERTS, UnseenLoss
-from styleroute.training.paths import TINY_MODELS
-from styleroute.training.run_folder import TrainingError
 
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from styleroute.errors import TrainingError
+from styleroute.paths import TINY_MODELS
 from styleroute.training.evidence.styles.config import EvidenceConfig
 from styleroute.training.evidence.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE, all_methods, present
-from styleroute.training.paths import TINY_MODELS
-from styleroute.training.run_folder import TrainingError
 
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 

@@ -2,9 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from styleroute.errors import TrainingError
 from styleroute.training.evidence.pictures import SIDE, open_picture, readable
 from styleroute.training.evidence.styles.trials import choose_trials, sheet_references
-from styleroute.training.run_folder import TrainingError
 
 
 def test_every_style_is_tried_on_the_same_photos(triplets) -> None:

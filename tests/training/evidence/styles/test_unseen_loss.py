@@ -3,10 +3,10 @@
 import pytest
 import torch
 from styleroute.moe import LowRank, StyleExpert
+from styleroute.paths import TINY_MODELS
 from styleroute.training.evidence.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE, Method
 from styleroute.training.evidence.styles.trials import choose_trials
 from styleroute.training.evidence.styles.unseen_loss import NO_EXPERTS, added, unseen_losses
-from styleroute.training.paths import TINY_MODELS
 from torch import nn
 
 

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent
-"""The repository's root folder, which is the package."""
+PACK = Path(__file__).absolute().parent
+"""The root folder of the repository: the Python package, and the node pack that ComfyUI loads."""
 
-CACHE = PACKAGE / ".cache"
+CACHE = PACK / ".cache"
 """Downloaded material: photos, objects. Safe to delete; it is fetched again."""
 
-RUNS = PACKAGE / "runs"
+RUNS = PACK / "runs"
 """Checkpoints and logs of training runs."""
 
-TINY_PACK = PACKAGE / "examples" / "tiny_kontext"
+TINY_PACK = PACK / "examples" / "tiny_kontext"
 """The demo's pack of nodes: the small Kontext."""
 
 TINY_MODELS = TINY_PACK / "models"
