@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import StyleExpertError
-from .layer_names import layer_order
+from ..flux.layer_names import layer_order
 
 MOE_PARTS = {
     "lora_layer.loraA": ("E", "r", "in"),

@@ -8,8 +8,8 @@ from comfy.model_management import cast_to_device
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter import LoRAAdapter
 
+from ..flux.layer_names import ComfyTarget, comfy_target
 from ..moe import LowRank, StyleExpert, StyleExpertError
-from ..moe.layer_names import ComfyTarget, comfy_target
 
 PatchKey = str | tuple[str, tuple[int, int, int]]
 """As `ModelPatcher.add_patches` takes it: a state dict key, or (key, (dimension, start, length)) for a slice of one."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from styleroute.training.comfy import find_comfyui
+from styleroute.comfy_client import find_comfyui
 
 torch.set_num_threads(1)
 

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from styleroute.comfy_client import ComfyServer
 from styleroute.paths import PACK
-from styleroute.training.comfy import ComfyServer
 
 pytestmark = pytest.mark.browser
 

@@ -10,11 +10,11 @@ from types import ModuleType
 import pytest
 import torch
 from safetensors.torch import save_file
+from styleroute.comfy_client import ComfyServer, find_comfyui
+from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, StyleExpert, save_expert
-from styleroute.moe.layer_names import all_layers, layer_shape
 from styleroute.paths import PACK
 from styleroute.training.adapters.lora_file import lora_config
-from styleroute.training.comfy import ComfyServer, find_comfyui
 
 HERE = Path(__file__).parent
 CONFIG = ExpertConfig(kind="style-moe", num_experts=4, rank=2, shared_rank=2, top_k=2, alpha=2.0, cond_dim=32)

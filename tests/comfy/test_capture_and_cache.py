@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from styleroute.comfy_client import ComfyServer
 from styleroute.errors import ComfyError
 from styleroute.paths import PACK
-from styleroute.training.comfy import ComfyServer
 
 from .test_region_server import capturing, pictures, upload_gradient
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from styleroute.comfy_client import find_comfyui
 from styleroute.moe import EncoderConfig, StyleExpert, StyleExpertError
-from styleroute.training.comfy import find_comfyui
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from styleroute.moe.layer_names import OUTER_LAYERS, all_layers, comfy_target, layer_shape
+from styleroute.flux.layer_names import OUTER_LAYERS, all_layers, comfy_target, layer_shape
 
 
 @pytest.fixture(scope="module")

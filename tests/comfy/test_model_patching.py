@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from styleroute.flux.layer_names import comfy_target
 from styleroute.moe import StyleExpert, StyleExpertError
-from styleroute.moe.layer_names import comfy_target
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file
+from styleroute.flux.layer_names import comfy_target
 from styleroute.moe import save_expert
-from styleroute.moe.layer_names import comfy_target
 from styleroute.training.adapters.lora_file import lora_config
 from styleroute.training.regions.lora import add_lora
 

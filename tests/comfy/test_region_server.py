@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from styleroute.comfy_client import ComfyServer
 from styleroute.errors import ComfyError
 from styleroute.paths import PACK
-from styleroute.training.comfy import ComfyServer
 
 pytestmark = pytest.mark.comfy
 

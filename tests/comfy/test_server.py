@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from styleroute.comfy_client import ComfyServer
 from styleroute.errors import ComfyError
-from styleroute.training.comfy import ComfyServer
 
 pytestmark = pytest.mark.comfy
 

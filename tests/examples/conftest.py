@@ -11,9 +11,9 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import save_file
+from styleroute.comfy_client import find_comfyui
+from styleroute.flux.layouts import to_comfy
 from styleroute.paths import PACK
-from styleroute.training.comfy import find_comfyui
-from styleroute.training.flux_layout import to_comfy
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,

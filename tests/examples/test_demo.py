@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, save_expert
-from styleroute.moe.layer_names import all_layers, layer_shape
 from styleroute.training.commands import main
 
 pytestmark = pytest.mark.comfy

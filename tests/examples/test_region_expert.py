@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import save_file
-from styleroute.training.flow import euler_sigmas, pack, position_ids, unpack
+from styleroute.flux.latents import pack, position_ids, unpack
+from styleroute.flux.noise import euler_sigmas
 
 DOUBLE, SINGLE = ("to_q", "to_k", "to_v", "to_out.0"), ("to_q", "to_k", "to_v")
 PROMPT, STEPS, GUIDANCE = "make the guitar in mosaic style, keep other area unchanged", 2, 3.5

@@ -4,9 +4,10 @@ from itertools import pairwise
 
 import pytest
 import torch
+from styleroute.comfy_client import find_comfyui
+from styleroute.flux.latents import pack, position_ids, unpack
+from styleroute.flux.noise import euler_sigmas
 from styleroute.moe import StyleExpert
-from styleroute.training.comfy import find_comfyui
-from styleroute.training.flow import euler_sigmas, pack, position_ids, unpack
 from transformers import CLIPTokenizer, T5TokenizerFast
 
 VAE_SCALE, VAE_SHIFT = 0.3611, 0.1159

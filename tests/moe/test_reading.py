@@ -7,8 +7,8 @@ import tracemalloc
 
 import pytest
 import torch
+from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
-from styleroute.moe.layer_names import all_layers, layer_shape
 
 from .conftest import encoder_state, expert_state, lora_state
 

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import TrainingError
+from ...storage.image_rows import PictureRows, picture_rows, picture_size
+from ...storage.row_cache import cached_rows
 from ..bases import Base
-from ..picture_rows import PictureRows, picture_rows, picture_size
-from ..row_cache import cached_rows
 
 MULTIPLE = 16
 """Sides of pictures: a latent cell is 8 pixels wide, a token 2 cells."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..flow import Reference, euler_sigmas, predict_velocity
+from ...flux.noise import euler_sigmas
+from ...flux.velocity import Reference, predict_velocity
 
 STEPS = 20
 

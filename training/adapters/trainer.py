@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...errors import TrainingError
 from ...progress import track_steps
-from ..disk import require_room
+from ...storage.disk_space import require_room
 from ..run_folder import CHECKPOINT_FILE, RunFolder
 from .config import TrainConfig
 from .optimizer import build_optimizer, rate_share

@@ -12,8 +12,8 @@ from peft import LoraConfig
 from torch import Tensor
 from torch.nn import functional
 
+from ...flux.velocity import Reference, predict_velocity
 from ..experts.routed_linear import ADAPTED, AdapterConfig, Style, add_experts, trained_state
-from ..flow import Reference, predict_velocity
 from .row import Row, timed
 
 CONFIG = AdapterConfig()

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...comfy_client import ComfyServer
+from ...flux.layer_names import all_layers, layer_shape
 from ...moe import ExpertConfig, save_expert
-from ...moe.layer_names import all_layers, layer_shape
 from ...paths import PACK
-from ..comfy import ComfyServer
 from .row import Row
 
 BENCHMARK_PACK = PACK / "benchmarks" / "benchmark_nodes"

@@ -6,7 +6,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch.nn import functional
 
-from ..flow import Reference, predict_velocity
+from ...flux.velocity import Reference, predict_velocity
 from ..regions.capture import capture_maps
 from ..regions.config import PRESETS, RegionTrainConfig
 from ..regions.lora import add_lora

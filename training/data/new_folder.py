@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import DataError
-from ..disk import require_room
+from ...storage.disk_space import require_room
 
 
 def require_target(folder: Path, pictures: int, size: int) -> None:

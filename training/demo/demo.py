@@ -7,9 +7,9 @@ from typing import Any
 from PIL import Image
 from rich.progress import Progress
 
+from ...comfy_client import ComfyServer, find_node, load_workflow
 from ...paths import PACK, TINY_PACK
 from ...progress import console
-from ..comfy import ComfyServer, find_node, load_workflow
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from ...paths import PACK, TINY_MODELS
 from ...progress import track
-from ..disk import require_room
-from ..whole_file import whole_file
+from ...storage.disk_space import require_room
+from ...storage.whole_file import whole_file
 from .pictures import SIDE
 
 BASE = "tiny-kontext"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..whole_file import whole_file
+from ...storage.whole_file import whole_file
 from .crossed import Mean
 from .rows import Row
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import TrainingError
-from ..whole_file import whole_file
+from ...storage.whole_file import whole_file
 from .pictures import SIDE
 
 GAP, TEXT, LABEL = 8, 22, 150

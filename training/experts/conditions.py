@@ -15,7 +15,7 @@ from torch.nn import functional
 from ...errors import TrainingError
 from ...moe import StyleEncoder
 from ...moe.expert import open_encoder
-from ..picture_rows import PictureRows, picture_rows
+from ...storage.image_rows import PictureRows, picture_rows
 from ..style_encoder.states import stored_layers
 from ..style_encoder.vision import Vision, load_vision, require_layers
 from .config import POOLED_CELLS, ExpertsTrainConfig

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import TrainingError
+from ...flux.velocity import STYLE_ROWS
 from ...paths import CACHE, RUNS
 from ..adapters.config import require_numbers
-from ..flow import STYLE_ROWS
 from .routed_linear import AdapterConfig
 
 Condition = Literal["style-encoder", "pooled-latents", "none"]

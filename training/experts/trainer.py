@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...flux.noise import add_noise, sampler_sigmas
+from ...flux.velocity import Reference, predict_velocity
 from ..adapters.trainer import LOSSES, AdapterTrainer
-from ..flow import Reference, add_noise, predict_velocity, sampler_sigmas
 from .config import ExpertsTrainConfig
 from .examples import Batch, Examples, draw
 from .routed_linear import RoutedLinear, Style, add_experts, trained_state

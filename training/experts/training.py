@@ -7,12 +7,12 @@ from torch import Tensor
 
 from ...moe import ExpertConfig, save_expert
 from ...progress import console
+from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields
 from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..bases import Base, load_base, short_digest
 from ..data.triplets import METADATA_FILE, Triplet, read_triplets
-from ..disk import require_writable
 from ..run_folder import RunFolder
 from .conditions import StyleCondition, load_condition
 from .config import ExpertsTrainConfig

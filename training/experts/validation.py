@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...flux.velocity import Reference
+from ...storage.contact_sheet import write_sheet
 from ..adapters.sampling import sample
 from ..bases import Base
-from ..flow import Reference
-from ..sheet import write_sheet
 from .config import ExpertsTrainConfig
 from .examples import Examples
 from .routed_linear import Style

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...flux.noise import add_noise, sampler_sigmas
+from ...flux.velocity import Reference, predict_velocity
 from ..adapters.trainer import AdapterTrainer
-from ..flow import Reference, add_noise, predict_velocity, sampler_sigmas, weigh_changed
+from ..changed_cells import weigh_changed
 from .capture import capture_maps
 from .config import RegionTrainConfig
 from .examples import Batch, RegionExamples, draw

@@ -13,13 +13,13 @@ from ...attention.phrases import style_stem
 from ...errors import TrainingError
 from ...moe import save_expert
 from ...progress import console
+from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields
 from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..adapters.trainer import LOSSES
 from ..bases import Base, load_base
 from ..data.region_manifest import MANIFEST_FILE, RegionExample, read_manifest
-from ..disk import require_writable
 from ..run_folder import RunFolder
 from .config import RegionTrainConfig
 from .examples import RegionExamples, make_examples

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ...attention import heat_map, resize, soft_mask
+from ...flux.velocity import Reference
+from ...storage.contact_sheet import write_sheet
 from ..adapters.sampling import sample
 from ..bases import Base
-from ..flow import Reference
-from ..sheet import write_sheet
 from .config import RegionTrainConfig
 from .examples import RegionExamples, make_batch
 from .losses import share_inside

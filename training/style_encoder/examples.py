@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...moe import StyleEncoder
 from ...progress import console
-from ..picture_rows import PictureRows, tell_broken
+from ...storage.image_rows import PictureRows, tell_broken
 from .config import EncoderTrainConfig
 from .pictures import Picture, lone_styles, require_pairs
 from .states import cached_states, stored_layers

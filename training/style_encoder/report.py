@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_hit_rate
 
-from ..whole_file import whole_file
+from ...storage.whole_file import whole_file
 
 REPORT_FILE, PICTURE_FILE = "report.json", "styles.png"
 _LEAST_TO_DRAW = 5

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from ..picture_rows import PictureRows, picture_rows
+from ...storage.image_rows import PictureRows, picture_rows
 from .vision import Vision
 
 _CHUNK = 32

@@ -8,7 +8,7 @@ import torch
 
 from ...moe import EncoderConfig, StyleEncoder, save_encoder
 from ...progress import console
-from ..disk import require_writable
+from ...storage.disk_space import require_writable
 from ..judge import Judge, judge_style
 from ..run_folder import RunFolder
 from .config import EncoderTrainConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..whole_file import whole_file
+from ...storage.whole_file import whole_file
 
 
 @dataclass

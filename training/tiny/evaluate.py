@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ...paths import RUNS, TINY_MODELS
 from ...progress import track
+from ...storage.contact_sheet import write_sheet
 from ..data.edits import EDITS, KEEP, apply_edit, instruction
 from ..data.objects import load_objects
 from ..data.photos import load_photos
 from ..data.scenes import Scene, make_scene
-from ..sheet import write_sheet
 from .autoencoder import Autoencoder
 from .config import PICTURE
 from .prompts import Tokenizers

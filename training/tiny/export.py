@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ...flux.layouts import to_comfy
 from ...moe.saving import write_atomically
-from ..flux_layout import to_comfy
 from .train_kontext import TinyKontext
 
 

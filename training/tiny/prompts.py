@@ -15,8 +15,8 @@ from transformers import (
     T5TokenizerFast,
 )
 
+from ...comfy_client import find_comfyui
 from ...errors import TrainingError
-from ..comfy import find_comfyui
 from .config import CLIP, T5, T5_TOKENS
 
 

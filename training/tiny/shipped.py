@@ -8,8 +8,8 @@ from torch import Tensor
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from ...errors import TrainingError
+from ...flux.layouts import to_diffusers
 from ...paths import TINY_MODELS
-from ..flux_layout import to_diffusers
 from .autoencoder import Autoencoder
 from .config import SIGLIP
 from .train_kontext import TinyKontext

@@ -9,7 +9,9 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
-from ..flow import Reference, add_noise, euler_sigmas, predict_velocity, sampler_sigmas, weigh_changed
+from ...flux.noise import add_noise, euler_sigmas, sampler_sigmas
+from ...flux.velocity import Reference, predict_velocity
+from ..changed_cells import weigh_changed
 from .checkpoints import Stage
 from .config import TRANSFORMER
 from .lessons import KINDS, Lesson, Lessons

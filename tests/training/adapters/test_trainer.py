@@ -8,7 +8,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from styleroute.errors import TrainingError
-from styleroute.training import disk
+from styleroute.storage import disk_space as disk
 from styleroute.training.adapters.trainer import AdapterTrainer
 from styleroute.training.run_folder import RunFolder
 from torch import Tensor, nn

@@ -8,9 +8,9 @@ import pytest
 import torch
 from diffusers import FluxKontextPipeline
 from styleroute.errors import TrainingError
+from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.training.bases import load_base
 from styleroute.training.bases.kontext import KontextBase
-from styleroute.training.flow import Reference, predict_velocity
 
 
 @pytest.fixture(scope="module")

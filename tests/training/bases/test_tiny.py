@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from styleroute.comfy_client import find_comfyui
 from styleroute.errors import ComfyNotFound
+from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.training.bases import load_base
 from styleroute.training.bases.tiny import TinyBase
-from styleroute.training.comfy import find_comfyui
-from styleroute.training.flow import Reference, predict_velocity
 
 
 def test_every_part_works_and_fits_the_others() -> None:

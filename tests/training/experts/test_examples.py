@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.errors import TrainingError
+from styleroute.flux.latents import position_ids
 from styleroute.training.bases import Base
 from styleroute.training.data.triplets import read_triplets
 from styleroute.training.experts.conditions import PooledLatents
 from styleroute.training.experts.examples import Examples, draw, make_examples
-from styleroute.training.flow import position_ids
 
 
 def _made(data: Path, base: Base, cache: Path) -> Examples:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from styleroute.flux.noise import add_noise
+from styleroute.flux.velocity import Reference
 from styleroute.training.experts import trainer as module
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.examples import Batch
 from styleroute.training.experts.routed_linear import Style
 from styleroute.training.experts.trainer import flow_matching_loss
-from styleroute.training.flow import Reference, add_noise
 
 COUNT = 3
 SIGMA = torch.tensor([0.2, 0.5, 0.9])

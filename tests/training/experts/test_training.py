@@ -15,13 +15,13 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from styleroute.errors import TrainingError
+from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert, StyleExpertError, saving
 from styleroute.moe.expert import open_encoder
 from styleroute.training.bases import Base, short_digest
 from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
 from styleroute.training.experts.trainer import ExpertsTrainer
 from styleroute.training.experts.training import train_experts
-from styleroute.training.flow import Reference, predict_velocity
 
 
 def _merged(transformer: FluxTransformer2DModel, pairs) -> FluxTransformer2DModel:

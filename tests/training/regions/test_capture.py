@@ -7,7 +7,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from diffusers.models.transformers import transformer_flux
 from styleroute.errors import TrainingError
-from styleroute.training.flow import Reference, predict_velocity
+from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.training.regions.capture import MapCapture, capture_maps, choose_blocks
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -12,7 +12,7 @@ import pytest
 import torch
 from styleroute.attention import PRESETS
 from styleroute.errors import TrainingError
-from styleroute.training.flow import sampler_sigmas, shift_sigma
+from styleroute.flux.noise import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
 from styleroute.training.regions.examples import draw

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from styleroute.attention import PRESETS as LOSSES
 from styleroute.attention import AttentionError
 from styleroute.errors import TrainingError
+from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert
 from styleroute.training.bases import Base
-from styleroute.training.flow import Reference, predict_velocity
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
 from styleroute.training.regions.training import train_regions
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ....comfy_client import ComfyServer, find_node, load_workflow
 from ....paths import PACK, TINY_PACK
 from ....progress import console
-from ...comfy import ComfyServer, find_node, load_workflow
 from .graph import READER, WORKFLOW, Prompt, fill, with_reader
 from .painting import PaintedRegion, RegionJob
 

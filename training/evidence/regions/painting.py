@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ....storage.whole_file import whole_file
 from ...data.region_manifest import RegionExample
-from ...whole_file import whole_file
 from ..painting import save_picture
 from .methods import RegionMethod
 from .trials import region_of

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from ....comfy_client import ComfyServer, find_node, load_workflow
 from ....moe import StyleExpert
 from ....paths import PACK, TINY_PACK
 from ....progress import console
 from ...bases import Base, load_base
-from ...comfy import ComfyServer, find_node, load_workflow
 from .graph import WORKFLOW, Prompt, fill, graph_for
 from .methods import Method
 from .painting import Job, Paint

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ....progress import console
-from ...whole_file import whole_file
+from ....storage.whole_file import whole_file
 
 KEPT = 0.95
 """Share of the running mean that a new value leaves."""

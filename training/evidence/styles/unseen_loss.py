@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ....flux.noise import sampler_sigmas
 from ....moe import LowRank, StyleExpert
 from ....progress import track
 from ...bases import Base, load_base
@@ -20,7 +21,6 @@ from ...experts.config import PRESETS
 from ...experts.examples import Batch
 from ...experts.routed_linear import Style
 from ...experts.trainer import flow_matching_loss
-from ...flow import sampler_sigmas
 from ...style_encoder.vision import load_vision
 from ..pictures import open_pixels
 from ..rows import Row

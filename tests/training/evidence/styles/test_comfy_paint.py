@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from styleroute.flux.velocity import Reference
 from styleroute.moe import ExpertConfig, save_expert
 from styleroute.paths import TINY_MODELS
 from styleroute.training.adapters.sampling import sample
@@ -15,7 +16,6 @@ from styleroute.training.evidence.styles.comfy_paint import ComfyPainter, comfy_
 from styleroute.training.evidence.styles.methods import Method
 from styleroute.training.evidence.styles.painting import Job
 from styleroute.training.experts.routed_linear import AdapterConfig, Style, add_experts, trained_state
-from styleroute.training.flow import Reference
 
 pytestmark = pytest.mark.comfy
 STEPS, SEED = 2, 3

@@ -3,8 +3,15 @@
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel
+from styleroute.flux.layer_names import (
+    OUTER_LAYERS,
+    all_layers,
+    comfy_target,
+    diffusers_layer,
+    layer_order,
+    layer_shape,
+)
 from styleroute.moe import StyleExpertError
-from styleroute.moe.layer_names import OUTER_LAYERS, all_layers, comfy_target, diffusers_layer, layer_order, layer_shape
 
 HIDDEN, DOUBLE, SINGLE = 3072, 19, 38
 LAYERS = all_layers(DOUBLE, SINGLE)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..progress import track
-from .disk import require_room
+from .disk_space import require_room
 from .whole_file import whole_file
 
 INDEX_FILE, PROGRESS_FILE = "index.json", "progress.json"
@@ -38,7 +38,7 @@ def cached_rows(
         chunk: rows at once.
 
     Raises:
-        TrainingError: the disk has no room for them; what was there stays.
+        StorageError: the disk has no room for them; what was there stays.
     """
     index = json.loads(json.dumps({"identity": identity, "arrays": {k: [s, str(d)] for k, (s, d) in arrays.items()}}))
     if _read(folder / INDEX_FILE) != index or not _is_complete(folder, arrays):

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from styleroute.comfy_client import find_comfyui
 from styleroute.errors import ComfyNotFound
-from styleroute.training.comfy import find_comfyui
 
 
 def make_comfyui(folder: Path, version: str = "1") -> Path:

@@ -1,8 +1,8 @@
 """From the page's form of a workflow to the server's."""
 
 import pytest
+from styleroute.comfy_client import api_form, find_node
 from styleroute.errors import ComfyError
-from styleroute.training.comfy import api_form, find_node
 
 OBJECT_INFO = {
     "Load": {"input": {"required": {"name": [["a.png", "b.png"], {"image_upload": True}]}}, "display_name": "Load it"},

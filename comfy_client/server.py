@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ...errors import ComfyError
-from ...paths import PACK
+from ..errors import ComfyError
+from ..paths import PACK
 from .client import ComfyClient
 from .finding import find_comfyui
 

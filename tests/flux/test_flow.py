@@ -4,18 +4,10 @@ import math
 
 import pytest
 import torch
-from styleroute.training.flow import (
-    Reference,
-    add_noise,
-    euler_sigmas,
-    pack,
-    position_ids,
-    predict_velocity,
-    sampler_sigmas,
-    shift_sigma,
-    unpack,
-    weigh_changed,
-)
+from styleroute.flux.latents import pack, position_ids, unpack
+from styleroute.flux.noise import add_noise, euler_sigmas, sampler_sigmas, shift_sigma
+from styleroute.flux.velocity import Reference, predict_velocity
+from styleroute.training.changed_cells import weigh_changed
 from torch import Tensor
 
 

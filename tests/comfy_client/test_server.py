@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from styleroute.comfy_client import ComfyServer
 from styleroute.errors import ComfyError
-from styleroute.training.comfy import ComfyServer
 
 
 def fake_comfyui(folder: Path, program: str) -> Path:
@@ -22,7 +22,7 @@ def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path):
 
 
 def test_a_silent_server_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("styleroute.training.comfy.server.START_SECONDS", 0.5)
+    monkeypatch.setattr("styleroute.comfy_client.server.START_SECONDS", 0.5)
     comfyui = fake_comfyui(tmp_path / "comfyui", "import time; time.sleep(60)")
     with pytest.raises(ComfyError, match="did not answer within"):
         ComfyServer.start(packs=(), comfyui=comfyui)
@@ -63,7 +63,7 @@ class TestRealServer:
 
 
 def test_stopping_deletes_the_folder_and_keeps_the_pack(tmp_path: Path):
-    from styleroute.training.comfy.server import _base_folder
+    from styleroute.comfy_client.server import _base_folder
 
     pack = tmp_path / "pack"
     pack.mkdir()

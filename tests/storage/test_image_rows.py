@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from styleroute.training.picture_rows import picture_rows, picture_size, tell_broken
+from styleroute.storage.image_rows import picture_rows, picture_size, tell_broken
 
 SHAPES = {"mean": ((3,), "float16"), "size": ((2,), "float32")}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from styleroute.errors import TrainingError
-from styleroute.training import row_cache
-from styleroute.training.row_cache import cached_rows, fingerprint
+from styleroute.storage import row_cache
+from styleroute.storage.row_cache import cached_rows, fingerprint
 
 COUNT = 10
 ARRAYS = {"squares": ((COUNT, 2), "float16"), "names": ((COUNT,), "uint8")}

@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import websocket
 from PIL import Image
 
-from ...errors import ComfyError
+from ..errors import ComfyError
 
 OnProgress = Callable[[str, float, float], None]
 """Called with a node's id, its progress and what that counts to."""

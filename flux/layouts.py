@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StyleExpertError
-from ..moe.layer_names import OUTER_LAYERS, all_layers, comfy_target
+from .layer_names import OUTER_LAYERS, all_layers, comfy_target
 
 GUIDANCE = "time_text_embed.guidance_embedder."
 DOUBLE_NORMS = {

@@ -4,18 +4,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..errors import TrainingError
+from ..errors import StorageError
 
 
 def require_room(folder: Path, num_bytes: int, what: str) -> None:
     """Checks that `folder` (which need not exist yet) has `num_bytes` free.
 
     Raises:
-        TrainingError: it has not.
+        StorageError: it has not.
     """
     free = shutil.disk_usage(_existing(folder)).free
     if free < num_bytes:
-        raise TrainingError(
+        raise StorageError(
             f"{what} need {_size(num_bytes)} in {folder}, but only {_size(free)} are free there: "
             "make room, or choose a folder on another disk"
         )
@@ -25,16 +25,16 @@ def require_writable(path: Path) -> None:
     """Checks that `path`, a training's result, can be written in the end. Nothing is made or changed.
 
     Raises:
-        TrainingError: it is a folder, or its own cannot be made or written to.
+        StorageError: it is a folder, or its own cannot be made or written to.
     """
     if path.is_dir():
-        raise TrainingError(f"{path} is a folder, expected a file to write: give another --output, or take it away")
+        raise StorageError(f"{path} is a folder, expected a file to write: give another --output, or take it away")
     try:
         # Not os.access: it knows neither the rights of Windows nor a file system that refuses all the same.
         with tempfile.TemporaryFile(dir=_existing(path.parent)):
             pass
     except OSError as error:
-        raise TrainingError(
+        raise StorageError(
             f"{path} cannot be written ({error.strerror}): give another --output, or see that its folder can be made "
             "and written to"
         ) from error

@@ -63,7 +63,7 @@ def picture_rows(
         chunk: pictures at once.
 
     Raises:
-        TrainingError: the disk has no room for them; what was there stays.
+        StorageError: the disk has no room for them; what was there stays.
     """
     arrays = {name: ((len(pictures), *shape), dtype) for name, (shape, dtype) in shapes.items()}
     arrays["faults"] = ((len(pictures),), "uint8")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from styleroute.errors import TrainingError
-from styleroute.training.disk import require_room, require_writable
+from styleroute.storage.disk_space import require_room, require_writable
 
 
 def test_a_disk_without_room_is_told_of_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

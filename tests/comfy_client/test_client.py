@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from styleroute.comfy_client import ComfyClient
 from styleroute.errors import ComfyError
-from styleroute.training.comfy import ComfyClient
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@ import os
 
 import pytest
 from styleroute.errors import StorageError
-from styleroute.training.whole_file import whole_file
+from styleroute.storage.whole_file import whole_file
 
 
 def test_it_takes_the_place_of_the_one_before_when_it_is_whole(tmp_path):

