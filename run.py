@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     command, *rest = arguments
     if command == "test":
         return subprocess.run([PYTHON, "-m", "pytest", *rest], cwd=ROOT).returncode
-    return subprocess.run([PYTHON, "-m", "styleroute.training.commands", *arguments]).returncode
+    return subprocess.run([PYTHON, "-m", "styleroute.cli", *arguments]).returncode
 
 
 def prepare() -> None:

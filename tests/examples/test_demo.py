@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from styleroute.cli import main
 from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, save_expert
-from styleroute.training.commands import main
 
 pytestmark = pytest.mark.comfy
 

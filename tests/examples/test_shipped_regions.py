@@ -74,7 +74,7 @@ def test_it_looks_at_the_object_that_is_named(shipped, style, thing):
 
 
 def test_the_demo_paints_in_the_style_that_the_workflow_asks_for(monkeypatch):
-    from styleroute.training.demo.region import DEFAULT_STYLE, WORKFLOW, choose_expert, shipped_experts
+    from styleroute.demo.region import DEFAULT_STYLE, WORKFLOW, choose_expert, shipped_experts
 
     monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
     shipped = shipped_experts()

@@ -6,14 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.storage.disk_space import require_room, require_writable
 
 
 def test_a_disk_without_room_is_told_of_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
     require_room(tmp_path, 2**20, "pictures")
-    with pytest.raises(TrainingError, match=r"pictures need 2\.0 MiB in .*, but only 1\.0 MiB are free there"):
+    with pytest.raises(StorageError, match=r"pictures need 2\.0 MiB in .*, but only 1\.0 MiB are free there"):
         require_room(tmp_path / "new", 2**21, "pictures")
 
 
@@ -25,14 +25,14 @@ def test_what_can_be_written_is_left_as_it_is(tmp_path: Path, name: str) -> None
 
 
 def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="is a folder, expected a file to write: give another --output"):
+    with pytest.raises(StorageError, match="is a folder, expected a file to write: give another --output"):
         require_writable(tmp_path)
 
 
 def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     for inner in ("x.safetensors", "new/x.safetensors"):
-        with pytest.raises(TrainingError, match=r"cannot be written \(Not a directory\): give another --output"):
+        with pytest.raises(StorageError, match=r"cannot be written \(Not a directory\): give another --output"):
             require_writable(tmp_path / "file" / inner)
 
 
@@ -41,5 +41,5 @@ def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    with pytest.raises(TrainingError, match=r"cannot be written \(Permission denied\): .* written to"):
+    with pytest.raises(StorageError, match=r"cannot be written \(Permission denied\): .* written to"):
         require_writable(tmp_path / "x.safetensors")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.storage import row_cache
 from styleroute.storage.row_cache import cached_rows, fingerprint
 
@@ -89,7 +89,7 @@ def test_a_full_disk_is_refused_and_what_was_there_stays(tmp_path: Path, monkeyp
     _rows(tmp_path, Squares())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
     larger = {name: ((10**6, *shape[1:]), dtype) for name, (shape, dtype) in ARRAYS.items()}
-    with pytest.raises(TrainingError, match=r"^Squares need 4\.\d MiB in .* only 0\.0 MiB are free there: make room"):
+    with pytest.raises(StorageError, match=r"^Squares need 4\.\d MiB in .* only 0\.0 MiB are free there: make room"):
         _rows(tmp_path, Squares(), arrays=larger)
     untouched = Squares()
     _require_squares(_rows(tmp_path, untouched))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate import Accelerator
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.storage import disk_space as disk
 from styleroute.training.adapters.trainer import AdapterTrainer
 from styleroute.training.run_folder import RunFolder
@@ -69,7 +69,7 @@ def test_room_for_a_checkpoint_beside_the_one_before_is_asked_for_before_the_fir
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _leave(monkeypatch, 2 * CHECKPOINT - 1)
-    with pytest.raises(TrainingError, match=r"checkpoints need 22\.9 MiB in .*run, but only 22\.9 MiB are free"):
+    with pytest.raises(StorageError, match=r"checkpoints need 22\.9 MiB in .*run, but only 22\.9 MiB are free"):
         _trainer(tmp_path / "run")
     assert not (tmp_path / "run").exists()
     _leave(monkeypatch, 2 * CHECKPOINT)
@@ -81,7 +81,7 @@ def test_a_run_that_goes_on_has_taken_half_of_the_room(tmp_path: Path, monkeypat
     _leave(monkeypatch, CHECKPOINT)
     _trainer(tmp_path)
     _leave(monkeypatch, CHECKPOINT - 1)
-    with pytest.raises(TrainingError, match=r"checkpoints need 11\.4 MiB"):
+    with pytest.raises(StorageError, match=r"checkpoints need 11\.4 MiB"):
         _trainer(tmp_path)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from styleroute.cli import data, main
 from styleroute.errors import DataError
-from styleroute.training.commands import data, main
 from styleroute.training.data import painted_scenes
 from styleroute.training.data.painted_scenes import PaintedScenes, ScenesConfig
 from styleroute.training.data.paintings import BLENDS, RECOLOURED, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from styleroute.cli import data, main
 from styleroute.errors import DataError
-from styleroute.training.commands import data, main
 from styleroute.training.data import region_scenes
 from styleroute.training.data.objects import TEST_OBJECTS, Cutout
 from styleroute.training.data.paintings import STYLE_NAMES, TEST_STYLES

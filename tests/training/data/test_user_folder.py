@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from styleroute.cli import main
 from styleroute.errors import DataError
-from styleroute.training.commands import main
 from styleroute.training.data.triplet_report import Report
 from styleroute.training.data.triplets import read_triplets
 from styleroute.training.data.user_folder import CONTENTS, FolderExamples, HoldOut, list_folder, split_folder

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import tyro
+from styleroute.cli import train
 from styleroute.errors import TrainingError
-from styleroute.training.commands import train
 from styleroute.training.experts.config import PRESETS, ExpertsTrainConfig
 from styleroute.training.experts.routed_linear import AdapterConfig, RoutedLinear, Style
 from torch import nn

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.latents import position_ids
 from styleroute.training.bases import Base
 from styleroute.training.data.triplets import read_triplets
@@ -101,7 +101,7 @@ def test_mixed_and_odd_sizes_are_refused_before_any_work(own_data: Path, base: B
 
 def test_a_full_disk_is_refused(data: Path, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
-    with pytest.raises(TrainingError, match=r"Latents need 0\.0 MiB in .*, but only 0\.0 MiB are free there"):
+    with pytest.raises(StorageError, match=r"Latents need 0\.0 MiB in .*, but only 0\.0 MiB are free there"):
         _made(data, base, tmp_path / "cache")
 
 

@@ -28,7 +28,7 @@ def _options(config: ExpertsTrainConfig) -> list[str]:
 
 
 def _train(config: ExpertsTrainConfig) -> dict:
-    command = [sys.executable, "-m", *LAUNCH, "-m", "styleroute.training.commands", "train", "experts"]
+    command = [sys.executable, "-m", *LAUNCH, "-m", "styleroute.cli", "train", "experts"]
     done = subprocess.run([*command, *_options(config)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Wrote ") == 1

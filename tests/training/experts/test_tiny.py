@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from styleroute.cli import main
 from styleroute.moe import StyleExpert
 from styleroute.paths import TINY_MODELS
-from styleroute.training.commands import main
 from styleroute.training.experts import trainer as module
 
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import tyro
 from styleroute.attention import PRESETS as LOSSES
+from styleroute.cli import train
 from styleroute.errors import TrainingError
-from styleroute.training.commands import train
 from styleroute.training.regions.config import PRESETS, RELEASE, RegionTrainConfig
 
 

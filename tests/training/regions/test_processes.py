@@ -34,7 +34,7 @@ def test_two_processes_give_the_weights_of_one_with_twice_the_accumulation(confi
     expected = _state(one.run)
     # A cache of its own: one process fills it while the other waits.
     two = replace(config, run=config.run / "two", cache=config.run / "cache")
-    command = [sys.executable, "-m", *LAUNCH, "-m", "styleroute.training.commands", "train", "region"]
+    command = [sys.executable, "-m", *LAUNCH, "-m", "styleroute.cli", "train", "region"]
     done = subprocess.run([*command, *_options(two)], capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Wrote ") == 1

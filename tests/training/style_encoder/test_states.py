@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.moe import EncoderConfig, StyleEncoder
 from styleroute.training.style_encoder import states as module
 from styleroute.training.style_encoder.states import cached_states, stored_layers
@@ -118,7 +118,7 @@ def test_a_full_disk_is_refused_before_the_old_cache_is_touched(
     cached_states(tmp_path / "cache", pictures[:2], vision, LAYERS)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
     with pytest.raises(
-        TrainingError, match=r"Vision states need 0\.0 MiB in .*cache, but only 0\.0 MiB are free there: make"
+        StorageError, match=r"Vision states need 0\.0 MiB in .*cache, but only 0\.0 MiB are free there: make"
     ):
         cached_states(tmp_path / "cache", pictures, vision, LAYERS)
     counting = CountingVision(vision)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from styleroute.cli import main
 from styleroute.errors import DataError, TrainingError
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.inspecting import inspect_file
-from styleroute.training.commands import main
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.training import train_style_encoder
 from styleroute.training.style_encoder.vision import Vision, load_vision

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from styleroute.cli.evidence import regions
 from styleroute.errors import TrainingError
-from styleroute.training.commands.evidence import regions
 from styleroute.training.evidence.regions import gather
 from styleroute.training.evidence.regions.baselines import AUTOENCODER, BLEND, GLOBAL, PHOTO, baselines
 from styleroute.training.evidence.regions.config import RegionEvidenceConfig

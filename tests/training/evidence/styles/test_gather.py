@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+from styleroute.cli.evidence import styles
 from styleroute.errors import TrainingError
-from styleroute.training.commands.evidence import styles
 from styleroute.training.evidence.report import EVIDENCE_FILE
 from styleroute.training.evidence.styles import gather
 from styleroute.training.evidence.styles.config import EvidenceConfig

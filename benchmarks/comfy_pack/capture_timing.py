@@ -1,0 +1,121 @@
+"""Times sampling steps and their memory with attention maps of every block captured, beside the same step without."""
+
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import comfy.sample
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+import nodes
+
+from .style_timing import CONTEXT, LATENT, STEPS, TEXT_TOKENS, VECTOR, random_flux
+
+SPANS = {"object": (3, 4), "style": (6, 7, 8)}
+"""Tokens of the two phrases that are captured."""
+RESET_PEAK = "5"
+"""Written to Linux's clear_refs, starts the process's peak memory anew."""
+
+
+class Pack(NamedTuple):
+    """What is used of the loaded pack: its Capture Attention, and the module of spans."""
+
+    CaptureAttention: type
+    region_spans: ModuleType
+
+
+def measure_capture(pairs: int) -> dict:
+    """Seconds of a step and bytes of a run's peak for each side, by turns: bare, captured, naive full softmax."""
+    model = random_flux()
+    sides = {"bare": model, "captured": captured(model), "naive": with_naive_maps(model)}
+    measured: dict[str, dict[str, list[float]]] = {side: {"seconds": [], "bytes": []} for side in sides}
+    for side in sides.values():
+        step_and_peak(side)
+    for pair in range(pairs):
+        for side in sorted(sides, reverse=bool(pair % 2)):
+            seconds, peak = step_and_peak(sides[side])
+            measured[side]["seconds"].append(seconds)
+            measured[side]["bytes"].append(peak)
+    return measured | {"model_bytes": sum(weight.nbytes for weight in model.model.parameters())}
+
+
+def captured(model: ModelPatcher) -> ModelPatcher:
+    """By the pack's own Capture Attention."""
+    pack = _pack()
+    return pack.CaptureAttention.execute(model, conditioning()).args[0]
+
+
+def with_naive_maps(model: ModelPatcher) -> ModelPatcher:
+    """The maps by the whole matrix of every block, as a softmax of q k: what most packs do."""
+
+    def override(func, q: Tensor, k: Tensor, v: Tensor, heads: int, *args, **kwargs) -> Tensor:
+        matrix = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
+        rows = slice(TEXT_TOKENS, TEXT_TOKENS + LATENT[-1] * LATENT[-2] // 4)
+        maps.append([matrix[:, :, rows, list(tokens)].mean(dim=(1, 3)) for tokens in SPANS.values()])
+        return (matrix @ v).transpose(1, 2).flatten(2)
+
+    maps: list = []
+    clone = model.clone()
+    clone.model_options["transformer_options"]["optimized_attention_override"] = override
+    return clone
+
+
+def conditioning() -> list:
+    """A random prompt with one reference, which knows two phrases."""
+    spans = _pack().region_spans
+    generator = torch.Generator().manual_seed(1)
+    options = {"pooled_output": torch.zeros(1, VECTOR), "guidance": 3.5}
+    options["reference_latents"] = [torch.randn(LATENT, generator=generator)]
+    text = torch.randn(1, TEXT_TOKENS, CONTEXT, generator=generator)
+    return spans.with_spans([[text, options]], [spans.RegionSpan(role, role, tokens) for role, tokens in SPANS.items()])
+
+
+def step_and_peak(model: ModelPatcher) -> tuple[float, int]:
+    """Seconds of the quickest step of a sampling run, and the most bytes that the process held in it."""
+    seconds: list[float] = []
+
+    def timed(executor, *args, **kwargs) -> Tensor:
+        began = time.perf_counter()
+        output = executor(*args, **kwargs)
+        seconds.append(time.perf_counter() - began)
+        return output
+
+    clone = model.clone()
+    clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "benchmark", timed)
+    _reset_peak()
+    _sample(clone)
+    return min(seconds), _peak()
+
+
+def _sample(model: ModelPatcher) -> None:
+    positive = conditioning()
+    noise = torch.randn(LATENT, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        comfy.sample.sample(
+            model, noise, STEPS, 1.0, "euler", "simple", positive, positive, torch.zeros(LATENT), disable_pbar=True
+        )
+
+
+def _reset_peak() -> None:
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+
+
+def _peak() -> int:
+    """The most bytes that this process has held since `_reset_peak`; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def _pack() -> "Pack":
+    """The loaded pack's parts."""
+    capture = nodes.NODE_CLASS_MAPPINGS["StyleRoute_CaptureAttention"]
+    module = sys.modules[capture.__module__]
+    return Pack(capture, sys.modules[module.require_spans.__module__])

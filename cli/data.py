@@ -1,0 +1,124 @@
+"""`styleroute data`: the data sets that the trainers read."""
+
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..errors import DataError
+from ..progress import console
+from ..training.data.new_folder import require_target
+from ..training.data.objects import load_objects
+from ..training.data.painted_scenes import PaintedScenes, ScenesConfig
+from ..training.data.photos import Photo, load_photos, template
+from ..training.data.region_scenes import RegionScenes, RegionScenesConfig
+from ..training.data.region_writer import RegionReport, write_regions
+from ..training.data.triplet_report import REPORT_FILE, Report
+from ..training.data.triplet_writer import Examples, write_triplets
+from ..training.data.user_folder import FolderExamples, HoldOut, list_folder, split_folder
+from ..training.picture_embedding import TINY, load_embedding
+
+CLIP = "openai/clip-vit-large-patch14"
+
+
+def paintings(
+    scenes: Annotated[ScenesConfig, tyro.conf.arg(name="")],
+    output: Path = Path("data") / "paintings",
+    limit: int | None = None,
+) -> None:
+    """Make triplets (content, style reference, stylised) of real photos, painted in 21 styles, and 5 to test.
+
+    Test photos are never among the training photos; they are painted in the unseen styles and in a few seen ones.
+
+    Args:
+        scenes: what is painted.
+        output: the folder to make.
+        limit: use only so many photos of each split, of different things, drawn with the seed.
+    """
+    if limit is not None and limit < 2:
+        raise DataError(f"limit is {limit}: a style reference never shows its content, so give 2 photos or more")
+    photos = {split: _limited(load_photos(split), limit, scenes.seed) for split in ("train", "test")}
+    objects = load_objects()
+    splits = {split: PaintedScenes(split, scenes, photos[split], objects) for split in photos}
+    require_target(output, sum(split.pictures for split in splits.values()), scenes.size)
+    _write(output, splits, TINY, Report({**asdict(scenes), "limit": limit, "embedding": TINY}))
+
+
+def triplets(
+    folder: Annotated[Path, tyro.conf.Positional],
+    output: Annotated[Path, tyro.conf.Positional] = Path("data") / "triplets",
+    embedding: str = CLIP,
+    size: int = 1024,
+    test_styles: int = 0,
+    test_contents: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Make triplets of your own pictures: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
+
+    The reference of each picture is the most similar other one of its style that shows another content. A caption
+    contents/<content>.txt, where there is one, is the prompt; let it tell of the content alone.
+
+    Args:
+        folder: your pictures; they are read only.
+        output: the folder to make; by default where `train experts` looks.
+        embedding: what similar means: a CLIP or SigLIP by name or folder, or "tiny" for the one that ships.
+        size: side of the pictures in pixels, a multiple of 16; others are cut to a square and resized.
+        test_styles: styles held out for the test split.
+        test_contents: contents held out for it; without it a tenth, but at least 2, if a style is held out.
+        seed: of what is held out.
+    """
+    hold = HoldOut(test_styles, test_contents, seed)
+    report = Report({"size": size, "embedding": embedding, **asdict(hold)})
+    listed = list_folder(folder, report)
+    parts = split_folder(listed, hold, report)
+    pictures = sum(1 + len(styles) for part in parts.values() for _, styles in part)
+    require_target(output, pictures, size)
+    splits = {split: FolderExamples(listed, part, size, report) for split, part in parts.items()}
+    _write(output, splits, embedding, report)
+
+
+def regions(
+    config: Annotated[RegionScenesConfig, tyro.conf.arg(name="")],
+    output: Path = Path("data") / "regions",
+    limit: int | None = None,
+) -> None:
+    """Make examples of styled regions: real photos with named objects, one of them painted within its exact mask.
+
+    The test split has other photos and other objects than the training split. The manifest is of RegionRoute's form.
+
+    Args:
+        config: what is made.
+        output: the folder to make.
+        limit: use only so many photos of each split, drawn with the seed.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"limit is {limit}: give 1 photo or more")
+    photos = {split: _limited(load_photos(split), limit, config.seed) for split in ("train", "test")}
+    objects = load_objects()
+    splits = {split: RegionScenes(split, config, photos[split], objects) for split in photos}
+    require_target(output, sum(scenes.most_pictures for scenes in splits.values()), config.size)
+    report = RegionReport(config)
+    write_regions(output, splits, report)
+    console.print(report.table())
+    console.print(f"Wrote {output.resolve()}", soft_wrap=True)
+
+
+def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:
+    """So many photos that show different things: a style reference never shows what its content does."""
+    if limit is None:
+        return photos
+    different = {template(photo): photo for photo in random.Random(seed).sample(photos, len(photos))}
+    return list(different.values())[:limit]
+
+
+def _write(output: Path, splits: dict[str, Examples], embedding: str, report: Report) -> None:
+    with console.status("Loading the image embedding"):
+        embed = load_embedding(embedding)
+    write_triplets(output, splits, embed, report)
+    console.print(report.tables())
+    console.print(f"Wrote {output.resolve()}; all names are in its {REPORT_FILE}", soft_wrap=True)
+
+
+SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions}

@@ -1,7 +1,0 @@
-"""`python -m styleroute.training.commands`: the `styleroute` command where no script is on the path."""
-
-import sys
-
-from . import main
-
-sys.exit(main())
