@@ -7,18 +7,18 @@ from typing import Annotated
 
 import tyro
 
+from ..dataset.new_folder import require_target
+from ..dataset.objects import load_objects
+from ..dataset.painted_scenes import PaintedScenes, ScenesConfig
+from ..dataset.photos import Photo, load_photos, template
+from ..dataset.region_scenes import RegionScenes, RegionScenesConfig
+from ..dataset.region_writer import RegionReport, write_regions
+from ..dataset.triplet_report import REPORT_FILE, Report
+from ..dataset.triplet_writer import Examples, write_triplets
+from ..dataset.user_folder import FolderExamples, HoldOut, list_folder, split_folder
 from ..errors import DataError
+from ..evaluation.image_embedding import TINY, load_embedding
 from ..progress import console
-from ..training.data.new_folder import require_target
-from ..training.data.objects import load_objects
-from ..training.data.painted_scenes import PaintedScenes, ScenesConfig
-from ..training.data.photos import Photo, load_photos, template
-from ..training.data.region_scenes import RegionScenes, RegionScenesConfig
-from ..training.data.region_writer import RegionReport, write_regions
-from ..training.data.triplet_report import REPORT_FILE, Report
-from ..training.data.triplet_writer import Examples, write_triplets
-from ..training.data.user_folder import FolderExamples, HoldOut, list_folder, split_folder
-from ..training.picture_embedding import TINY, load_embedding
 
 CLIP = "openai/clip-vit-large-patch14"
 

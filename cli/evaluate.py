@@ -1,15 +1,77 @@
-"""`styleroute evaluate`: the tiny Kontext's figures on photos kept out of training."""
+"""`styleroute evaluate`: scores of trained experts and of the small Kontext, as tables, plots and images."""
 
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from rich.table import Table
 
+from ..evaluation.regions.config import RegionEvidenceConfig
+from ..evaluation.styles.config import EvidenceConfig
+from ..evaluation.styles.losses import LossesConfig
 from ..paths import RUNS
 from ..progress import console
-from ..training.tiny.evaluate import EvaluateConfig, evaluate
 
 
-def run(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") -> None:
+def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
+    """Paint unseen photos in unseen styles through ComfyUI, and measure them beside baselines and the teacher.
+
+    Prints which of the orders that the paper reports come out. A run that was stopped goes on when the same command is
+    given again; expert files that were trained anew are painted anew.
+    """
+    from ..evaluation.finding import sentence
+    from ..evaluation.styles.gather import gather_evidence
+    from ..evaluation.styles.report import write_report
+    from ..evaluation.styles.tables import loss_table, overlap_table, score_table
+    from ..evaluation.verdict_table import verdict_table
+
+    evidence = gather_evidence(config)
+    report = write_report(config.output, evidence)
+    for group in evidence.groups:
+        console.print(score_table(group.rows, group.kind, group.trials.styles, evidence.steps))
+    console.print(loss_table(evidence.losses, evidence.steps))
+    if evidence.overlaps:
+        console.print(overlap_table(evidence.overlaps))
+    console.print(verdict_table(evidence.findings))
+    console.print(sentence(evidence.findings), soft_wrap=True)
+    console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
+
+
+def losses(config: Annotated[LossesConfig, tyro.conf.arg(name="")]) -> None:
+    """Compare expert files by the flow-matching loss on unseen photos and styles, with the same noise for all.
+
+    It takes about a minute a file, paints nothing, and tells smaller differences than painted pictures do.
+    """
+    from ..evaluation.styles.losses import compare_losses, difference_table
+    from ..evaluation.styles.tables import loss_table
+
+    rows, steps = compare_losses(config)
+    console.print(loss_table(rows, steps))
+    if len(rows) > 2:
+        console.print(difference_table(rows))
+
+
+def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> None:
+    """Paint unseen objects in unseen photos through ComfyUI, and measure where the attention is and what is kept.
+
+    The variants that `styleroute train region-variants` trains stand beside the base and beside stylising all and
+    blending with the true mask. A run that was stopped goes on when the same command is given again; experts that were
+    trained anew are painted anew.
+    """
+    from ..evaluation.finding import sentence
+    from ..evaluation.regions.gather import gather_regions
+    from ..evaluation.regions.tables import score_table
+    from ..evaluation.verdict_table import verdict_table
+
+    evidence = gather_regions(config)
+    report = evidence.write(config.output)
+    console.print(score_table(evidence.rows, evidence.steps, evidence.trials.styles))
+    console.print(verdict_table(evidence.findings))
+    console.print(sentence(evidence.findings), soft_wrap=True)
+    console.print("Wrote", ", ".join(str(path) for path in (report, *evidence.files)), soft_wrap=True)
+
+
+def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") -> None:
     """Edit test photos with the shipped weights, and print PSNR to each instruction's exact target.
 
     Args:
@@ -17,6 +79,8 @@ def run(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") ->
         steps: Euler steps of the sampler.
         output: folder for the sheet of pictures.
     """
+    from ..evaluation.tiny import EvaluateConfig, evaluate
+
     report = evaluate(EvaluateConfig(per_edit=per_edit, steps=steps, output=output))
     table = Table("instruction", "picture dB", "object inside dB", "outside dB", title="PSNR on test photos, 256 x 256")
     table.add_row("(autoencoder, all test photos)", f"{report.autoencoder:.1f}", "", "")
@@ -26,3 +90,6 @@ def run(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") ->
         table.add_row(row.name, f"{row.picture:.1f}", inside, outside)
     console.print(table)
     console.print(f"Pictures: {report.sheet}")
+
+
+SUBCOMMANDS = {"styles": styles, "losses": losses, "regions": regions, "tiny": tiny}

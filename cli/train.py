@@ -26,10 +26,11 @@ def encoder(config: EncoderTrainConfig) -> None:
     The first run reads every picture with the frozen SigLIP and keeps its states on disk. A run that was stopped goes
     on when the same command is given again. Without options the values are the paper's.
     """
-    from ..training.style_encoder.report import PICTURE_FILE
+    from ..evaluation.style_encoder.evaluate import evaluate_encoder
+    from ..evaluation.style_encoder.report import PICTURE_FILE
     from ..training.style_encoder.training import train_style_encoder
 
-    report = train_style_encoder(config)
+    report = train_style_encoder(config, evaluate_encoder)
     console.print(f"Wrote {config.encoder_file}", soft_wrap=True)
     if report is None:
         console.print("The test split holds no two styles that were not trained on: there is nothing to report on")
@@ -63,7 +64,7 @@ def region(config: RegionTrainConfig) -> None:
 def region_variants(
     config: Annotated[RegionTrainConfig, tyro.conf.arg(name="")] = SMALL, only: tuple[str, ...] = ()
 ) -> None:
-    """Train region experts in every way that `styleroute evidence regions` compares, in turn, for the small Kontext.
+    """Train region experts in every way that `styleroute evaluate regions` compares, in turn, for the small Kontext.
 
     The full method, the same without Focus, Cover or both, with all choices of RegionRoute's release, and with each of
     them alone; options hold for all. A run that was stopped goes on when the same command is given again.

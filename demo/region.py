@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 from ..attention.phrases import style_stem
+from ..dataset.objects import OBJECTS, load_objects
+from ..dataset.photos import Photo
+from ..dataset.region_manifest import region_prompt
+from ..dataset.scenes import make_scene
 from ..errors import DataError
 from ..moe import StyleExpert
 from ..paths import PACK, TINY_MODELS
-from ..training.data.objects import OBJECTS, load_objects
-from ..training.data.photos import Photo
-from ..training.data.region_manifest import region_prompt
-from ..training.data.scenes import make_scene
 from .demo import Demo
 from .images import SIDE, cat_photo, open_picture, square
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
 from styleroute.comfy_client import find_comfyui
+from styleroute.dataset.objects import Cutout
+from styleroute.dataset.photos import Photo
 from styleroute.errors import ComfyNotFound
-from styleroute.training.data.objects import Cutout
-from styleroute.training.data.photos import Photo
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
 WIDTH = 16

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from styleroute.dataset.region_manifest import region_prompt
 from styleroute.moe import StyleExpert
 from styleroute.paths import PACK
-from styleroute.training.data.region_manifest import region_prompt
 
 STYLES = ("indigo dots", "green chalk")
 SCENE = PACK / "assets" / "scene_guitar.png"

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...dataset.triplets import Triplet
 from ...errors import TrainingError
 from ...storage.image_rows import PictureRows, tell_broken
 from ..adapters.encoded import Prompts, encode_pictures, encode_prompts
 from ..bases import Base
-from ..data.triplets import Triplet
 from .conditions import PooledLatents, StyleCondition, pool
 
 REMEDY = "`styleroute data triplets FOLDER OUTPUT --size S` writes all anew at one size"

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...dataset.triplets import METADATA_FILE, Triplet, read_triplets
 from ...moe import ExpertConfig, save_expert
 from ...progress import console
 from ...storage.disk_space import require_writable
@@ -12,7 +13,6 @@ from ..adapters.config import free_fields
 from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..bases import Base, load_base, short_digest
-from ..data.triplets import METADATA_FILE, Triplet, read_triplets
 from ..run_folder import RunFolder
 from .conditions import StyleCondition, load_condition
 from .config import ExpertsTrainConfig

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from ...attention import resize
+from ...dataset.region_manifest import RegionExample
 from ...errors import TrainingError
 from ...storage.image_rows import PictureRows, picture_rows, tell_broken
 from ..adapters.encoded import PIXELS, Prompts, encode_pictures, encode_prompts, one_size
 from ..bases import Base
-from ..data.region_manifest import RegionExample
 from .spans import Described, Mention
 
 REMEDY = "`styleroute data regions --size S` writes all anew at one size"

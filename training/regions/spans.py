@@ -7,10 +7,10 @@ from typing import Any
 
 from ...attention import AttentionError, find_span, phrases
 from ...attention.spans import count_phrase
+from ...dataset.region_manifest import Region, RegionExample
 from ...errors import TrainingError
 from ...progress import console
 from ..bases import Base
-from ..data.region_manifest import Region, RegionExample
 
 
 @dataclass(frozen=True)

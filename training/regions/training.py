@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from ...attention.phrases import style_stem
+from ...dataset.region_manifest import MANIFEST_FILE, RegionExample, read_manifest
 from ...errors import TrainingError
 from ...moe import save_expert
 from ...progress import console
@@ -19,7 +20,6 @@ from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..adapters.trainer import LOSSES
 from ..bases import Base, load_base
-from ..data.region_manifest import MANIFEST_FILE, RegionExample, read_manifest
 from ..run_folder import RunFolder
 from .config import RegionTrainConfig
 from .examples import RegionExamples, make_examples

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...dataset.triplets import METADATA_FILE, Triplet, read_triplets
 from ...errors import TrainingError
-from ..data.triplets import METADATA_FILE, Triplet, read_triplets
 
 
 @dataclass(frozen=True)

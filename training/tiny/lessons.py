@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.functional import to_tensor
 
+from ...dataset.edits import EDITS, KEEP, apply_edit, instruction
+from ...dataset.objects import load_objects
+from ...dataset.paintings import STYLE_NAMES, TRAIN_STYLES, paint
+from ...dataset.photos import load_photos
+from ...dataset.scenes import Scene, caption_photo, make_scene
 from ...progress import track
 from ...storage.whole_file import whole_file
-from ..data.edits import EDITS, KEEP, apply_edit, instruction
-from ..data.objects import load_objects
-from ..data.paintings import STYLE_NAMES, TRAIN_STYLES, paint
-from ..data.photos import load_photos
-from ..data.scenes import Scene, caption_photo, make_scene
 from .autoencoder import Autoencoder
 from .config import PICTURE, SIGLIP
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from ...dataset.photos import load_photos
 from ...errors import TrainingError
 from ...paths import RUNS, TINY_MODELS
 from ...progress import console
-from ..data.photos import load_photos
 from .autoencoder import Autoencoder
 from .checkpoints import Stage
 from .export import export_autoencoder, export_kontext, export_vision

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
-from ..data.photos import Photo, load_photos
+from ...dataset.photos import Photo, load_photos
 from .autoencoder import Autoencoder
 from .checkpoints import Stage
 from .loop import run_stage

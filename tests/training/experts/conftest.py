@@ -13,10 +13,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
+from styleroute.dataset.triplets import read_triplets
 from styleroute.moe import EncoderConfig, StyleEncoder, save_encoder
 from styleroute.training.adapters.config import FREE
 from styleroute.training.bases import Base, load_base
-from styleroute.training.data.triplets import read_triplets
 from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.examples import Examples, make_examples

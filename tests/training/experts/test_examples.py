@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from styleroute.dataset.triplets import read_triplets
 from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.latents import position_ids
 from styleroute.training.bases import Base
-from styleroute.training.data.triplets import read_triplets
 from styleroute.training.experts.conditions import PooledLatents
 from styleroute.training.experts.examples import Examples, draw, make_examples
 

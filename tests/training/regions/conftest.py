@@ -11,14 +11,14 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from styleroute.dataset import region_scenes
+from styleroute.dataset.objects import Cutout
+from styleroute.dataset.photos import Photo
+from styleroute.dataset.region_manifest import read_manifest
+from styleroute.dataset.region_scenes import RegionScenes, RegionScenesConfig
+from styleroute.dataset.region_writer import RegionReport, write_regions
 from styleroute.training.adapters.config import FREE
 from styleroute.training.bases import Base, load_base
-from styleroute.training.data import region_scenes
-from styleroute.training.data.objects import Cutout
-from styleroute.training.data.photos import Photo
-from styleroute.training.data.region_manifest import read_manifest
-from styleroute.training.data.region_scenes import RegionScenes, RegionScenesConfig
-from styleroute.training.data.region_writer import RegionReport, write_regions
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, make_examples
 from styleroute.training.regions.spans import describe

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.attention import AttentionError
+from styleroute.dataset.region_manifest import read_manifest
 from styleroute.errors import TrainingError
 from styleroute.training.bases import Base
-from styleroute.training.data.region_manifest import read_manifest
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, draw, make_batch, make_examples
 from styleroute.training.regions.spans import Described, describe

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from styleroute.attention import AttentionError
+from styleroute.dataset.region_manifest import Region, RegionExample
 from styleroute.errors import TrainingError
-from styleroute.training.data.region_manifest import Region, RegionExample
 from styleroute.training.regions.spans import Mention, find_mentions, require_several_tokens, split_tokens
 from styleroute.training.tiny.prompts import Tokenizers
 

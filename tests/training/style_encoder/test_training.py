@@ -3,12 +3,15 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from styleroute.cli import main
 from styleroute.errors import DataError, TrainingError
+from styleroute.evaluation.style_encoder.evaluate import evaluate_encoder
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.inspecting import inspect_file
 from styleroute.training.style_encoder.config import EncoderTrainConfig
@@ -27,7 +30,7 @@ def expert_file(folder: Path, cond_dim: int) -> Path:
 
 
 def test_the_trained_encoder_opens_beside_experts(config: EncoderTrainConfig, vision: Vision, tmp_path: Path) -> None:
-    report = train_style_encoder(config)
+    report = train_style_encoder(config, evaluate_encoder)
     encoder = StyleExpert.open(expert_file(tmp_path, 64), config.encoder_file).encoder
     assert encoder.config.taps == config.taps
     assert encoder.config.vision_model == config.vision
@@ -42,7 +45,7 @@ def test_the_trained_encoder_opens_beside_experts(config: EncoderTrainConfig, vi
 def test_the_file_tells_of_its_training(config: EncoderTrainConfig) -> None:
     from safetensors import safe_open
 
-    report = train_style_encoder(config)
+    report = train_style_encoder(config, evaluate_encoder)
     with safe_open(str(config.encoder_file), "pt") as file:
         training = json.loads(file.metadata()["styleroute"])["training"]
     assert (training["steps"], training["pictures"], training["styles"]) == (6, 15, 3)
@@ -53,7 +56,7 @@ def test_the_file_tells_of_its_training(config: EncoderTrainConfig) -> None:
 
 
 def test_unseen_styles_are_found_far_above_chance(config: EncoderTrainConfig) -> None:
-    report = train_style_encoder(replace(config, steps=80))
+    report = train_style_encoder(replace(config, steps=80), evaluate_encoder)
     ours, _, chance = report.rows
     assert ours.recall_at_1 > 0.9
     assert ours.mean_average_precision > chance.mean_average_precision + 0.2
@@ -127,7 +130,7 @@ def test_a_result_that_cannot_be_written_is_refused_before_any_work(config: Enco
 @pytest.mark.parametrize("lost", ["test", "test/dotted"])
 def test_without_two_unseen_styles_there_is_no_report(config: EncoderTrainConfig, lost: str) -> None:
     shutil.rmtree(config.data / lost)
-    assert train_style_encoder(config) is None
+    assert train_style_encoder(config, evaluate_encoder) is None
     assert config.encoder_file.exists()
 
 
@@ -158,3 +161,19 @@ def keep_only(data: Path, style: str, picture: str) -> None:
         if row["style"] == style:
             row["reference_file_name"] = row["stylised_file_name"]
     metadata.write_text("\n".join(map(json.dumps, kept)))
+
+
+def test_the_report_has_it_and_does_without_where_there_is_no_judge(config: EncoderTrainConfig, capsys) -> None:
+    report = train_style_encoder(
+        config, partial(evaluate_encoder, judge=lambda picture: picture[::32, ::32].ravel().astype(float))
+    )
+    ours, vision, random = report.rows
+    assert -1 <= ours.likeness <= 1
+    assert vision.likeness is not None
+    assert random.likeness is None
+
+    def missing(picture: np.ndarray) -> np.ndarray:
+        raise DataError("the judge is missing")
+
+    assert train_style_encoder(config, partial(evaluate_encoder, judge=missing)).rows[0].likeness is None
+    assert "Left out: the likeness of styles, as the judge is missing" in " ".join(capsys.readouterr().out.split())

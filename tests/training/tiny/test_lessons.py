@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from styleroute.training.data.paintings import STYLE_NAMES, TRAIN_STYLES
+from styleroute.dataset.paintings import STYLE_NAMES, TRAIN_STYLES
 from styleroute.training.tiny import lessons as lessons_module
 from styleroute.training.tiny.lessons import EDITS_OF_AN_OBJECT, Lessons, load_lessons
 from torch import Tensor

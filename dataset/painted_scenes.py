@@ -1,0 +1,96 @@
+"""Triplets from real photos: scenes of each photo, painted by the teacher in its styles."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from .objects import Cutout
+from .paintings import BLENDS, RECOLOURED, STYLES, TEST_STYLES, TRAIN_STYLES, paint
+from .photos import Photo, template
+from .scenes import describe, make_scene
+from .triplet_writer import Example, Style
+
+
+@dataclass(frozen=True)
+class ScenesConfig:
+    """What is painted.
+
+    Attributes:
+        contents_per_photo: scenes of each photo: its middle square as it is, then crops with 0 to 2 objects.
+        styles_per_content: train: this many training styles, drawn anew for each content.
+        blends: train: this many blends of two training styles are drawn from too; the space between the 21 is filled.
+        recoloured: train: this many training styles in other colours are drawn from too: strokes do not tell colours.
+        seen_styles: test: this many training styles for all contents, beside the unseen ones.
+        seed: of everything that is drawn.
+        size: side of a picture in pixels.
+    """
+
+    contents_per_photo: int = 5
+    styles_per_content: int = 4
+    blends: int = 0
+    recoloured: int = 0
+    seen_styles: int = 5
+    seed: int = 0
+    size: int = 256
+
+    def __post_init__(self) -> None:
+        if self.contents_per_photo < 1:
+            raise DataError(f"contents per photo is {self.contents_per_photo}: give at least 1")
+        most = len(TRAIN_STYLES)
+        for name, least, limit in (
+            ("styles_per_content", 1, most),
+            ("seen_styles", 0, most),
+            ("blends", 0, len(BLENDS)),
+            ("recoloured", 0, len(RECOLOURED)),
+        ):
+            if not least <= getattr(self, name) <= limit:
+                text = name.replace("_", " ")
+                raise DataError(f"{text} is {getattr(self, name)}: give {least} to {limit}, as many as are")
+
+
+class PaintedScenes:
+    """The examples of a split, painted one by one. Each follows from the seed, its photo and its number alone."""
+
+    def __init__(self, split: str, config: ScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
+        self.split, self.config, self._photos, self._objects = split, config, photos, objects
+        seen = self._rng("seen styles").sample(TRAIN_STYLES, config.seen_styles)
+        self._test_styles = [_told(index) for index in (*TEST_STYLES, *seen)]
+
+    def __len__(self) -> int:
+        return len(self._photos) * self.config.contents_per_photo
+
+    def __iter__(self) -> Iterator[Example]:
+        for photo in self._photos:
+            for number in range(self.config.contents_per_photo):
+                yield self._example(photo, number)
+
+    @property
+    def pictures(self) -> int:
+        """How many are written: the contents and their paintings."""
+        styles = self.config.styles_per_content if self.split == "train" else len(self._test_styles)
+        return len(self) * (1 + styles)
+
+    def _example(self, photo: Photo, number: int) -> Example:
+        rng = self._rng(f"{photo.name} {number}")
+        count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0] if number else 0
+        scene = make_scene(photo, self._objects, count, self.config.size, rng, crop=number > 0)
+        picture = (scene.picture * 255).round().astype(np.uint8)
+        painted = ((style, paint(picture, style.id)) for style in self._styles(rng))
+        # Scenes of one photo, and the photos of one template, show the same thing.
+        return Example(template(photo), describe(scene), picture, painted)
+
+    def _styles(self, rng: random.Random) -> list[Style]:
+        if self.split == "test":
+            return self._test_styles
+        known = (*TRAIN_STYLES, *BLENDS[: self.config.blends], *RECOLOURED[: self.config.recoloured])
+        return [_told(index) for index in rng.sample(known, self.config.styles_per_content)]
+
+    def _rng(self, of: str) -> random.Random:
+        return random.Random(f"{self.config.seed} {self.split} {of}")
+
+
+def _told(index: int) -> Style:
+    return Style(STYLES[index].name, index)

@@ -1,0 +1,152 @@
+"""The data set for regions: a JSON list as RegionRoute's release has it, so that one reader serves its files and ours.
+
+    <folder>/train/manifest.json                   the list; the same under test/
+    <folder>/train/original/0001.png               a photo with objects
+    <folder>/train/styled/ink_comic/0001_boat.png  the same, the boat in a style
+    <folder>/train/masks/mask_0001_boat.png        where the boat is, white
+
+An entry has `prompt`, `image_path` (styled), `original_path`, `mask_dir`, `image_name` and `objects: {object: style}`;
+the mask of an object is `<mask_dir>/mask_<image_name>_<object>.png`. Paths are relative to the manifest's folder, in
+the release to a folder that is given beside it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..progress import console
+
+MANIFEST_FILE = "manifest.json"
+MADE_BY = "`styleroute data regions` makes one"
+
+
+@dataclass(frozen=True)
+class Region:
+    """An object, the style that it is to have (both as in the prompt), and the picture of its mask."""
+
+    object: str
+    style: str
+    mask: Path
+
+
+@dataclass(frozen=True)
+class RegionExample:
+    """``original`` with its ``regions`` painted is ``styled``; ``prompt`` asks for it."""
+
+    prompt: str
+    original: Path
+    styled: Path
+    regions: tuple[Region, ...]
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The different styles, in the order of the regions."""
+        return tuple(dict.fromkeys(region.style for region in self.regions))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every picture that the example needs."""
+        return (self.original, self.styled, *(region.mask for region in self.regions))
+
+
+def region_prompt(thing: str, style: str) -> str:
+    """RegionRoute's instruction."""
+    return f"make the {thing} in {style} style, keep other area unchanged"
+
+
+def mask_name(image_name: str, thing: str) -> str:
+    """File name of an object's mask."""
+    return f"mask_{image_name}_{thing}.png"
+
+
+def read_manifest(source: Path, split: str = "train", root: Path | None = None) -> list[RegionExample]:
+    """The examples of a split, with absolute paths.
+
+    An example that lacks a picture or a mask is skipped; how many, and which files, is printed.
+
+    Args:
+        source: a folder with <split>/manifest.json, or a manifest of the release, which has no splits.
+        split: "train" or "test".
+        root: what the paths in the manifest are relative to; by default the manifest's own folder.
+
+    Raises:
+        DataError: there is none, it is of another form, or nothing of it is whole.
+    """
+    manifest = Path(source) if Path(source).suffix == ".json" else Path(source) / split / MANIFEST_FILE
+    if not manifest.is_file():
+        raise DataError(f"{source} holds no regions to learn: {manifest} is missing; {MADE_BY}")
+    folder = (root or manifest.parent).resolve()
+    examples = [_example(manifest, number, entry, folder) for number, entry in enumerate(_entries(manifest), start=1)]
+    missing = [_missing(example) for example in examples]
+    whole = [example for example, path in zip(examples, missing, strict=True) if path is None]
+    lost = [path for path in missing if path is not None]
+    if not whole:
+        raise DataError(
+            f"{manifest} has no example whose pictures and masks are all in {folder} ({len(lost)} lack one, the first "
+            f"{next(iter(lost), 'none')}): give the folder that its paths are relative to with --root, or {MADE_BY}"
+        )
+    if lost:
+        listed = "\n".join(f"  {path}" for path in sorted(set(lost)))
+        console.print(
+            f"Skipped {len(lost)} of {len(examples)} examples, which lack a picture:\n{listed}", soft_wrap=True
+        )
+    return whole
+
+
+def write_manifest(folder: Path, examples: Sequence[RegionExample]) -> None:
+    """Write <folder>/manifest.json. The masks of an example lie in one folder and are named as the release does."""
+    entries = [_entry(folder, example) for example in examples]
+    (folder / MANIFEST_FILE).write_text(json.dumps(entries, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _entry(folder: Path, example: RegionExample) -> dict[str, Any]:
+    region = example.regions[0]
+    name = region.mask.name.removeprefix("mask_").removesuffix(f"_{region.object}.png")
+    return {
+        "prompt": example.prompt,
+        "image_path": example.styled.relative_to(folder).as_posix(),
+        "original_path": example.original.relative_to(folder).as_posix(),
+        "mask_dir": region.mask.parent.relative_to(folder).as_posix(),
+        "image_name": name,
+        "objects": {region.object: region.style for region in example.regions},
+    }
+
+
+def _entries(manifest: Path) -> list[Any]:
+    try:
+        entries = json.loads(manifest.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{manifest} is no JSON ({error}); {MADE_BY}") from error
+    if not isinstance(entries, list):
+        raise DataError(f"{manifest} holds a {type(entries).__name__}, expected a list of examples; {MADE_BY}")
+    return entries
+
+
+def _example(manifest: Path, number: int, entry: Any, folder: Path) -> RegionExample:
+    try:
+        masks, name = folder / entry["mask_dir"], entry["image_name"]
+        regions = tuple(
+            Region(thing, _text(style), masks / mask_name(name, thing)) for thing, style in entry["objects"].items()
+        )
+        if not regions:
+            raise ValueError("it names no object")
+        paths = folder / entry["original_path"], folder / entry["image_path"]
+        return RegionExample(_text(entry["prompt"]), *paths, regions)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{manifest}, entry {number}, is no example ({error!r}), expected prompt, image_path, original_path, "
+            f"mask_dir, image_name and objects (object to style); {MADE_BY}"
+        ) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _missing(example: RegionExample) -> Path | None:
+    return next((path for path in example.files if not path.is_file()), None)

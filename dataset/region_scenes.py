@@ -1,0 +1,113 @@
+"""Regions to learn: real photos with named objects pasted in, one of them painted by the teacher within its mask."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from .objects import TEST_OBJECTS, Cutout
+from .paintings import STYLE_NAMES, TRAIN_STYLES, paint
+from .photos import Photo
+from .scenes import make_scene
+
+TWO_OBJECTS = 0.6
+"""Share of scenes with a second object, which must stay as it is: only the word in the prompt tells them apart."""
+
+
+@dataclass(frozen=True)
+class RegionScenesConfig:
+    """What is made.
+
+    Attributes:
+        styles: names of training styles, clearly different ones; every object is painted in each.
+        scenes: photos with objects to train on.
+        test_scenes: photos kept out of training, with objects kept out of it.
+        seed: of everything that is drawn.
+        size: side of a picture in pixels.
+
+    Raises:
+        DataError: a style is unknown or kept for testing, or a number is impossible.
+    """
+
+    styles: tuple[str, ...] = ("ink comic", "indigo dots", "green chalk", "woven")
+    scenes: int = 400
+    test_scenes: int = 36
+    seed: int = 0
+    size: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("scenes", "test_scenes"):
+            if getattr(self, name) < 1:
+                raise DataError(f"{name.replace('_', ' ')} is {getattr(self, name)}: give at least 1")
+        known = [STYLE_NAMES[index] for index in TRAIN_STYLES]
+        for style in self.styles:
+            if style not in known:
+                why = "kept for testing" if style in STYLE_NAMES else "unknown"
+                raise DataError(f"the style {style!r} is {why}: give some of {', '.join(known)}")
+        if not self.styles or len(set(self.styles)) < len(self.styles):
+            raise DataError(f"the styles are {', '.join(self.styles) or 'none'}: give one or more, each once")
+
+
+@dataclass(frozen=True)
+class PaintedObject:
+    """An object of a scene in one style: the whole picture [S, S, 3] uint8 with only the object painted."""
+
+    object: str
+    style: str
+    picture: np.ndarray
+
+
+@dataclass(frozen=True)
+class RegionScene:
+    """A photo with objects [S, S, 3] uint8, their masks [S, S] uint8, and each of them in each style.
+
+    ``painted`` is gone through once, so that its pictures need not be in memory together.
+    """
+
+    photo: str
+    picture: np.ndarray
+    masks: dict[str, np.ndarray]
+    painted: Iterator[PaintedObject]
+
+
+class RegionScenes:
+    """The scenes of a split, made one by one. Each follows from the seed, the split and its number alone."""
+
+    def __init__(self, split: str, config: RegionScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
+        self.split, self.config, self._photos = split, config, photos
+        self._objects = [cutout for cutout in objects if (cutout.name in TEST_OBJECTS) == (split == "test")]
+        self._order = random.Random(f"{config.seed} {split}").sample(range(len(photos)), len(photos))
+
+    def __len__(self) -> int:
+        return self.config.test_scenes if self.split == "test" else self.config.scenes
+
+    def __iter__(self) -> Iterator[RegionScene]:
+        return (self._scene(number) for number in range(len(self)))
+
+    @property
+    def most_pictures(self) -> int:
+        """Not more than this many are written: originals, masks and paintings of two objects each."""
+        return len(self) * (1 + 2 + 2 * len(self.config.styles))
+
+    def _scene(self, number: int) -> RegionScene:
+        photo = self._photos[self._order[number % len(self._order)]]
+        rng = random.Random(f"{self.config.seed} {self.split} {number}")
+        count = 2 if rng.random() < TWO_OBJECTS else 1
+        scene = make_scene(photo, self._objects, count, self.config.size, rng)
+        picture = (scene.picture * 255).round().astype(np.uint8)
+        masks = {name: (mask * 255).round().astype(np.uint8) for name, mask in scene.masks.items()}
+        return RegionScene(photo.name, picture, masks, self._paint(picture, masks))
+
+    def _paint(self, picture: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[PaintedObject]:
+        for style in self.config.styles:
+            painted = paint(picture, STYLE_NAMES.index(style))
+            for name, mask in masks.items():
+                yield PaintedObject(name, style, blend(picture, painted, mask))
+
+
+def blend(picture: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``painted`` where the mask [S, S] uint8 is white, ``picture`` where it is black; both [S, S, 3] uint8."""
+    share = mask[..., None].astype(np.float32) / 255
+    return (picture + share * (painted.astype(np.float32) - picture)).round().astype(np.uint8)

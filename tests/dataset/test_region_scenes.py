@@ -1,0 +1,149 @@
+"""`styleroute data regions`: seeded to the byte, nothing of the test split in training, only the object painted."""
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from styleroute.cli import data, main
+from styleroute.dataset import region_scenes
+from styleroute.dataset.objects import TEST_OBJECTS, Cutout
+from styleroute.dataset.paintings import STYLE_NAMES, TEST_STYLES
+from styleroute.dataset.photos import Photo
+from styleroute.dataset.region_manifest import read_manifest
+from styleroute.dataset.region_scenes import RegionScenes, RegionScenesConfig, blend
+from styleroute.errors import DataError
+
+STYLES = ("woven", "dusk")
+SMALL = ["--scenes", "5", "--test-scenes", "3", "--size", "64", "--styles", *STYLES]
+Usage = namedtuple("Usage", "total used free")
+
+
+def _teacher(picture: np.ndarray, style: int) -> np.ndarray:
+    return picture // 2 + np.uint8(4 * style)
+
+
+@pytest.fixture
+def sources(monkeypatch, objects: list[Cutout]) -> None:
+    """Photos of noise, four objects of which two are kept for testing, and a teacher that adds the style's number."""
+    generator = np.random.default_rng(0)
+    photos = {
+        split: [Photo(f"{split}-{number}", generator.integers(0, 120, (200, 240, 3), dtype=np.uint8))
+                for number in range(3)]
+        for split in ("train", "test")
+    }  # fmt: skip
+    kept = [Cutout(name, cutout.pixels) for name, cutout in zip(TEST_OBJECTS, objects, strict=False)]
+    monkeypatch.setattr(data, "load_photos", photos.get)
+    monkeypatch.setattr(data, "load_objects", lambda: [*objects, *kept])
+    monkeypatch.setattr(region_scenes, "paint", _teacher)
+
+
+def _make(output: Path, *more: str) -> int:
+    return main(["data", "regions", "--output", str(output), *SMALL, *more])
+
+
+def _pixels(path: Path) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+def test_the_same_seed_gives_the_same_bytes(sources, tmp_path: Path, read_all) -> None:
+    for name, seed in (("first", "1"), ("again", "1"), ("other", "2")):
+        assert _make(tmp_path / name, "--seed", seed) == 0
+    first = read_all(tmp_path / "first")
+    assert first == read_all(tmp_path / "again")
+    assert first["train/original/0001.png"] != read_all(tmp_path / "other")["train/original/0001.png"]
+
+
+def test_only_the_object_is_painted_and_the_mask_tells_how_much(sources, tmp_path: Path) -> None:
+    assert _make(tmp_path / "set") == 0
+    for example in read_manifest(tmp_path / "set", "train"):
+        original, styled = _pixels(example.original), _pixels(example.styled)
+        [region] = example.regions
+        mask = _pixels(region.mask)
+        painted = _teacher(original, STYLE_NAMES.index(region.style))
+        assert mask.shape == (64, 64)
+        assert np.array_equal(styled[mask == 0], original[mask == 0])
+        assert np.array_equal(styled[mask == 255], painted[mask == 255])
+        assert np.array_equal(styled, blend(original, painted, mask))
+        assert (mask == 255).any()
+        assert example.prompt == f"make the {region.object} in {region.style} style, keep other area unchanged"
+
+
+def test_photos_and_objects_of_the_test_split_are_kept_out(sources, tmp_path: Path) -> None:
+    assert _make(tmp_path / "set") == 0
+    objects = {split: {region.object for row in read_manifest(tmp_path / "set", split) for region in row.regions}
+               for split in ("train", "test")}  # fmt: skip
+    assert objects["train"] <= {"ball", "coin"}
+    assert objects["test"] <= set(TEST_OBJECTS)
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    assert set(report["splits"]["train"]["photos"]) == {f"train-{number}" for number in range(3)}
+    assert set(report["splits"]["test"]["photos"]) == {f"test-{number}" for number in range(3)}
+
+
+def test_each_object_of_a_scene_is_asked_for_in_each_style(sources, tmp_path: Path) -> None:
+    assert _make(tmp_path / "set") == 0
+    rows = read_manifest(tmp_path / "set", "train")
+    asked = {(row.original.stem, row.regions[0].object, row.regions[0].style) for row in rows}
+    scenes = {row.original.stem: {path.stem for path in row.original.parents[1].glob(f"masks/*_{row.original.stem}_*")}
+              for row in rows}  # fmt: skip
+    assert len(scenes) == 5
+    assert len(asked) == len(rows) == len(STYLES) * sum(map(len, scenes.values()))
+    # Some scenes have two objects: the word alone tells which is meant.
+    assert {len(masks) for masks in scenes.values()} == {1, 2}
+
+
+def test_the_report_counts_what_there_is(sources, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert _make(tmp_path / "set", "--seed", "3") == 0
+    shown = capsys.readouterr().out
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    assert report["made_with"] == {"styles": list(STYLES), "scenes": 5, "test_scenes": 3, "seed": 3, "size": 64}
+    train = report["splits"]["train"]
+    rows = read_manifest(tmp_path / "set", "train")
+    assert (train["scenes"], train["examples"]) == (5, len(rows))
+    assert train["styles"] == {style: len(rows) // 2 for style in sorted(STYLES)}
+    assert sum(train["objects"].values()) == len(rows) // 2
+    assert 0 < train["area"]["least"] <= train["area"]["median"] <= train["area"]["most"] < 1
+    assert "train" in shown
+    assert str(len(rows)) in shown
+
+
+def test_scenes_follow_from_their_number_alone(photo: Photo, objects: list[Cutout], monkeypatch) -> None:
+    monkeypatch.setattr(region_scenes, "paint", _teacher)
+    few, many = (RegionScenes("train", RegionScenesConfig(scenes=count, size=32), [photo], objects) for count in (2, 4))
+    for one, other in zip(few, many, strict=False):
+        assert np.array_equal(one.picture, other.picture)
+        assert one.masks.keys() == other.masks.keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"styles": ("watercolour",)}, "the style 'watercolour' is unknown: give some of pastel, ink comic"),
+        ({"styles": (STYLE_NAMES[TEST_STYLES[0]],)}, "is kept for testing: give some of pastel"),
+        ({"styles": ()}, "the styles are none: give one or more, each once"),
+        ({"styles": ("dusk", "dusk")}, "the styles are dusk, dusk: give one or more, each once"),
+        ({"scenes": 0}, "scenes is 0: give at least 1"),
+        ({"test_scenes": 0}, "test scenes is 0: give at least 1"),
+    ],
+)
+def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        RegionScenesConfig(**values)
+
+
+def test_nothing_is_begun_where_it_would_not_end(sources, tmp_path: Path, monkeypatch, capsys) -> None:
+    assert _make(tmp_path / "set", "--limit", "0") == 1
+    assert "limit is 0: give 1 photo or more" in capsys.readouterr().err
+    assert _make(tmp_path / "set", "--size", "50") == 1
+    assert "give a multiple of 16" in capsys.readouterr().err
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**30, 2**30, 1000))
+    assert _make(tmp_path / "set") == 1
+    assert "are free there: make room" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_default_styles_are_training_styles() -> None:
+    assert len(RegionScenesConfig().styles) == 4

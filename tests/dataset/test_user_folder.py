@@ -1,0 +1,168 @@
+"""A user's folder, end to end through the command, and what is left out of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from styleroute.cli import main
+from styleroute.dataset.triplet_report import Report
+from styleroute.dataset.triplets import read_triplets
+from styleroute.dataset.user_folder import CONTENTS, FolderExamples, HoldOut, list_folder, split_folder
+from styleroute.errors import DataError
+
+CONTENT_NAMES = ("boat", "cat", "dog", "owl")
+STYLES = ("ink", "oil", "wash")
+
+
+def _save(path: Path, seed: int, size: tuple[int, int] = (48, 48)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four contents in three styles."""
+    root = tmp_path / "pictures"
+    for number, name in enumerate(CONTENT_NAMES):
+        _save(root / CONTENTS / f"{name}.png", number)
+        for style in STYLES:
+            _save(root / style / f"{name}.jpg", number)
+    (root / CONTENTS / "cat.txt").write_text("a cat\non a wall\n")
+    return root
+
+
+def _listed(folder: Path) -> tuple[Report, dict]:
+    report = Report({})
+    return report, list_folder(folder, report).styles
+
+
+def test_the_command_end_to_end(folder: Path, tmp_path: Path, capsys) -> None:
+    _save(folder / "oil" / "pig.png", 5)
+    _save(folder / "lone" / "cat.webp", 6)
+    (folder / "ink" / "dog.jpg").write_bytes(b"no picture")
+    (folder / "wash" / "owl.jpg").write_bytes((folder / "wash" / "owl.jpg").read_bytes()[:900])
+    _save(folder / "wash" / "boat.jpg", 0, (64, 60))
+    output = tmp_path / "made" / "set"
+    assert main(["data", "triplets", str(folder), str(output), "--embedding", "tiny", "--size", "32"]) == 0
+    rows = read_triplets(output, "train")
+    assert {row.style: row.style_id for row in rows} == {"ink": 0, "oil": 2, "wash": 3}
+    assert len(rows) == 3 + 4 + 3
+    assert {row.prompt for row in rows if row.content_name == "cat"} == {"a cat on a wall"}
+    assert {row.prompt for row in rows if row.content_name != "cat"} == {""}
+    assert {Image.open(path).size for row in rows for path in (row.content, row.stylised)} == {(32, 32)}
+    left_out = json.loads((output / "report.json").read_text())["left_out"]
+    assert {reason: part["names"] for reason, part in left_out.items()} == {
+        "its content picture is missing": ["oil/pig.png"],
+        "broken, or no picture": ["ink/dog.jpg", "wash/owl.jpg"],
+        "train: its style has no picture of another content": ["lone/cat"],
+    }
+    shown = capsys.readouterr().out
+    for words in ("oil/pig.png", "ink/dog.jpg", "lone/cat", "cut to a square of 32 x 32 (kept)", "Wrote"):
+        assert words in shown
+
+
+def test_contents_and_styles_are_held_out_by_the_seed(folder: Path) -> None:
+    report, _ = _listed(folder)
+    listed = list_folder(folder, report)
+    splits = split_folder(listed, HoldOut(styles=1, seed=4), report)
+    train, test = (dict(splits[split]) for split in ("train", "test"))
+    assert len(test) == 2
+    assert not set(train) & set(test)
+    [held] = {style.name for styles in test.values() for style in styles} - {
+        style.name for styles in train.values() for style in styles
+    }
+    assert len(report.left_out["a training content in a held-out style"]) == 2
+    assert all(name.startswith(f"{held}/") for name in report.left_out["a training content in a held-out style"])
+    assert split_folder(listed, HoldOut(styles=1, seed=4), Report({})) == splits
+    assert any(split_folder(listed, HoldOut(styles=1, seed=seed), Report({})) != splits for seed in range(5, 9))
+    assert list(split_folder(listed, HoldOut(), Report({}))) == ["train"]
+    assert len(split_folder(listed, HoldOut(contents=3), Report({}))["test"]) == 3
+
+
+def test_the_held_out_style_is_marked(folder: Path, tmp_path: Path) -> None:
+    options = ["--embedding", "tiny", "--size", "32", "--test-styles", "1", "--seed", "4"]
+    assert main(["data", "triplets", str(folder), str(tmp_path / "set"), *options]) == 0
+    train, test = (read_triplets(tmp_path / "set", split) for split in ("train", "test"))
+    assert {row.style for row in test if row.seen_style} == {row.style for row in train}
+    assert len({row.style for row in test if not row.seen_style}) == 1
+
+
+@pytest.mark.parametrize(
+    ("hold", "sentence"),
+    [
+        (HoldOut(styles=3), "3 styles cannot be held out of 3"),
+        (HoldOut(contents=4), "4 contents cannot be held out of 4"),
+        (HoldOut(styles=1, contents=0), "held-out styles need held-out contents"),
+        (HoldOut(styles=-1), "-1 styles cannot be held out"),
+    ],
+)
+def test_more_held_out_than_there_is(folder: Path, hold: HoldOut, sentence: str) -> None:
+    listed = list_folder(folder, Report({}))
+    with pytest.raises(DataError, match=sentence):
+        split_folder(listed, hold, Report({}))
+
+
+def test_a_folder_of_another_layout_is_refused(tmp_path: Path, capsys) -> None:
+    (tmp_path / "oil").mkdir()
+    assert main(["data", "triplets", str(tmp_path), str(tmp_path / "set")]) == 1
+    assert "has no folder 'contents': expected <style>/<content>.png" in capsys.readouterr().err
+    (tmp_path / CONTENTS).mkdir()
+    with pytest.raises(DataError, match="no picture in a style together with its content"):
+        list_folder(tmp_path, Report({}))
+
+
+def test_other_files_are_named(folder: Path) -> None:
+    (folder / "oil" / "notes.doc").touch()
+    (folder / "oil" / ".DS_Store").touch()
+    _save(folder / "oil" / "cat.png", 0)
+    _save(folder / CONTENTS / "unused.png", 0)
+    (folder / "empty").mkdir()
+    report, styles = _listed(folder)
+    assert report.left_out == {
+        "no .png, .jpg or .webp": ["oil/notes.doc"],
+        "a second picture of the same name": ["oil/cat.png"],
+        "a folder without a picture": ["empty"],
+        "a content in no style": ["contents/unused.png"],
+    }
+    assert tuple(styles) == STYLES
+
+
+def _read(folder: Path, size: int = 32) -> tuple[list, Report]:
+    report = Report({})
+    listed = list_folder(folder, report)
+    part = split_folder(listed, HoldOut(), report)["train"]
+    return [(row, list(row.stylised)) for row in FolderExamples(listed, part, size, report)], report
+
+
+def test_a_broken_content_takes_its_pictures_along(folder: Path) -> None:
+    (folder / CONTENTS / "dog.png").write_bytes(b"\x89PNG broken")
+    rows, report = _read(folder)
+    assert [row.name for row, _ in rows] == ["boat", "cat", "owl"]
+    assert report.left_out["broken, or no picture"] == ["contents/dog.png"]
+    assert report.left_out["its content picture is broken"] == ["ink/dog.jpg", "oil/dog.jpg", "wash/dog.jpg"]
+
+
+def test_a_picture_of_another_shape_is_left_out(folder: Path) -> None:
+    _save(folder / "oil" / "owl.jpg", 3, (96, 48))
+    rows, report = _read(folder)
+    assert report.left_out == {"another shape than its content": ["oil/owl.jpg"]}
+    assert [style.name for style, _ in rows[-1][1]] == ["ink", "wash"]
+
+
+def test_pictures_are_upright_in_rgb_and_on_white(folder: Path) -> None:
+    pixels = np.zeros((48, 48, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / CONTENTS / "boat.png")
+    turned = Image.new("RGB", (64, 48))
+    turned.paste("red", (0, 0, 32, 48))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise: what is left comes to the top
+    turned.save(folder / CONTENTS / "cat.png", exif=exif)
+    rows, _ = _read(folder, 16)
+    pictures = {row.name: row.picture for row, _ in rows}
+    assert pictures["boat"].min() == 255
+    assert pictures["cat"].shape == (16, 16, 3)
+    assert pictures["cat"][0, :, 0].min() > 200
+    assert pictures["cat"][-1].max() < 50

@@ -1,0 +1,54 @@
+"""Likeness where the answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from styleroute.evaluation.style_encoder.similarity import PER_STYLE, few_of_each, judged, likeness, style_means
+from styleroute.training.style_encoder.examples import StyleExamples
+from styleroute.training.style_encoder.pictures import Picture
+
+UNSEEN, KNOWN = torch.tensor([7, 7]), torch.tensor([0, 0, 1, 2])
+
+
+def at(*degrees: float) -> torch.Tensor:
+    angles = torch.tensor(degrees).deg2rad()
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def test_the_same_order_of_distances_is_1_and_the_reversed_one_minus_1() -> None:
+    unseen, known = at(-5, 5), at(10, 10, 40, 90)
+    labels = UNSEEN, KNOWN
+    assert likeness((unseen, unseen), (known, at(1, 3, 4, 5)), labels) == pytest.approx(1)
+    assert likeness((unseen, unseen), (known, at(90, 90, 40, 10)), labels) == pytest.approx(-1)
+
+
+def test_equal_distances_have_no_order() -> None:
+    assert likeness((at(0, 0), at(0, 0)), (at(10, 20, 30, 40), at(9, 9, 9, 9)), (UNSEEN, KNOWN)) is None
+
+
+def test_a_style_is_the_mean_of_its_pictures() -> None:
+    means = style_means(at(0, 90, 30), torch.tensor([1, 1, 4]))
+    torch.testing.assert_close(means, at(45, 30).double(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_few_pictures_stand_for_a_style() -> None:
+    pictures = [Picture(Path(f"{number}.png"), "ab"[number % 2], number % 2, str(number)) for number in range(9)]
+    few = few_of_each(StyleExamples(pictures, None, ""))
+    assert [picture.path.stem for picture in few.pictures] == ["0", "1", "2", "3"]
+    assert PER_STYLE == 2
+
+
+def test_the_judge_sees_the_upright_square(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20), (200, 10, 10)).save(tmp_path / "a.png")
+    seen = []
+
+    def judge(picture: np.ndarray) -> np.ndarray:
+        seen.append(picture)
+        return picture.mean((0, 1))
+
+    vectors = judged(StyleExamples([Picture(tmp_path / "a.png", "a", 0, "x")], None, ""), judge)
+    assert seen[0].shape == (256, 256, 3)
+    torch.testing.assert_close(vectors, torch.tensor([[200.0, 10.0, 10.0]], dtype=torch.float64))

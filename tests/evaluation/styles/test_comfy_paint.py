@@ -1,0 +1,80 @@
+"""One picture a method through a real ComfyUI, and the second reference against training's own sampler."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from styleroute.evaluation.styles.comfy_paint import ComfyPainter, comfy_paint
+from styleroute.evaluation.styles.methods import Method
+from styleroute.evaluation.styles.painting import Job
+from styleroute.flux.velocity import Reference
+from styleroute.moe import ExpertConfig, save_expert
+from styleroute.paths import TINY_MODELS
+from styleroute.training.adapters.sampling import sample
+from styleroute.training.bases import load_base
+from styleroute.training.experts.routed_linear import AdapterConfig, Style, add_experts, trained_state
+
+pytestmark = pytest.mark.comfy
+STEPS, SEED = 2, 3
+SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
+
+
+@pytest.fixture(scope="module")
+def painter() -> Iterator[ComfyPainter]:
+    """A real server; two steps a picture."""
+    with comfy_paint() as painter:
+        next(node for node in painter._workflow.values() if node["class_type"] == "KSampler")["inputs"]["steps"] = STEPS
+        yield painter
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[Path, Path]:
+    """A photo and a style picture of 256 x 256."""
+    rng = np.random.default_rng(0)
+    paths = tmp_path / "photo.png", tmp_path / "style.png"
+    for path in paths:
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((256, 256)).save(path)
+    return paths
+
+
+def test_the_shipped_experts_and_pooled_routing_paint(painter, pictures, write_moe) -> None:
+    content, style = pictures
+    methods = (
+        Method("wide", SHIPPED, "style-encoder", style_reference=True),
+        Method("pooled", write_moe(), "pooled-latents"),
+    )
+    results = [painter(Job(method, content, style, "a photo", SEED)) for method in methods]
+    assert [result.size for result in results] == [(256, 256)] * 2
+    assert np.abs(np.asarray(results[0], float) - np.asarray(results[1])).mean() > 1
+
+
+@torch.no_grad()
+def test_a_lora_with_the_style_picture_paints_what_trainings_sampler_paints(painter, pictures, tmp_path) -> None:
+    base, rank = load_base("tiny"), 4
+    transformer = base.transformer()
+    adapter = AdapterConfig(experts=0, shared_rank=rank, alpha=rank, cond_dim=0)
+    trained = trained_state(add_experts(transformer, Style(), adapter))
+    for name, weight in trained.items():
+        if name.endswith("shared_B"):
+            weight.normal_(std=0.02)
+    lora = {
+        f"transformer.{layer}.lora_{part}.weight": weight[0].clone()
+        for layer, part, weight in ((*name.split(".lora_layer.shared_"), weight) for name, weight in trained.items())
+    }
+    config = ExpertConfig("region-lora", 1, rank, 0, 1, rank, 0, base=base.name)
+    save_expert(tmp_path / "lora.safetensors", lora, config, None)
+    method = Method("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True)
+    found = painter(Job(method, *pictures, "a photo of a cat", SEED))
+
+    pixels = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255 for path in pictures]
+    content, style = (base.encode(part) for part in pixels)
+    noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(SEED))
+    references = [Reference(content), Reference.of_style(style, rows=0)]
+    text = base.encode_prompts(["a photo of a cat"])
+    expected = base.decode(sample(transformer, noise, references, text, 3.5, STEPS))[0].permute(1, 2, 0) * 255
+    assert np.abs(np.asarray(found, float) - expected.numpy()).mean() < 2
+    alone = base.decode(sample(transformer, noise, references[:1], text, 3.5, STEPS))[0].permute(1, 2, 0) * 255
+    assert np.abs(np.asarray(found, float) - alone.numpy()).mean() > 4

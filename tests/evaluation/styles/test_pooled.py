@@ -1,0 +1,25 @@
+import torch
+from PIL import Image
+from styleroute.evaluation.styles.pooled import pooled_embedding, write_collapsed
+from styleroute.moe import StyleExpert
+from styleroute.training.bases import load_base
+from styleroute.training.experts.conditions import PooledLatents
+from styleroute.training.experts.examples import make_examples
+
+
+def test_a_written_mixture_changes_the_layers_as_the_routed_one(write_moe, tmp_path) -> None:
+    expert, style = StyleExpert.open(write_moe()), torch.randn(1, 256)
+    written = StyleExpert.open(write_collapsed(expert, style, tmp_path / "one.safetensors"))
+    assert written.config.kind == "region-lora"
+    expected, found = expert.collapse(style), written.collapse(None)
+    assert found.keys() == expected.keys()
+    for layer, pair in expected.items():
+        torch.testing.assert_close(found[layer].up @ found[layer].down, pair.up @ pair.down)
+
+
+def test_the_embedding_is_the_trainings(triplets, tmp_path) -> None:
+    row, base = triplets[0], load_base("tiny")
+    for path in (row.content, row.reference, row.stylised):
+        Image.open(path).resize((256, 256)).save(path)
+    trained = make_examples([row], base, PooledLatents(), tmp_path / "cache")
+    torch.testing.assert_close(pooled_embedding(base, row.reference), trained.style([row.reference]))
