@@ -12,7 +12,7 @@ def run(file: Annotated[Path, tyro.conf.Positional]) -> None:
     """Say what a file is, its sizes, layers and arithmetic, and what is wrong with it; the exit code is 1 for a fault.
 
     Args:
-        file: an expert, encoder or region LoRA file.
+        file: an expert, encoder or LoRA file.
     """
     report = inspect_file(file)
     for line in report.lines():

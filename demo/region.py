@@ -53,7 +53,7 @@ def shipped_experts() -> dict[str, Path]:
     return {
         (expert.training or {}).get("style", expert.path.stem): expert.path
         for expert in experts
-        if expert.config.kind == "region-lora"
+        if expert.config.is_lora
     }
 
 

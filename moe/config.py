@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import StyleExpertError
 
-KINDS = ("style-moe", "region-lora")
+KINDS = ("style-moe", "lora")
 ROUTINGS = ("paper", "release-1")
 RELEASE_ALPHA = 16
 """Numerator of the release's scale; its files do not hold it."""
@@ -20,13 +20,13 @@ class ExpertConfig:
     """The sizes of an expert file; the symbols are those of `formats.py`.
 
     Attributes:
-        kind: "style-moe", a routed mixture of experts, or "region-lora", one plain LoRA.
+        kind: "style-moe", a routed mixture of experts, or "lora", one plain LoRA.
         num_experts: E, without the shared expert.
-        rank: r of a routed expert (or of the region LoRA).
+        rank: r of a routed expert (or of the plain LoRA).
         shared_rank: r_s of the shared expert; 0 if there is none.
         top_k: k, how many experts a style is routed to.
         alpha: numerator of the paper's scale alpha / r.
-        cond_dim: width of the style embedding; 0 for a region LoRA.
+        cond_dim: width of the style embedding; 0 for a plain LoRA.
         routing: "paper" or "release-1", the arithmetic that the weights belong to.
         base: the model that they change.
 
@@ -61,6 +61,17 @@ class ExpertConfig:
             raise StyleExpertError(f"alpha is {repr(self.alpha)[:80]}, expected a finite number; save the file again.")
         if not isinstance(self.base, str):
             raise StyleExpertError(f"base is {self.base!r}, expected the name of a model; save the file again.")
+
+    @classmethod
+    def plain_lora(cls, rank: int, base: str = "flux-kontext", alpha: float | None = None) -> "ExpertConfig":
+        """The configuration of one plain LoRA; `alpha` is its rank unless given."""
+        alpha = float(rank) if alpha is None else alpha
+        return cls(kind="lora", num_experts=1, rank=rank, shared_rank=0, top_k=1, alpha=alpha, cond_dim=0, base=base)
+
+    @property
+    def is_lora(self) -> bool:
+        """Whether it is one plain LoRA, which has a single style and no routers."""
+        return self.kind == "lora"
 
     @property
     def scale(self) -> float:

@@ -25,7 +25,7 @@ def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
     """Writes `target`, a .safetensors, out of one file or out of a release's pair of files.
 
     Args:
-        source: experts, a region LoRA or a style encoder, as .safetensors or .pt; of the latter only tensors are
+        source: experts, a plain LoRA or a style encoder, as .safetensors or .pt; of the latter only tensors are
             unpickled, and no code is run.
         target: the file to write. Experts become a file of our own, with the arithmetic of the release in its header;
             an encoder alone keeps the release's layout.
@@ -43,7 +43,7 @@ def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
     found = sort_keys(state)
     if found.kind is None or found.other:
         raise StyleExpertError(
-            f"{source.name} is {foreign_kind(found.other)}, expected experts, a region LoRA or a style encoder; "
+            f"{source.name} is {foreign_kind(found.other)}, expected experts, a plain LoRA or a style encoder; "
             "there is nothing to convert."
         )
     if found.kind == "style-encoder":

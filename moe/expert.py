@@ -69,12 +69,12 @@ class StyleExpert:
         encoder_path: str | os.PathLike[str] | None = None,
         routing: str | None = None,
     ) -> "StyleExpert":
-        """Opens an expert file of our own, of the StyleExpert release, or a region LoRA; reads headers only.
+        """Opens an expert file of our own, of the StyleExpert release, or a plain LoRA; reads headers only.
 
         Args:
             path: the expert file.
             encoder_path: the style encoder's file, or another expert file that holds one; None: in the expert file.
-            routing: "paper" or "release-1", in place of the arithmetic that the file says; a region LoRA has neither.
+            routing: "paper" or "release-1", in place of the arithmetic that the file says; a plain LoRA has neither.
 
         Raises:
             StyleExpertError: a file is not whole, foreign, or contradicts itself or the other one.
@@ -114,10 +114,10 @@ class StyleExpert:
             style: [B, cond_dim], from `encoder`.
 
         Raises:
-            StyleExpertError: the style has another width or is not finite, or this is a region LoRA.
+            StyleExpertError: the style has another width or is not finite, or this is a plain LoRA.
         """
-        if self.config.kind == "region-lora":
-            raise StyleExpertError(f"{self.path.name} is a region LoRA: it has one style and routes none to experts.")
+        if self.config.is_lora:
+            raise StyleExpertError(f"{self.path.name} is a plain LoRA: it has one style and routes none to experts.")
         style = self._require_style(style)
         with torch.no_grad():
             # All gates at once: one product and one choice, in place of one of each for every layer.
@@ -129,13 +129,13 @@ class StyleExpert:
         """One low-rank pair a layer for a style; only the experts that it is routed to are read.
 
         Args:
-            style: [1, cond_dim]; not looked at (and may be None) for a region LoRA.
+            style: [1, cond_dim]; not looked at (and may be None) for a plain LoRA.
             strength: factor of the whole change.
 
         Raises:
             StyleExpertError: the style is of another width, not a single one, or it or a weight is not finite.
         """
-        if self.config.kind == "region-lora":
+        if self.config.is_lora:
             with self._file.opened() as weights:
                 return {layer: self._collapse_lora(weights, layer, strength) for layer in self.layers}
         self._require_single(style)
@@ -215,7 +215,7 @@ class StyleExpert:
 
 
 def _with_routing(config: ExpertConfig, routing: str | None) -> ExpertConfig:
-    return config if routing is None or config.kind == "region-lora" else replace(config, routing=routing)
+    return config if routing is None or config.is_lora else replace(config, routing=routing)
 
 
 def open_encoder(path: str | os.PathLike[str]) -> StyleEncoder:

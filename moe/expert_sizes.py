@@ -12,6 +12,8 @@ from .header import Header
 from .shapes import SizeBook, require_keys
 
 FORMAT_VERSION = 1
+OLD_KINDS = {"region-lora": "lora"}
+"""Names that files of version 0.1.0 have for a kind."""
 ENTRY = "styleroute"
 """The header entry of our own files."""
 
@@ -55,7 +57,7 @@ def read_expert_sizes(header: Header, found: FileKeys, entry: Mapping[str, Any] 
     Raises:
         StyleExpertError: keys are missing, or shapes contradict each other or the entry.
     """
-    parts = LORA_PARTS if found.kind == "region-lora" else MOE_PARTS | _shared_parts(found)
+    parts = LORA_PARTS if found.kind == "lora" else MOE_PARTS | _shared_parts(found)
     shapes = header.shapes
     _require_parts(header, found, parts)
     sizes, layer_shapes = SizeBook(header.path), {}
@@ -64,7 +66,7 @@ def read_expert_sizes(header: Header, found: FileKeys, entry: Mapping[str, Any] 
         for part, symbolic in parts.items():
             sizes.learn(keys[part], symbolic, shapes[keys[part]])
         layer_shapes[layer] = (sizes["out"], sizes["in"])
-    config = _lora_config(header, sizes) if found.kind == "region-lora" else _moe_config(found, sizes)
+    config = _lora_config(header, sizes) if found.kind == "lora" else _moe_config(found, sizes)
     return ExpertSizes(_with_entry(header, config, entry), layer_shapes)
 
 
@@ -100,15 +102,7 @@ def _moe_config(found: FileKeys, sizes: SizeBook) -> ExpertConfig:
 
 
 def _lora_config(header: Header, sizes: SizeBook) -> ExpertConfig:
-    return ExpertConfig(
-        kind="region-lora",
-        num_experts=1,
-        rank=sizes["r"],
-        shared_rank=0,
-        top_k=1,
-        alpha=_lora_alpha(header, default=float(sizes["r"])),
-        cond_dim=0,
-    )
+    return ExpertConfig.plain_lora(sizes["r"], alpha=_lora_alpha(header, default=float(sizes["r"])))
 
 
 def _lora_alpha(header: Header, default: float) -> float:
@@ -129,7 +123,8 @@ def _with_entry(header: Header, from_shapes: ExpertConfig, entry: Mapping[str, A
         return from_shapes
     if missing := [name for name in names if name not in entry]:
         raise StyleExpertError(f"The header entry of {header.path.name} lacks {', '.join(missing)}; save it again.")
-    config = ExpertConfig(**{name: entry[name] for name in names})
+    values = {name: entry[name] for name in names}
+    config = ExpertConfig(**values | {"kind": OLD_KINDS.get(values["kind"], values["kind"])})
     for name in ("kind", "num_experts", "rank", "shared_rank", "cond_dim"):
         said, found = getattr(config, name), getattr(from_shapes, name)
         if said != found:

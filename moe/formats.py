@@ -22,7 +22,7 @@ LORA_PARTS = {
     "lora_A.weight": ("r", "in"),
     "lora_B.weight": ("out", "r"),
 }
-"""Keys of a layer in a region LoRA."""
+"""Keys of a layer in a plain LoRA."""
 
 _MODEL_PREFIXES = ("base_model.model.", "transformer.")
 _ENCODER_PREFIXES = ("encoder.", "proj_model.")
@@ -53,12 +53,12 @@ class FileKeys:
 
     @property
     def kind(self) -> str | None:
-        """ "style-moe", "region-lora", "style-encoder" (an encoder alone) or None."""
+        """ "style-moe", "lora", "style-encoder" (an encoder alone) or None."""
         parts = {part for layer in self.layers.values() for part in layer}
         if parts & MOE_PARTS.keys() or parts & SHARED_PARTS.keys():
             return "style-moe"
         if parts:
-            return "region-lora"
+            return "lora"
         return "style-encoder" if self.encoder else None
 
 

@@ -20,7 +20,7 @@ from .header import Header, read_header
 
 _TITLES = {
     "style-moe": "StyleExpert experts",
-    "region-lora": "region LoRA (RegionRoute)",
+    "lora": "plain LoRA",
     "style-encoder": "style encoder",
     "unknown": "unknown",
 }
@@ -34,7 +34,7 @@ class FileReport:
 
     Attributes:
         path: the file.
-        kind: "style-moe", "region-lora", "style-encoder" or "unknown".
+        kind: "style-moe", "lora", "style-encoder" or "unknown".
         own_format: whether it has our header entry.
         num_bytes, num_parameters: its size; 0 if unknown.
         dtypes: how many tensors there are of each.
@@ -71,7 +71,7 @@ class FileReport:
     def _title(self) -> str:
         if self.kind == "style-moe":
             return f"{_TITLES[self.kind]}, {'StyleRoute file' if self.own_format else 'release layout'}"
-        return _TITLES[self.kind]
+        return _TITLES[self.kind] + _trained_as(self.kind, self.training)
 
     def _size_lines(self) -> list[str]:
         if not self.num_parameters:
@@ -92,6 +92,15 @@ def inspect_file(path: str | os.PathLike[str]) -> FileReport:
         return report
     report.problems += _doubts(report) + _not_finite(header)
     return report
+
+
+def _trained_as(kind: str, training: dict[str, Any]) -> str:
+    """What a LoRA was trained as, from its training summary; published files have none."""
+    if kind != "lora" or not training:
+        return ""
+    if style := training.get("style"):
+        return f", region expert for the style '{style}' (RegionRoute)"
+    return ", style expert without routing (a comparison for StyleExpert)" if "condition" in training else ""
 
 
 def _fill_sizes(report: FileReport, header: Header) -> None:
@@ -148,7 +157,7 @@ def _expert_lines(config: ExpertConfig, layers: tuple[str, ...]) -> list[str]:
 
 
 def _mixture_lines(config: ExpertConfig) -> list[str]:
-    if config.kind == "region-lora":
+    if config.is_lora:
         return [f"one LoRA of rank {config.rank}, alpha {config.alpha:g}"]
     shared = f"a shared expert of rank {config.shared_rank}" if config.shared_rank else "no shared expert"
     scale = f"16 // {config.rank}" if config.routing == "release-1" else f"{config.alpha:g} / {config.rank}"

@@ -98,8 +98,8 @@ def _files(folder: Path, name: str, styles: Sequence[str]) -> dict[str, Path]:
 
 def _require(file: Path) -> None:
     config = StyleExpert.open(file).config
-    if config.kind != "region-lora" or config.base != BASE_MODEL:
+    if not config.is_lora or config.base != BASE_MODEL:
         raise TrainingError(
-            f"{file} is a {config.kind} for {config.base!r}, expected a region-lora for {BASE_MODEL!r}, the model that "
+            f"{file} is a {config.kind} for {config.base!r}, expected a lora for {BASE_MODEL!r}, the model that "
             f"the evidence is painted with: {TRAIN}"
         )

@@ -111,7 +111,7 @@ def _require(method: Method) -> None:
         "pooled-latents": (f"experts routed by {POOLED_WIDTH} pooled latents", expert.config.cond_dim == POOLED_WIDTH),
         "none": ("one plain LoRA", True),
     }[method.reads]
-    if not fits or (expert.config.kind == "region-lora") != (method.reads == "none"):
+    if not fits or (expert.config.is_lora) != (method.reads == "none"):
         raise TrainingError(f"{method.file} does not fit {method.name!r}, expected {needs}: give another file")
     if expert.config.base != BASE:
         raise TrainingError(

@@ -8,9 +8,9 @@ from ...attention import AttentionError
 from ..execution_order import comes_from, signatures_behind, waits_for_sampler
 from ..schema import AttentionMapsType, schema
 from .captions import captioned
-from .heat_picture import COLOUR_MAPS
-from .map_painting import painted
-from .map_pictures import BLOCKS, SPANS, STEPS, ChosenMap, MapChoice, chosen_maps
+from .colour_maps import COLOUR_MAPS
+from .map_selection import BLOCKS, SPANS, STEPS, ChosenMap, MapChoice, chosen_maps
+from .overlay import painted
 from .recorded_maps import RecordedMaps
 
 CAPTURE_CLASS = "StyleRoute_CaptureAttention"

@@ -3,12 +3,12 @@
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from ...attention.selection import ALL, parse_blocks, parse_steps
 from ..schema import AttentionMapsType, schema
-from .capture_inputs import capture_inputs
-from .capturing import block_counts, capturing
-from .choices import ALL, parse_blocks, parse_steps
+from .capture import block_counts, with_capture
 from .recorded_maps import KEEP, RecordedMaps
 from .region_spans import require_spans
+from .shared_inputs import capture_inputs
 
 
 class CaptureAttention(io.ComfyNode):
@@ -47,4 +47,4 @@ class CaptureAttention(io.ComfyNode):
         chosen, steps = parse_blocks(blocks, block_counts(model)), parse_steps(capture_steps)
         require_spans(conditioning)
         maps = RecordedMaps(keep)
-        return io.NodeOutput(capturing(model, maps, chosen, steps), maps)
+        return io.NodeOutput(with_capture(model, maps, chosen, steps), maps)

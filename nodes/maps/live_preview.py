@@ -11,7 +11,7 @@ from comfy.patcher_extension import WrappersMP
 from PIL import Image
 from torch import Tensor
 
-from .heat_picture import overlay
+from .overlay import overlay
 from .recorded_maps import RecordedMaps
 from .region_mask import has_region, region_heat
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...attention import AttentionError
 from ...attention.phrases import style_stem
+from ...attention.selection import ALL
 from ...moe import StyleExpert, StyleExpertError
-from ..maps.choices import ALL
 from ..maps.region_spans import RegionSpan
 from ..model_folders import expert_names, expert_path
 
@@ -87,7 +87,7 @@ def _files_by_style(spans: Sequence[RegionSpan]) -> list[str]:
 
 def _open(name: str) -> StyleExpert:
     expert = StyleExpert.open(expert_path(name))
-    if expert.config.kind != "region-lora":
+    if not expert.config.is_lora:
         raise StyleExpertError(
             f"{expert.path.name} holds routed style experts, but a region expert is a plain LoRA of one style; "
             "choose such a file, or use it with MoE Apply."

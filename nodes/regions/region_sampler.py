@@ -1,7 +1,7 @@
 """RegionRoute Sampler: samples as KSampler does, and knows where the prompt's phrases are in the picture."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import comfy.samplers
@@ -13,16 +13,16 @@ from torch import Tensor
 import nodes as comfy_nodes
 
 from ...attention import AttentionError
+from ...attention.selection import ALL, Block, parse_blocks, parse_steps
 from ...moe import StyleExpert
 from ..comfy_server import say_under_node
-from ..maps.capture_inputs import capture_inputs, region_input
-from ..maps.captured_run import require_no_rectangle, require_steps
-from ..maps.capturing import block_counts, capturing
-from ..maps.choices import ALL, parse_blocks, parse_steps
+from ..maps.capture import block_counts, with_capture
 from ..maps.live_preview import with_heat_preview
 from ..maps.recorded_maps import KEEP, RecordedMaps
 from ..maps.region_mask import has_region, region_mask
 from ..maps.region_spans import names_of, require_spans, spans_of
+from ..maps.sampler_run import require_no_rectangle, require_steps
+from ..maps.shared_inputs import capture_inputs, region_input
 from ..model_folders import expert_names
 from ..model_patching import patch_keys
 from ..schema import AttentionMapsType, schema
@@ -110,7 +110,7 @@ class RegionRouteSampler(io.ComfyNode):
         _name_experts(experts, cls.hidden and cls.hidden.unique_id)
         model = with_experts(model, experts, expert_strength)
         if chosen:
-            model = capturing(model, maps, chosen, steps)
+            model = with_capture(model, maps, chosen, steps)
         if context is not None:
             model = locked(model, maps, region, context, background_lock)
         if chosen and heat_preview:
@@ -217,7 +217,7 @@ def _require_negative(negative: list | None, positive: list, model: ModelPatcher
     return positive
 
 
-def _context(positive: list, latent: Tensor, chosen: frozenset, background_lock: float) -> Tensor | None:
+def _context(positive: list, latent: Tensor, chosen: Collection[Block], background_lock: float) -> Tensor | None:
     """The clean picture for the background lock; None: it is off."""
     if background_lock == 0:
         return None

@@ -55,7 +55,7 @@ class EncodeStyle(io.ComfyNode):
 
 
 def _require_encoder(expert: StyleExpert) -> None:
-    if expert.config.kind == "region-lora":
+    if expert.config.is_lora:
         raise StyleExpertError(
             f"{expert.path.name} is a region LoRA: it paints one style only and reads none from pictures; "
             "connect it to MoE Apply without a style."

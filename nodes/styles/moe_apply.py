@@ -47,7 +47,7 @@ class MoEApply(io.ComfyNode):
         if strength == 0:  # exactly the base model, and nothing to read
             progress.update_absolute(STEPS)
             return io.NodeOutput(model.clone(), routing)
-        # Routed already, unless it is a region LoRA, which has nothing to route.
+        # Routed already, unless it is a plain LoRA, which has nothing to route.
         deltas = style_expert.collapse(None) if embedding is None else style_expert.collapse_routed(routing.layers)
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)

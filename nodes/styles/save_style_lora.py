@@ -1,15 +1,14 @@
 """Save Style as LoRA: a style as a plain LoRA file, for people who do not have this pack."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
-from torch import Tensor
 
-from ...moe import LowRank, StyleExpert, StyleExpertError
+from ...moe import StyleExpert, StyleExpertError
+from ...moe.lora import lora_state
 from ...moe.saving import write_atomically
 from ..comfy_server import warn
 from ..model_folders import leads_outside
@@ -75,22 +74,6 @@ class SaveStyleLoRA(io.ComfyNode):
         if needs_picture:
             warn(NEEDS_PICTURE, cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
-
-
-def lora_state(deltas: Mapping[str, LowRank], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The keys of a PEFT LoRA for diffusers' Flux: lora_A [R, in] and lora_B [out, R]; without alpha, so at scale 1.
-
-    Raises:
-        StyleExpertError: a number is too large for `dtype`.
-    """
-    state = {}
-    for layer, delta in deltas.items():
-        state[f"transformer.{layer}.lora_A.weight"] = delta.down.to(dtype).contiguous()
-        state[f"transformer.{layer}.lora_B.weight"] = delta.up.to(dtype).contiguous()
-    for key, weight in state.items():
-        if not weight.isfinite().all():
-            raise StyleExpertError(f"{key} holds numbers too large for {dtype}; choose 'float32' instead.")
-    return state
 
 
 def _refuse_outside(filename_prefix: str) -> None:

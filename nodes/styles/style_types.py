@@ -56,12 +56,12 @@ def encoder_id(encoder: nn.Module) -> str:
 
 
 def require_style(expert: StyleExpert, style: Style | None) -> Tensor | None:
-    """The embedding that `expert` is to follow, [1, cond_dim]; None for a region LoRA, which has one style only.
+    """The embedding that `expert` is to follow, [1, cond_dim]; None for a plain LoRA, which has one style only.
 
     Raises:
         StyleExpertError: there is no style, or it was made by another encoder.
     """
-    if expert.config.kind == "region-lora":
+    if expert.config.is_lora:
         return None
     if style is None:
         raise StyleExpertError(
@@ -82,7 +82,7 @@ def require_style(expert: StyleExpert, style: Style | None) -> Tensor | None:
 
 
 def routing_table(expert: StyleExpert, embedding: Tensor | None) -> RoutingTable:
-    """Where `expert` sends the style `embedding` [1, cond_dim]; a region LoRA is a single expert at full weight."""
+    """Where `expert` sends the style `embedding` [1, cond_dim]; a plain LoRA is a single expert at full weight."""
     if embedding is None:
         alone = Routing(indices=torch.zeros(1, 1, dtype=torch.int64), weights=torch.ones(1, 1))
         layers, labels = dict.fromkeys(expert.layers, alone), (expert.path.stem,)

@@ -14,7 +14,6 @@ from styleroute.comfy_client import ComfyServer, find_comfyui
 from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, StyleExpert, save_expert
 from styleroute.paths import PACK
-from styleroute.training.adapters.lora_file import lora_config
 
 HERE = Path(__file__).parent
 CONFIG = ExpertConfig(kind="style-moe", num_experts=4, rank=2, shared_rank=2, top_k=2, alpha=2.0, cond_dim=32)
@@ -162,12 +161,12 @@ ALL_BLOCKS = frozenset({("double", 0), ("single", 0), ("single", 1)})
 @pytest.fixture
 def capture(flux):
     """The small Flux captured, and its maps."""
-    from styleroute.nodes.maps.capturing import capturing
+    from styleroute.nodes.maps.capture import with_capture
     from styleroute.nodes.maps.recorded_maps import RecordedMaps
 
     def make(model=None, blocks=ALL_BLOCKS, steps=None):
         maps = RecordedMaps()
-        return capturing(model or flux, maps, blocks, steps), maps
+        return with_capture(model or flux, maps, blocks, steps), maps
 
     return make
 
@@ -232,7 +231,7 @@ def write_lora():
         if training is None:
             save_file(state, path)
         else:
-            save_expert(path, state, lora_config(4, "random-flux"), None, None, training)
+            save_expert(path, state, ExpertConfig.plain_lora(4, "random-flux"), None, None, training)
 
     return write
 

@@ -245,9 +245,9 @@ def test_chosen_blocks_and_steps(capture, prompt, sample):
     ],
 )
 def test_the_step_of_a_noise_level(parts, sigmas, sigma, step):
-    from styleroute.nodes.maps.captured_run import Run
+    from styleroute.nodes.maps.sampler_run import SamplerRun
 
-    assert Run({}, sigmas).step_at(sigma) == step
+    assert SamplerRun({}, sigmas).step_at(sigma) == step
 
 
 @pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "dpmpp_sde", "uni_pc", "lcm", "dpm_adaptive"])

@@ -92,7 +92,7 @@ def test_opacity_zero_is_the_picture(preview, maps):
 
 @pytest.mark.parametrize(("colour_map", "opacity"), [("ice", 0.25), ("grey", 1.0), ("fire", 0.6)])
 def test_the_chosen_colours_lie_over_the_picture(preview, maps, colour_map, opacity):
-    from styleroute.nodes.maps.heat_picture import overlay
+    from styleroute.nodes.maps.overlay import overlay
     from styleroute.nodes.maps.region_mask import region_heat
 
     image = torch.rand(2, 64, 96, 3)

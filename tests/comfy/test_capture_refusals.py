@@ -119,7 +119,7 @@ def test_steps_that_never_come_are_refused(capture, prompt, sample):
 
 
 def test_another_family_is_refused(parts):
-    from styleroute.nodes.maps.capturing import block_counts
+    from styleroute.nodes.maps.capture import block_counts
 
     with pytest.raises(StyleExpertError, match=r"The model is SD15 .* nodes work with FLUX.1 Kontext only"):
         block_counts(parts.random_model("SD15", parts.SD15))

@@ -64,7 +64,7 @@ def test_no_function_is_replaced_without_a_kernel(parts, no_fused_kernel, name):
 
 def attended(name: str, dtype: torch.dtype = torch.float16, **settings) -> list[str]:
     """Captures one block whose attention is a function of that name: the calls of it."""
-    from styleroute.nodes.maps.captured_call import Call
+    from styleroute.nodes.maps.attention_override import AttentionOverride
     from styleroute.nodes.maps.region_spans import RegionSpan
 
     def function(q, k, v, heads, **kwargs):
@@ -74,7 +74,7 @@ def attended(name: str, dtype: torch.dtype = torch.float16, **settings) -> list[
     calls, block = [], ("double", 0)
     function.__name__ = name
     q, k, v = torch.randn(3, 1, 2, 10, 8).to(dtype)
-    call = Call(0, [(RegionSpan("mosaic", "style", (1, 2)),)], 1, 4, (2, 3), frozenset({block}), None)
+    call = AttentionOverride(0, [(RegionSpan("mosaic", "style", (1, 2)),)], 1, 4, (2, 3), frozenset({block}), None)
     options = {"block_type": block[0], "block_index": block[1]}
     call.attend(function, q, k, v, 2, skip_reshape=True, mask=None, transformer_options=options, **settings)
     ((_, maps),) = call.taken

@@ -8,8 +8,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file
 from styleroute.flux.layer_names import comfy_target
-from styleroute.moe import save_expert
-from styleroute.training.adapters.lora_file import lora_config
+from styleroute.moe import ExpertConfig, save_expert
 from styleroute.training.regions.lora import add_lora
 
 
@@ -22,7 +21,7 @@ def file(parts, tmp_path: Path) -> Path:
     )  # fmt: skip
     trained = add_lora(transformer, rank=4)
     lora = {name: torch.randn(weight.shape) * 0.1 for name, weight in trained.items()}
-    save_expert(tmp_path / "woven.safetensors", lora, lora_config(4, "flux-kontext"), None)
+    save_expert(tmp_path / "woven.safetensors", lora, ExpertConfig.plain_lora(4, "flux-kontext"), None)
     return tmp_path / "woven.safetensors"
 
 

@@ -212,7 +212,7 @@ def test_progress_is_told_with_and_without_heat(region_sample, prompt, told):
 
 def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, told):
     from styleroute.attention import heat_map
-    from styleroute.nodes.maps.heat_picture import colours
+    from styleroute.nodes.maps.colour_maps import colours
     from styleroute.nodes.maps.region_mask import to_picture
 
     told.clear()
@@ -228,7 +228,7 @@ def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, 
 
 def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod, args
-    from styleroute.nodes.maps.heat_picture import overlay
+    from styleroute.nodes.maps.overlay import overlay
     from styleroute.nodes.maps.region_mask import region_heat
 
     monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)

@@ -102,7 +102,7 @@ def test_names_that_lead_outside_are_refused(style_expert, style, save, name):
 
 
 def test_numbers_too_large_for_the_precision_are_refused(parts):
-    from styleroute.nodes.styles.save_style_lora import lora_state
+    from styleroute.moe.lora import lora_state
 
     deltas = {"proj_out": LowRank(up=torch.full((2, 1), 1e6), down=torch.ones(1, 2))}
     with pytest.raises(StyleExpertError, match="choose 'float32'"):

@@ -93,7 +93,7 @@ def write_lora(tmp_path: Path):
 
     def write() -> Path:
         config = ExpertConfig(
-            kind="region-lora", num_experts=1, rank=2, shared_rank=0, top_k=1, alpha=2, cond_dim=0, base="tiny-kontext"
+            kind="lora", num_experts=1, rank=2, shared_rank=0, top_k=1, alpha=2, cond_dim=0, base="tiny-kontext"
         )
         weights = {"lora_A": torch.randn(2, 256), "lora_B": torch.randn(256, 2)}
         path = tmp_path / "lora.safetensors"

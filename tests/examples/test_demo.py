@@ -64,7 +64,7 @@ def test_a_missing_expert_file_is_named(models: Path, tmp_path: Path, capsys: py
 
 def write_region_expert(models: Path, style: str = "ink comic") -> Path:
     """A RegionRoute LoRA on the first block's queries."""
-    layer, config = "transformer.transformer_blocks.0.attn.to_q", ExpertConfig("region-lora", 1, 4, 0, 1, 4, 0)
+    layer, config = "transformer.transformer_blocks.0.attn.to_q", ExpertConfig.plain_lora(4)
     lora = {f"{layer}.lora_A.weight": torch.randn(4, 256), f"{layer}.lora_B.weight": torch.randn(256, 4)}
     path = models / "style_experts" / f"{style.replace(' ', '-')}.safetensors"
     save_expert(path, lora, config, None, None, {"style": style})

@@ -39,14 +39,14 @@ def _file(loading, style: str):
 
 @each_style
 def test_it_fits_and_tells_the_blocks_it_looks_with(shipped, style):
-    from styleroute.nodes.maps.capturing import block_counts
-    from styleroute.nodes.maps.choices import parse_blocks
+    from styleroute.attention.selection import parse_blocks
+    from styleroute.nodes.maps.capture import block_counts
     from styleroute.nodes.model_patching import patch_keys
     from styleroute.nodes.regions.region_experts import supervised_blocks
 
     expert, model = StyleExpert.open(_file(shipped, style)), shipped.load_model()
     assert patch_keys(model, expert).keys() == set(expert.layers)
-    assert parse_blocks(supervised_blocks([expert]), block_counts(model)) == SUPERVISED
+    assert set(parse_blocks(supervised_blocks([expert]), block_counts(model))) == SUPERVISED
     assert expert.training["style"] == style
 
 

@@ -52,7 +52,7 @@ def _adapted(model):
 
 def test_configuration(written):
     expert = StyleExpert.open(written(lora_state(), "line-art.safetensors"))
-    assert (expert.config.kind, expert.config.rank, expert.config.alpha) == ("region-lora", 4, 4.0)
+    assert (expert.config.kind, expert.config.rank, expert.config.alpha) == ("lora", 4, 4.0)
     assert expert.layers == LAYERS[:1]
     assert expert.encoder_config is None
     with pytest.raises(StyleExpertError, match="holds no style encoder"):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import TrainingError
+from ...moe import LowRank
 from ...moe.config import RELEASE_ALPHA
 from ...moe.router import Router
 
@@ -157,6 +158,14 @@ def trained_state(routed: dict[str, RoutedLinear]) -> dict[str, Tensor]:
         for name, layer in routed.items()
         for part, parameter in layer.named_parameters()
         if not part.startswith("base.")
+    }
+
+
+def shared_pairs(routed: dict[str, RoutedLinear]) -> dict[str, LowRank]:
+    """The shared expert of every layer as a low-rank pair, the scale within `up`."""
+    return {
+        name: LowRank(up=layer.shared_B[0].detach() * layer.config.scale, down=layer.shared_A[0].detach())
+        for name, layer in routed.items()
     }
 
 

@@ -85,9 +85,9 @@ def open_start(config: ExpertsTrainConfig, condition: StyleCondition | None, bas
 
 
 def _require_sizes(expert: StyleExpert, adapter: AdapterConfig) -> None:
-    if (expert.config.kind == "region-lora") != (adapter.experts == 0):
+    if (expert.config.is_lora) != (adapter.experts == 0):
         kinds = ("one plain LoRA", "routed experts")
-        found, wanted = kinds if expert.config.kind == "region-lora" else kinds[::-1]
+        found, wanted = kinds if expert.config.is_lora else kinds[::-1]
         raise TrainingError(f"{expert.path} holds {found}, this run trains {wanted}: give another --start or --preset")
     # A plain LoRA's file says its rank; the scale is within its B.
     names = SIZES if adapter.experts else {"rank": "shared_rank"}

@@ -3,20 +3,20 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...dataset.triplets import METADATA_FILE, Triplet, read_triplets
 from ...moe import ExpertConfig, save_expert
+from ...moe.lora import lora_state
 from ...progress import console
 from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields
-from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..bases import Base, load_base, short_digest
 from ..run_folder import RunFolder
 from .conditions import StyleCondition, load_condition
 from .config import ExpertsTrainConfig
 from .examples import Examples, make_examples
+from .routed_linear import shared_pairs
 from .start import all_steps, open_start
 from .trainer import LOSSES, ExpertsTrainer
 from .validation import Validation
@@ -105,8 +105,8 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
     tensors = {name: parameter.detach().half() for name, parameter in trainer.trained.items()}
     summary = _summary(trainer, condition, base)
     if condition is None:
-        lora = _plain_lora(tensors, config.adapter.scale)
-        save_expert(path, lora, lora_config(config.adapter.shared_rank, base.name), None, None, summary)
+        lora = lora_state(shared_pairs(trainer.routed), torch.float16)
+        save_expert(path, lora, ExpertConfig.plain_lora(config.adapter.shared_rank, base.name), None, None, summary)
     else:
         encoder, sizes = condition.encoder, _expert_config(config, base)
         # The encoder as it is, unrounded: the routers were trained on just its embeddings, and it is small.
@@ -144,12 +144,3 @@ def _expert_config(config: ExpertsTrainConfig, base: Base) -> ExpertConfig:
         kind="style-moe", num_experts=adapter.experts, rank=adapter.rank, shared_rank=adapter.shared_rank,
         top_k=adapter.top_k, alpha=adapter.alpha, cond_dim=adapter.cond_dim, routing=adapter.routing, base=base.name,
     )  # fmt: skip
-
-
-def _plain_lora(tensors: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """The shared expert under diffusers' names, the scale within B: a file that every LoRA loader reads."""
-    lora: dict[str, Tensor] = {}
-    for name, weight in tensors.items():
-        layer, part = name.split(".lora_layer.shared_")
-        lora[f"transformer.{layer}.lora_{part}.weight"] = (weight[0] * (scale if part == "B" else 1)).contiguous()
-    return lora

@@ -1,6 +1,5 @@
 """Attention maps of a forward pass of diffusers' FLUX, taken by processors in the place of its own."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...attention import attend_with_maps
+from ...attention.selection import all_blocks, parse_blocks
 from ...errors import TrainingError
 
 Spans = Sequence[Sequence[Sequence[int]]]
@@ -122,54 +122,29 @@ def _heads(states: Tensor, attn: nn.Module) -> Tensor:
     return states.unflatten(-1, (attn.heads, -1))
 
 
-def capture_maps(transformer: FluxTransformer2DModel, blocks: Sequence[str], normalise: str = "all") -> MapCapture:
+def capture_maps(transformer: FluxTransformer2DModel, blocks: str, normalise: str = "all") -> MapCapture:
     """Put processors into the chosen blocks; without spans they change nothing.
 
     Args:
-        blocks: as `RegionTrainConfig.blocks`.
+        blocks: as `parse_blocks` reads them.
         normalise: `span_attention`'s.
 
     Raises:
-        TrainingError: the transformer has no such block.
+        AttentionError: the transformer has no such block.
     """
-    there = block_modules(transformer)
-    capture = MapCapture(choose_blocks(tuple(there), blocks), normalise)
+    chosen = parse_blocks(blocks, _counts(transformer))
+    modules = block_modules(transformer)
+    capture = MapCapture(tuple(block.name for block in chosen), normalise)
     for name in capture.blocks:
-        there[name].attn.set_processor(CapturingProcessor(capture, name))
+        modules[name].attn.set_processor(CapturingProcessor(capture, name))
     return capture
 
 
 def block_modules(transformer: FluxTransformer2DModel) -> dict[str, nn.Module]:
     """The blocks by name, in the order of the network: "double 0" to "single 37"."""
-    double = {f"double {number}": block for number, block in enumerate(transformer.transformer_blocks)}
-    return double | {f"single {number}": block for number, block in enumerate(transformer.single_transformer_blocks)}
+    modules = (*transformer.transformer_blocks, *transformer.single_transformer_blocks)
+    return {block.name: module for block, module in zip(all_blocks(_counts(transformer)), modules, strict=True)}
 
 
-def choose_blocks(there: tuple[str, ...], wanted: Sequence[str]) -> tuple[str, ...]:
-    """The names that are wanted, out of those that are there, in their order.
-
-    Raises:
-        TrainingError: one is not there.
-    """
-    quarter = len(there) // 4
-    groups = {"all": there, "middle": there[quarter : len(there) - quarter]}
-    groups |= {kind: tuple(name for name in there if name.startswith(kind)) for kind in ("double", "single")}
-    chosen: set[str] = set()
-    for name in wanted:
-        named = groups.get(name) or _range(name)
-        if not named or not set(named) <= set(there):
-            raise TrainingError(
-                f"there is no block {name!r}: expected {', '.join(groups)}, or names from {there[0]!r} to "
-                f"{there[-1]!r} and ranges such as 'double 0-2'"
-            )
-        chosen.update(named)
-    return tuple(name for name in there if name in chosen)
-
-
-def _range(name: str) -> tuple[str, ...]:
-    """ "double 0-2" as the names of its blocks; a single name as itself; none if it is neither."""
-    match = re.fullmatch(r"(double|single) (\d{1,5})(?:-(\d{1,5}))?", name)
-    if match is None:
-        return ()
-    kind, first, last = match.groups()
-    return tuple(f"{kind} {block}" for block in range(int(first), int(last or first) + 1))
+def _counts(transformer: FluxTransformer2DModel) -> dict[str, int]:
+    return {"double": len(transformer.transformer_blocks), "single": len(transformer.single_transformer_blocks)}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from ...attention import PRESETS as LOSSES
 from ...attention import AttentionLosses
 from ...attention.phrases import style_stem
+from ...attention.selection import NONE
 from ...errors import TrainingError
 from ...paths import CACHE, RUNS
 from ..adapters.config import require_numbers
@@ -29,8 +30,8 @@ class RegionTrainConfig:
         adapted: kinds of blocks that the LoRA changes (the paper's ablation).
         losses: Focus and Cover: softmax slice, direction of the divergence, tau, alpha, weights.
         without: what of them is left out, for ablations.
-        blocks: blocks whose attention is supervised: "all", "double", "single", "middle" (the middle half of the
-            network), or names such as "double 3" and "single 0-9". The paper does not tell its set.
+        blocks: blocks whose attention is supervised, as `attention.selection` reads them: "all", "middle",
+            "single 2-4", or a list. The paper does not name its set.
         supervise: "mean-map" of the blocks and of the style's tokens (paper), or "every-map" of a block and token for
             itself, the losses averaged (release).
         changed_weight: weight, in the flow matching loss, of the latent cells that the style changes; 1 is the paper's.
@@ -72,7 +73,7 @@ class RegionTrainConfig:
     adapted: Literal["both", "double", "single"] = "both"
     losses: AttentionLosses = LOSSES["paper"]
     without: Literal["nothing", "attention", "focus", "cover"] = "nothing"
-    blocks: tuple[str, ...] = ("all",)
+    blocks: str = "all"
     supervise: Literal["mean-map", "every-map"] = "mean-map"
     changed_weight: float = 1.0
     early_share: float = 0.0
@@ -112,8 +113,8 @@ class RegionTrainConfig:
                 "the softmax runs over the span's own tokens (slice `span`), whose mean is the same everywhere: the "
                 "losses would teach nothing; give --supervise every-map with it, as the release has it"
             )
-        if not self.blocks:
-            raise TrainingError("blocks is empty, expected some: give `middle`, `all` or names such as `double 3`")
+        if self.blocks.strip().lower() in ("", NONE):
+            raise TrainingError("no blocks are chosen, expected some: give `middle`, `all` or `double 0-2, single 5`")
 
     @property
     def focus_weight(self) -> float:
@@ -141,7 +142,7 @@ class RegionTrainConfig:
 
 RELEASE: dict[str, Any] = {
     "losses": LOSSES["release"],
-    "blocks": ("all",),
+    "blocks": "all",
     "supervise": "every-map",
     "reference_index": 0,
 }
@@ -150,7 +151,7 @@ RELEASE: dict[str, Any] = {
 SMALL: dict[str, Any] = {
     "base": "tiny",
     "rank": 16,
-    "blocks": ("single 2-4",),
+    "blocks": "single 2-4",
     "rate": 5e-4,
     "schedule": "cosine",
     "warmup": 20,

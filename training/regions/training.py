@@ -12,11 +12,10 @@ from accelerate import Accelerator
 from ...attention.phrases import style_stem
 from ...dataset.region_manifest import MANIFEST_FILE, RegionExample, read_manifest
 from ...errors import TrainingError
-from ...moe import save_expert
+from ...moe import ExpertConfig, save_expert
 from ...progress import console
 from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields
-from ..adapters.lora_file import lora_config
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..adapters.trainer import LOSSES
 from ..bases import Base, load_base
@@ -162,7 +161,7 @@ def _write(trainer: RegionTrainer, style: str, base: str) -> None:
     dtype = torch.float16 if config.half else torch.float32
     trainer.require_finite_weights(dtype)
     lora = {name: weight.detach().to(dtype) for name, weight in trainer.trained.items()}
-    save_expert(path, lora, lora_config(config.rank, base), None, None, _summary(trainer, style))
+    save_expert(path, lora, ExpertConfig.plain_lora(config.rank, base), None, None, _summary(trainer, style))
     console.print(f"Wrote {path}", soft_wrap=True)
     if trainer.step < config.steps:
         console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command goes on from there")

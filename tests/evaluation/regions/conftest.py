@@ -88,7 +88,7 @@ def write_variant(tmp_path: Path):
         lora = {f"transformer.{LAYER}.{key}.weight": weight for key, weight in weights.items()}
         path = variant_file(tmp_path / "variants", name, style)
         path.parent.mkdir(parents=True, exist_ok=True)
-        config = ExpertConfig("region-lora", 1, 4, 0, 1, 4, 0, base=base)
+        config = ExpertConfig.plain_lora(4, base)
         save_expert(path, lora, config, None, None, {"style": style, "steps": steps})
         return tmp_path / "variants"
 

@@ -44,7 +44,7 @@ def test_what_cannot_be_compared_is_refused(write_variant, tmp_path) -> None:
     with pytest.raises(TrainingError, match="no common style"):
         choose_methods(config, STYLES)
     write_variant(FULL, "ink comic", base="flux-kontext")
-    with pytest.raises(TrainingError, match=r"for 'flux-kontext', expected a region-lora for 'tiny-kontext'"):
+    with pytest.raises(TrainingError, match=r"for 'flux-kontext', expected a lora for 'tiny-kontext'"):
         choose_methods(config, STYLES)
 
 

@@ -64,7 +64,7 @@ def test_a_lora_with_the_style_picture_paints_what_trainings_sampler_paints(pain
         f"transformer.{layer}.lora_{part}.weight": weight[0].clone()
         for layer, part, weight in ((*name.split(".lora_layer.shared_"), weight) for name, weight in trained.items())
     }
-    config = ExpertConfig("region-lora", 1, rank, 0, 1, rank, 0, base=base.name)
+    config = ExpertConfig.plain_lora(rank, base.name)
     save_expert(tmp_path / "lora.safetensors", lora, config, None)
     method = Method("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True)
     found = painter(Job(method, *pictures, "a photo of a cat", SEED))

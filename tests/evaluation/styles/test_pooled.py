@@ -10,7 +10,7 @@ from styleroute.training.experts.examples import make_examples
 def test_a_written_mixture_changes_the_layers_as_the_routed_one(write_moe, tmp_path) -> None:
     expert, style = StyleExpert.open(write_moe()), torch.randn(1, 256)
     written = StyleExpert.open(write_collapsed(expert, style, tmp_path / "one.safetensors"))
-    assert written.config.kind == "region-lora"
+    assert written.config.kind == "lora"
     expected, found = expert.collapse(style), written.collapse(None)
     assert found.keys() == expected.keys()
     for layer, pair in expected.items():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from styleroute.attention import AttentionError
-from styleroute.nodes.maps.map_pictures import MapChoice, chosen_maps
+from styleroute.nodes.maps.map_selection import MapChoice, chosen_maps
 from styleroute.nodes.maps.recorded_maps import RecordedMaps
 from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_picture
 from styleroute.nodes.maps.region_spans import RegionSpan

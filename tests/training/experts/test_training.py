@@ -71,7 +71,7 @@ def test_the_file_of_a_single_lora_is_one_that_every_loader_reads(config: Expert
     assert {name.rsplit(".", 2)[1] for name in state} == {"lora_A", "lora_B"}
 
     expert = StyleExpert.open(config.expert_file)
-    assert expert.config.kind == "region-lora"
+    assert expert.config.kind == "lora"
     assert expert.training["style_reference"] is True
     merged = _merged(base.transformer(), expert.collapse(None))
     loaded = base.transformer()

@@ -70,7 +70,7 @@ def config(tmp_path: Path, data: Path, kontext_folder: Path, cache: Path) -> Reg
         data=data,
         styles=("woven",),
         base=str(kontext_folder),
-        blocks=("all",),
+        blocks="all",
         rate=1e-2,
         batch=2,
         accumulation=1,

@@ -8,7 +8,7 @@ from diffusers import FluxTransformer2DModel
 from diffusers.models.transformers import transformer_flux
 from styleroute.errors import TrainingError
 from styleroute.flux.velocity import Reference, predict_velocity
-from styleroute.training.regions.capture import MapCapture, capture_maps, choose_blocks
+from styleroute.training.regions.capture import MapCapture, capture_maps
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -149,26 +149,3 @@ def test_maps_are_given_once_and_none_at_rest(flux) -> None:
     _velocity(flux)
     with pytest.raises(TrainingError):
         capture.take()
-
-
-KONTEXT = tuple(f"double {block}" for block in range(19)) + tuple(f"single {block}" for block in range(38))
-
-
-@pytest.mark.parametrize(
-    ("wanted", "chosen"),
-    [
-        (["all"], KONTEXT),
-        (["single"], KONTEXT[19:]),
-        (["single 3", "double 2", "single 3"], ("double 2", "single 3")),
-        (["middle"], KONTEXT[14:43]),
-        (["double 16-18", "single 0"], KONTEXT[16:20]),
-    ],
-)
-def test_blocks_are_chosen_by_name(wanted: list[str], chosen: tuple[str, ...]) -> None:
-    assert choose_blocks(KONTEXT, wanted) == chosen
-
-
-@pytest.mark.parametrize("wanted", ["double 19", "double 18-19", "triple", "single 5-3"])
-def test_blocks_that_are_not_there_are_refused(wanted: str) -> None:
-    with pytest.raises(TrainingError, match=r"there is no block .*: expected all, middle, .* from 'double 0' to 'sing"):
-        choose_blocks(KONTEXT, [wanted])

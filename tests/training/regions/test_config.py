@@ -19,7 +19,7 @@ def test_the_papers_values_are_the_defaults() -> None:
     assert (config.schedule, config.warmup, config.precision, config.adapted) == ("constant", 0, "bf16", "both")
     assert (config.losses.slice, config.losses.direction) == ("all", "map||mask")
     assert (config.focus_weight, config.cover_weight) == (0.1, 0.2)
-    assert (config.blocks, config.supervise, config.reference_index) == (("all",), "mean-map", 1)
+    assert (config.blocks, config.supervise, config.reference_index) == ("all", "mean-map", 1)
     assert config.text_tokens == 77
 
 
@@ -28,7 +28,7 @@ def test_the_release_differs_where_it_does() -> None:
     assert (config.losses.slice, config.losses.direction) == ("span", "mask||map")
     assert (config.losses.tau, config.losses.alpha) == (0.1, 2.0)
     assert (config.focus_weight, config.cover_weight) == (0.1, 5e-5)
-    assert (config.blocks, config.supervise, config.reference_index) == (("all",), "every-map", 0)
+    assert (config.blocks, config.supervise, config.reference_index) == ("all", "every-map", 0)
     assert (config.rate, config.steps) == (1e-5, 10_000)
     assert config.losses == LOSSES["release"]
 
@@ -52,11 +52,11 @@ def test_what_is_left_out_has_no_weight(without: str, weights: tuple[float, floa
 def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[RegionTrainConfig] = []
     command = replace(train.SUBCOMMANDS["region"], run=seen.append)
-    arguments = ["--preset", "small", "--without", "cover", "--blocks", "double 1", "single"]
+    arguments = ["--preset", "small", "--without", "cover", "--blocks", "double 1, single"]
     arguments += ["--losses.slice", "span", "--supervise", "every-map"]
     tyro.cli(command.chosen(arguments), args=[*arguments, "--styles", "woven", "ink comic"])
     small = PRESETS["small"]
-    expected = replace(small, without="cover", blocks=("double 1", "single"), styles=("woven", "ink comic"))
+    expected = replace(small, without="cover", blocks="double 1, single", styles=("woven", "ink comic"))
     assert seen == [replace(expected, losses=replace(small.losses, slice="span"), supervise="every-map")]
 
 
@@ -77,7 +77,7 @@ def test_each_style_has_a_folder_and_a_file_named_after_it() -> None:
         ({"changed_weight": 0.0}, "changed_weight is 0.0, expected a number above 0"),
         ({"early_share": 1.1}, "early_share is 1.1, expected a share"),
         ({"rate": 0.0}, "rate is 0.0, expected a number above 0"),
-        ({"blocks": ()}, "blocks is empty, expected some: give `middle`"),
+        ({"blocks": "none"}, "no blocks are chosen, expected some: give `middle`"),
         ({"losses": replace(LOSSES["paper"], cover_weight=-1.0)}, "cover_weight is -1.0, expected 0 or more"),
         ({"losses": replace(LOSSES["paper"], focus_weight=math.nan)}, "focus_weight is nan, expected 0 or more"),
     ],

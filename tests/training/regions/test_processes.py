@@ -20,7 +20,7 @@ def _options(config: RegionTrainConfig) -> list[str]:
     options = {name: getattr(config, name) for name in names}
     options |= {"save-every": config.save_every, "validate-every": config.validate_every}
     parts = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return [*parts, "--styles", *config.styles, "--blocks", *config.blocks, "--no-checkpointing"]
+    return [*parts, "--styles", *config.styles, "--blocks", config.blocks, "--no-checkpointing"]
 
 
 def _state(run: Path) -> dict:

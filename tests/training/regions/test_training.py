@@ -39,7 +39,7 @@ def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTr
     assert file == config.run / "woven.safetensors"
     state = load_file(file)
     expert = StyleExpert.open(file)
-    assert (expert.config.kind, expert.config.rank, expert.config.scale) == ("region-lora", 4, 1.0)
+    assert (expert.config.kind, expert.config.rank, expert.config.scale) == ("lora", 4, 1.0)
     assert len(expert.layers) == 4 + 3
     assert {name.rsplit(".", 2)[1] for name in state} == {"lora_A", "lora_B"}
 
@@ -158,7 +158,7 @@ def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path)
     [
         ({"rate": 0.5}, r"holds a run with rate = 0\.01, this one has 0\.5"),
         ({"without": "cover"}, "without = 'nothing', this one has 'cover'"),
-        ({"blocks": ("double",)}, r"blocks = \['all'\], this one has \['double'\]"),
+        ({"blocks": "double"}, r"blocks = 'all', this one has 'double'"),
     ],
 )
 def test_another_configuration_is_refused_and_loses_nothing(
@@ -177,8 +177,8 @@ def test_nothing_is_begun_where_something_does_not_fit(
 ) -> None:
     with pytest.raises(TrainingError, match=r"has no style 'oil': give --styles of woven, dusk"):
         train_regions(replace(config, styles=("woven", "oil")))
-    with pytest.raises(TrainingError, match="there is no block 'double 7'"):
-        train_regions(replace(config, blocks=("double 7",)))
+    with pytest.raises(AttentionError, match="Block double 7 was chosen, but this model has"):
+        train_regions(replace(config, blocks="double 7"))
     _say_nothing_of_dusk(own_data)
     lost = replace(config, data=own_data, cache=tmp_path / "cache", styles=())
     with pytest.raises(AttentionError, match=r'"dusk" does not stand in .* "make the \w+ in some style'):

@@ -5,20 +5,20 @@ batch belong to it, and an attention override sees q and k of every block. Nothi
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ...attention.selection import Block
 from ..comfy_server import Executing, executing_node
 from ..execution_order import signature_of
 from ..model_patching import require_flux
-from .captured_call import Call
-from .captured_run import Run, require_steps, require_tokens, spans_by_id
-from .choices import Block
+from .attention_override import AttentionOverride
 from .recorded_maps import RecordedMaps
+from .sampler_run import SamplerRun, require_steps, require_tokens, spans_by_id
 
 OVERRIDE = "optimized_attention_override"
 """ComfyUI's name for what stands in for a block's attention, in `transformer_options`."""
@@ -34,8 +34,8 @@ def block_counts(model: ModelPatcher) -> dict[str, int]:
     return {"double": len(flux.double_blocks), "single": len(flux.single_blocks)}
 
 
-def capturing(
-    model: ModelPatcher, maps: RecordedMaps, blocks: frozenset[Block], steps: frozenset[int] | None
+def with_capture(
+    model: ModelPatcher, maps: RecordedMaps, blocks: Collection[Block], steps: frozenset[int] | None
 ) -> ModelPatcher:
     """A clone of `model` that fills `maps` anew whenever a sampler runs with it.
 
@@ -55,7 +55,7 @@ def capturing(
 class Capture:
     """The wrappers of one captured model. What they know of a run travels in its own `transformer_options`."""
 
-    def __init__(self, maps: RecordedMaps, blocks: frozenset[Block], steps: frozenset[int] | None) -> None:
+    def __init__(self, maps: RecordedMaps, blocks: Collection[Block], steps: frozenset[int] | None) -> None:
         self._maps, self._blocks, self._steps = maps, blocks, steps
         self._key = f"styleroute_run_{id(self)}"  # two captures in a row do not see each other's
         self._lock = threading.Lock()  # several graphics cards run in several threads
@@ -64,7 +64,7 @@ class Capture:
     def around_sampler(self, executor, guider, sigmas: Tensor, extra_args: dict, callback, noise: Tensor, *rest):
         """Stands around `Sampler.sample`, which has conditionings ready for the model."""
         self._maps.clear()
-        run = Run(spans_by_id(guider.conds), tuple(sigmas.tolist()), tuple(noise.shape[-2:]), len(noise))
+        run = SamplerRun(spans_by_id(guider.conds), tuple(sigmas.tolist()), tuple(noise.shape[-2:]), len(noise))
         require_steps(self._steps, len(run.sigmas) - 1)
         self._note_source()
         self._maps.size = run.size
@@ -76,7 +76,7 @@ class Capture:
 
     def around_evaluation(self, executor, x: Tensor, timestep: Tensor, model_options: dict, *rest, **named):
         """Stands around `CFGGuider.predict_noise`, which is one evaluation."""
-        run: Run | None = model_options.get("transformer_options", {}).get(self._key)
+        run: SamplerRun | None = model_options.get("transformer_options", {}).get(self._key)
         if run is not None:
             run.evaluation.begin()
         return executor(x, timestep, model_options, *rest, **named)
@@ -94,9 +94,9 @@ class Capture:
                 call.hand_over(self._maps)
         return output
 
-    def _call(self, x: Tensor, context: Tensor, options: Mapping[str, Any]) -> Call | None:
+    def _call(self, x: Tensor, context: Tensor, options: Mapping[str, Any]) -> AttentionOverride | None:
         """What is to be captured of this call of the transformer; None: nothing."""
-        run: Run | None = options.get(self._key)
+        run: SamplerRun | None = options.get(self._key)
         if run is None:
             return None
         sigma = options["sigmas"][0].item()
@@ -108,7 +108,9 @@ class Capture:
         run.require_whole(x, len(rows))
         require_tokens(rows, context.shape[1])
         rows = [spans for spans in rows for _ in range(run.pictures)]
-        return Call(step, rows, run.pictures, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE))
+        return AttentionOverride(
+            step, rows, run.pictures, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE)
+        )
 
     def _note_source(self) -> None:
         """Which node samples, and whether it has done so before in the same execution of a workflow."""
@@ -125,7 +127,7 @@ def _cells(x: Tensor) -> tuple[int, int]:
     return tuple(-(-side // 2) for side in x.shape[-2:])
 
 
-def _with_option(extra_args: dict[str, Any], key: str, run: Run) -> dict[str, Any]:
+def _with_option(extra_args: dict[str, Any], key: str, run: SamplerRun) -> dict[str, Any]:
     """A copy of a sampler's arguments whose model calls are given `run`."""
     options = extra_args["model_options"]
     transformer_options = {**options.get("transformer_options", {}), key: run}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from styleroute.attention import AttentionError
-from styleroute.nodes.maps.heat_picture import colours, overlay
-from styleroute.nodes.maps.map_painting import BYTES_OF_ONE, _require_memory, painted
-from styleroute.nodes.maps.map_pictures import ChosenMap
+from styleroute.nodes.maps.colour_maps import colours
+from styleroute.nodes.maps.map_selection import ChosenMap
+from styleroute.nodes.maps.overlay import BYTES_OF_ONE, _require_memory, overlay, painted
 from styleroute.nodes.maps.region_mask import to_picture
 
 LATENT = (9, 12)

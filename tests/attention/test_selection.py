@@ -2,7 +2,7 @@
 
 import pytest
 from styleroute.attention import AttentionError
-from styleroute.nodes.maps.choices import parse_blocks, parse_steps
+from styleroute.attention.selection import parse_blocks, parse_steps
 
 COUNTS = {"double": 3, "single": 6}
 
@@ -18,7 +18,7 @@ COUNTS = {"double": 3, "single": 6}
     ],
 )
 def test_blocks(text, chosen):
-    assert parse_blocks(text, COUNTS) == chosen
+    assert set(parse_blocks(text, COUNTS)) == chosen
 
 
 def test_all_blocks():
@@ -27,7 +27,7 @@ def test_all_blocks():
 
 @pytest.mark.parametrize("text", ["", "tripel 1", "double 1;2", "0-3", "double -1", "double 1,"])
 def test_blocks_that_are_not_understood(text):
-    with pytest.raises(AttentionError, match='write all, none, or for instance "double 0-2, single 5"'):
+    with pytest.raises(AttentionError, match='write all, middle, none, or for instance "double 0-2, single 5"'):
         parse_blocks(text, COUNTS)
 
 
@@ -54,3 +54,21 @@ def test_ranges_that_run_backwards(parse):
     with pytest.raises(AttentionError, match='"5-2" runs backwards; write 2-5'):
         parse("5 - 2")
     assert len(parse("2-2")) in (1, 2)
+
+
+KONTEXT = {"double": 19, "single": 38}
+NETWORK = [f"double {block}" for block in range(19)] + [f"single {block}" for block in range(38)]
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("all", NETWORK),
+        ("single", NETWORK[19:]),
+        ("single 3, double 2, single 3", ["double 2", "single 3"]),
+        ("middle", NETWORK[14:43]),
+        ("double 16-18, single 0", NETWORK[16:20]),
+    ],
+)
+def test_blocks_come_in_the_order_of_the_network(text, chosen):
+    assert [block.name for block in parse_blocks(text, KONTEXT)] == chosen

@@ -36,7 +36,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Run:
+class SamplerRun:
     """One run of a sampler: where it stands, and which conditioning knows which spans.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Heat maps as colours, and over pictures. Torch alone."""
+"""Colour maps: heat as colours. Torch alone."""
 
 import torch
 from torch import Tensor
@@ -18,13 +18,3 @@ def colours(heat: Tensor, colour_map: str) -> Tensor:
     place = heat.clamp(0, 1) * (len(stops) - 1)
     below = place.floor().long().clamp(max=len(stops) - 2)
     return torch.lerp(stops[below], stops[below + 1], (place - below)[..., None])
-
-
-def overlay(pictures: Tensor, heat: Tensor, colour_map: str, opacity: float) -> Tensor:
-    """Heat maps [N, H, W] laid over pictures [N or 1, H, W, C], as [N, H, W, 3] in 0..1."""
-    return torch.lerp(rgb(pictures), colours(heat, colour_map).to(pictures), opacity)
-
-
-def rgb(pictures: Tensor) -> Tensor:
-    """Pictures [N, H, W, C] with three channels: transparency is left out, grey is repeated."""
-    return pictures.expand(*pictures.shape[:3], 3) if pictures.shape[-1] == 1 else pictures[..., :3]

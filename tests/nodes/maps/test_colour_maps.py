@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from styleroute.nodes.maps.heat_picture import COLOUR_MAPS, colours, overlay, rgb
+from styleroute.nodes.maps.colour_maps import COLOUR_MAPS, colours
+from styleroute.nodes.maps.overlay import overlay, rgb
 
 
 @pytest.mark.parametrize("colour_map", COLOUR_MAPS)

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
+from ...attention.selection import ALL
 from ..schema import advanced
-from .choices import ALL
 from .recorded_maps import KEEP
 from .region_spans import ROLES
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ...attention import AttentionError
-from .heat_picture import overlay
-from .map_pictures import ChosenMap
+from .colour_maps import colours
+from .map_selection import ChosenMap
 from .region_mask import to_picture
 
 MOST_BYTES = 2**32
@@ -49,6 +49,16 @@ def painted(
         for part, *parts in zip(*(rows.split(ROWS) for rows in (picture, below, heat)), strict=True):
             part.copy_(overlay(*(rows[None] for rows in parts), colour_map, opacity)[0])
     return pictures, masks
+
+
+def overlay(pictures: Tensor, heat: Tensor, colour_map: str, opacity: float) -> Tensor:
+    """Heat maps [N, H, W] laid over pictures [N or 1, H, W, C], as [N, H, W, 3] in 0..1."""
+    return torch.lerp(rgb(pictures), colours(heat, colour_map).to(pictures), opacity)
+
+
+def rgb(pictures: Tensor) -> Tensor:
+    """Pictures [N, H, W, C] with three channels: transparency is left out, grey is repeated."""
+    return pictures.expand(*pictures.shape[:3], 3) if pictures.shape[-1] == 1 else pictures[..., :3]
 
 
 def _require_memory(count: int, height: int, width: int, element: int) -> None:

@@ -1,6 +1,6 @@
 """One call of the transformer: an attention override that sees q and k of every block, and takes the maps of spans."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,7 @@ from comfy.ldm.modules.attention import get_attn_precision
 from torch import Tensor
 
 from ...attention import Columns, attend_at_once, span_attention
-from .choices import Block
+from ...attention.selection import Block
 from .recorded_maps import RecordedMaps
 from .region_spans import RegionSpan
 
@@ -21,7 +21,7 @@ EXACT_UNLESS_UPCAST = ("attention_sub_quad", "attention_split", "attention_basic
 
 
 @dataclass
-class Call:
+class AttentionOverride:
     """One call of the transformer.
 
     Attributes:
@@ -41,7 +41,7 @@ class Call:
     pictures: int
     text: int
     cells: tuple[int, int]
-    blocks: frozenset[Block]
+    blocks: Collection[Block]
     previous: Callable | None
     taken: list[tuple[Block, Tensor]] = field(default_factory=list)
     columns: Columns | None = None
