@@ -1,4 +1,4 @@
-"""StyleRoute for ComfyUI: paints a picture in the style of another, or a named thing in the style of a region LoRA."""
+"""StyleRoute for ComfyUI: paints an image in the style of another, or a named thing in the style of a region LoRA."""
 
 WEB_DIRECTORY = "./web"
 

@@ -22,7 +22,7 @@ class AttentionLosses:
         focus_weight, cover_weight: their factors beside the flow matching loss.
         epsilon: share of a uniform distribution in norm(mask), so that its logarithm is finite.
         slice: which keys the map's softmax runs over, `span_attention`'s `normalise`.
-        over_spans: spans of a picture are summed (paper) or averaged (release).
+        over_spans: spans of an image are summed (paper) or averaged (release).
     """
 
     tau: float
@@ -45,10 +45,10 @@ class AttentionLosses:
 # The paper does not give tau and alpha. A softmax over N keys leaves values of about 1 / N (N = 8,704 at 1024 x 1024):
 # with the release's numbers softmax(M / tau) would be even and alpha M zero, whatever the map, and neither loss would
 # teach anything. Ours therefore count in the map's own mean, whatever N is. The perfect map of an object on a quarter
-# of the picture is then 4 inside and 0 outside: at tau 0.5 its softmax is the object (e^8 to 1), but that of a map on
+# of the image is then 4 inside and 0 outside: at tau 0.5 its softmax is the object (e^8 to 1), but that of a map on
 # the way there is not yet, so that Focus goes on; at alpha 4 Cover is content inside (logit 16), and even where an
-# object fills half the picture (logit 8). Adam on free maps then puts 97 % and more inside with both losses together,
-# evenly, for objects of 6, 25 and 56 % of the picture, and leaves the map's mean between 0.9 and 4.8 times what it was.
+# object fills half the image (logit 8). Adam on free maps then puts 97 % and more inside with both losses together,
+# evenly, for objects of 6, 25 and 56 % of the image, and leaves the map's mean between 0.9 and 4.8 times what it was.
 PRESETS = {
     "paper": AttentionLosses(
         tau=0.5,
@@ -85,7 +85,7 @@ def focus_loss(maps: Tensor, masks: Tensor, *, preset: AttentionLosses | str = "
         preset: "paper", "release", or choices of your own.
 
     Returns:
-        A scalar: summed (or averaged) over a picture's spans, mean over pictures.
+        A scalar: summed (or averaged) over an image's spans, mean over images.
 
     Raises:
         AttentionError: sizes that do not fit, or no mask with anything in it.

@@ -20,7 +20,7 @@ Choice = Literal["mean", "last", "each"] | int
 
 @dataclass(frozen=True, eq=False)
 class AttentionMaps:
-    """Attention of every cell of the picture to every span.
+    """Attention of every cell of the image to every span.
 
     Attributes:
         values: [T, L, S, h, w] float32 on the CPU: steps, blocks, spans, cells.

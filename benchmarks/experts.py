@@ -30,7 +30,7 @@ STEP_LIMIT, MEMORY_LIMIT = 1.10, 1.05
 
 
 def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Row]:
-    """The rows of batch sizes 1 and 8, each picture in another style; `cells` is the side of the latents."""
+    """The rows of batch sizes 1 and 8, each image in another style; `cells` is the side of the latents."""
     for batch in (1, 8):
         yield from compare(batch, pairs, cells)
 
@@ -39,7 +39,7 @@ def compare(batch: int, pairs: int, cells: int = 64) -> Iterator[Row]:
     """Steps of both sides by turns in one process, then each side's memory in a process of its own.
 
     Args:
-        batch: pictures in a step.
+        batch: images in a step.
         pairs: steps of each side.
         cells: side of the latents.
     """

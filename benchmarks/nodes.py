@@ -99,7 +99,7 @@ def _reported(server: ComfyServer, node: str, **inputs: Any) -> dict[str, Any]:
 
 def _rows(measured: dict[str, Any]) -> Iterator[Row]:
     rank = CONFIG.shared_rank + CONFIG.top_k * CONFIG.rank
-    yield Row("step with a whole-picture style", "the bare step", _ratios(measured["step"]), 1.01)
+    yield Row("step with a whole-image style", "the bare step", _ratios(measured["step"]), 1.01)
     change = "change of style until the first step"
     yield Row(change, f"stock LoRA loader, rank {rank}", _ratios(measured["change"]), 1.0)
     whole = measured["bytes_of_file"]

@@ -12,9 +12,9 @@ from typing import Any
 from ..errors import StyleRouteError
 
 COMMANDS = {
-    "demo": "paint a photo in the style of a picture, or one object of it, through a real ComfyUI",
+    "demo": "paint a photo in the style of an image, or one object of it, through a real ComfyUI",
     "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`, ...",
-    "data": "make a data set: `data paintings` or `data regions` of photos, `data triplets` of your own pictures",
+    "data": "make a data set: `data paintings` or `data regions` of photos, `data triplets` of your own images",
     "evaluate": "score trained experts or the small Kontext on images that no training saw: `evaluate styles`, ...",
     "benchmark": "time the pack against bare ComfyUI",
     "convert": "make one expert file out of release files, or safetensors out of .pt",

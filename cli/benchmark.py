@@ -18,11 +18,11 @@ def run(
     """Print ratios, both sides alternating in one run; the exit code is 1 if a limit is missed.
 
     nodes: inside a real ComfyUI, a random Flux of hidden size 1024 (2 double and 4 single blocks) on 64 x 64 latents
-    with one reference. The encoding of the style picture is not part of a change of style. Maps are captured of every
+    with one reference. The encoding of the style image is not part of a change of style. Maps are captured of every
     block at every step, with two attention functions; the naive way, a whole softmax, is shown for comparison.
 
     training: a step of Stage 2 on the same sizes in diffusers, 16 experts of rank 8 with 2 kept, against PEFT's LoRA of
-    rank 24, with a different style for each picture; and a step of a region expert with Focus and Cover loss, as either
+    rank 24, with a different style for each image; and a step of a region expert with Focus and Cover loss, as either
     preset has them, against the same step without.
 
     attention: the exact ways to a map, and the whole softmax, beside PyTorch's attention without maps, on 8 heads of

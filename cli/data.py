@@ -42,7 +42,7 @@ def paintings(
     photos = {split: _limited(load_photos(split), limit, scenes.seed) for split in ("train", "test")}
     objects = load_objects()
     splits = {split: PaintedScenes(split, scenes, photos[split], objects) for split in photos}
-    require_target(output, sum(split.pictures for split in splits.values()), scenes.size)
+    require_target(output, sum(split.images for split in splits.values()), scenes.size)
     _write(output, splits, TINY, Report({**asdict(scenes), "limit": limit, "embedding": TINY}))
 
 
@@ -55,16 +55,16 @@ def triplets(
     test_contents: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Make triplets of your own pictures: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
+    """Make triplets of your own images: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
 
-    The reference of each picture is the most similar other one of its style that shows another content. A caption
+    The reference of each image is the most similar other one of its style that shows another content. A caption
     contents/<content>.txt, where there is one, is the prompt; let it tell of the content alone.
 
     Args:
-        folder: your pictures; they are read only.
+        folder: your images; they are read only.
         output: the folder to make; by default where `train experts` looks.
         embedding: what similar means: a CLIP or SigLIP by name or folder, or "tiny" for the one that ships.
-        size: side of the pictures in pixels, a multiple of 16; others are cut to a square and resized.
+        size: side of the images in pixels, a multiple of 16; others are cut to a square and resized.
         test_styles: styles held out for the test split.
         test_contents: contents held out for it; without it a tenth, but at least 2, if a style is held out.
         seed: of what is held out.
@@ -73,8 +73,8 @@ def triplets(
     report = Report({"size": size, "embedding": embedding, **asdict(hold)})
     listed = list_folder(folder, report)
     parts = split_folder(listed, hold, report)
-    pictures = sum(1 + len(styles) for part in parts.values() for _, styles in part)
-    require_target(output, pictures, size)
+    images = sum(1 + len(styles) for part in parts.values() for _, styles in part)
+    require_target(output, images, size)
     splits = {split: FolderExamples(listed, part, size, report) for split, part in parts.items()}
     _write(output, splits, embedding, report)
 
@@ -98,7 +98,7 @@ def regions(
     photos = {split: _limited(load_photos(split), limit, config.seed) for split in ("train", "test")}
     objects = load_objects()
     splits = {split: RegionScenes(split, config, photos[split], objects) for split in photos}
-    require_target(output, sum(scenes.most_pictures for scenes in splits.values()), config.size)
+    require_target(output, sum(scenes.most_images for scenes in splits.values()), config.size)
     report = RegionReport(config)
     write_regions(output, splits, report)
     console.print(report.table())

@@ -18,19 +18,19 @@ def run(
     strength: float = 1.0,
     output: Path = Path("output") / "demo",
 ) -> None:
-    """Paint a photo in the style of a picture, or one object of it, with the small Kontext, through ComfyUI.
+    """Paint a photo in the style of an image, or one object of it, with the small Kontext, through ComfyUI.
 
     Writes what goes in, the result, and its routing or its attention map as PNG, and all of them side by side in
     contact_sheet.png.
 
     Args:
         photo: the photo to paint; without it, a cat from scikit-image.
-        style: the picture whose style it shall have; without it, a painting that ships with the pack.
+        style: the image whose style it shall have; without it, a painting that ships with the pack.
         region: paint this object alone, by its name, such as "the guitar"; without a photo, it is pasted into one.
         region_style: the region's style, one that a region expert of the pack is named after; by default the first.
         seed: another number gives another painting.
         strength: how strongly the style is painted, from -2 to 2.
-        output: the folder for the pictures.
+        output: the folder for the images.
     """
     if region is None and region_style is not None:
         raise DataError(f"The region's style is '{region_style}', but no region is named; add --region OBJECT.")
@@ -40,6 +40,6 @@ def run(
         demo = style_demo(photo, style, seed, strength)
     else:
         demo = region_demo(photo, region, region_style, seed, strength)
-    pictures = demo.run(output)
-    contact_sheet(pictures).save(output / "contact_sheet.png")
-    console.print(f"Wrote {', '.join(pictures)} and contact_sheet to {output.resolve()}", soft_wrap=True)
+    images = demo.run(output)
+    contact_sheet(images).save(output / "contact_sheet.png")
+    console.print(f"Wrote {', '.join(images)} and contact_sheet to {output.resolve()}", soft_wrap=True)

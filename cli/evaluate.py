@@ -40,7 +40,7 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
 def losses(config: Annotated[LossesConfig, tyro.conf.arg(name="")]) -> None:
     """Compare expert files by the flow-matching loss on unseen photos and styles, with the same noise for all.
 
-    It takes about a minute a file, paints nothing, and tells smaller differences than painted pictures do.
+    It takes about a minute a file, paints nothing, and tells smaller differences than painted images do.
     """
     from ..evaluation.styles.losses import compare_losses, difference_table
     from ..evaluation.styles.tables import loss_table
@@ -75,21 +75,21 @@ def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") -
     """Edit test photos with the shipped weights, and print PSNR to each instruction's exact target.
 
     Args:
-        per_edit: pictures for each instruction.
+        per_edit: images for each instruction.
         steps: Euler steps of the sampler.
-        output: folder for the sheet of pictures.
+        output: folder for the sheet of images.
     """
     from ..evaluation.tiny import EvaluateConfig, evaluate
 
     report = evaluate(EvaluateConfig(per_edit=per_edit, steps=steps, output=output))
-    table = Table("instruction", "picture dB", "object inside dB", "outside dB", title="PSNR on test photos, 256 x 256")
+    table = Table("instruction", "image dB", "object inside dB", "outside dB", title="PSNR on test photos, 256 x 256")
     table.add_row("(autoencoder, all test photos)", f"{report.autoencoder:.1f}", "", "")
     for row in report.rows:
         inside = "" if row.inside is None else f"{row.inside:.1f}"
         outside = "" if row.outside is None else f"{row.outside:.1f}"
-        table.add_row(row.name, f"{row.picture:.1f}", inside, outside)
+        table.add_row(row.name, f"{row.image:.1f}", inside, outside)
     console.print(table)
-    console.print(f"Pictures: {report.sheet}")
+    console.print(f"Images: {report.sheet}")
 
 
 SUBCOMMANDS = {"styles": styles, "losses": losses, "regions": regions, "tiny": tiny}

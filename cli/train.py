@@ -23,11 +23,11 @@ def tiny(config: Annotated[TinyConfig, tyro.conf.arg(name="")]) -> None:
 def encoder(config: EncoderTrainConfig) -> None:
     """Train a style encoder on triplets (StyleExpert, Stage 1), and report how it finds styles that it never saw.
 
-    The first run reads every picture with the frozen SigLIP and keeps its states on disk. A run that was stopped goes
+    The first run reads every image with the frozen SigLIP and keeps its states on disk. A run that was stopped goes
     on when the same command is given again. Without options the values are the paper's.
     """
     from ..evaluation.style_encoder.evaluate import evaluate_encoder
-    from ..evaluation.style_encoder.report import PICTURE_FILE
+    from ..evaluation.style_encoder.report import IMAGE_FILE
     from ..training.style_encoder.training import train_style_encoder
 
     report = train_style_encoder(config, evaluate_encoder)
@@ -36,7 +36,7 @@ def encoder(config: EncoderTrainConfig) -> None:
         console.print("The test split holds no two styles that were not trained on: there is nothing to report on")
         return
     console.print(report.table())
-    console.print(f"Pictures of each style, by t-SNE: {config.run / PICTURE_FILE}", soft_wrap=True)
+    console.print(f"Images of each style, by t-SNE: {config.run / IMAGE_FILE}", soft_wrap=True)
 
 
 def experts(config: ExpertsTrainConfig) -> None:

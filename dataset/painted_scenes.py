@@ -25,7 +25,7 @@ class ScenesConfig:
         recoloured: train: this many training styles in other colours are drawn from too: strokes do not tell colours.
         seen_styles: test: this many training styles for all contents, beside the unseen ones.
         seed: of everything that is drawn.
-        size: side of a picture in pixels.
+        size: side of an image in pixels.
     """
 
     contents_per_photo: int = 5
@@ -68,7 +68,7 @@ class PaintedScenes:
                 yield self._example(photo, number)
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """How many are written: the contents and their paintings."""
         styles = self.config.styles_per_content if self.split == "train" else len(self._test_styles)
         return len(self) * (1 + styles)
@@ -77,10 +77,10 @@ class PaintedScenes:
         rng = self._rng(f"{photo.name} {number}")
         count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0] if number else 0
         scene = make_scene(photo, self._objects, count, self.config.size, rng, crop=number > 0)
-        picture = (scene.picture * 255).round().astype(np.uint8)
-        painted = ((style, paint(picture, style.id)) for style in self._styles(rng))
+        image = (scene.image * 255).round().astype(np.uint8)
+        painted = ((style, paint(image, style.id)) for style in self._styles(rng))
         # Scenes of one photo, and the photos of one template, show the same thing.
-        return Example(template(photo), describe(scene), picture, painted)
+        return Example(template(photo), describe(scene), image, painted)
 
     def _styles(self, rng: random.Random) -> list[Style]:
         if self.split == "test":

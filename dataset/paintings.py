@@ -65,10 +65,10 @@ TEACHER_SIZE = 128
 """The teacher paints at this size and the painting is enlarged, so that a stroke covers several latent cells."""
 
 
-def paint(picture: np.ndarray, style: int) -> np.ndarray:
-    """Paint a square picture [S, S, 3] uint8 in the style of this id; the same shape comes back."""
-    size, style = picture.shape[0], STYLES[style]
-    small = Image.fromarray(picture).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
+def paint(image: np.ndarray, style: int) -> np.ndarray:
+    """Paint a square image [S, S, 3] uint8 in the style of this id; the same shape comes back."""
+    size, style = image.shape[0], STYLES[style]
+    small = Image.fromarray(image).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
     painted = _teacher().stylize(small, dict.fromkeys(style.parts, 1.0))
     pixels = np.asarray(painted.resize((size, size), Image.Resampling.BICUBIC))
     return pixels if style.recolouring is None else style.recolouring.apply(pixels)

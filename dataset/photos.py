@@ -13,10 +13,10 @@ from ..paths import CACHE
 from .packages import fetch_wheel
 
 BUNDLE = "comfyui-workflow-templates-media-image==0.3.160"
-"""An MIT-licensed bundle of about 260 pictures."""
+"""An MIT-licensed bundle of about 260 images."""
 
 TEST_EVERY = 10
-"""Every tenth picture of the bundle whose template training does not know, and all of scikit-image's and
+"""Every tenth image of the bundle whose template training does not know, and all of scikit-image's and
 scikit-learn's photos, are for testing."""
 
 SCIKIT_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
@@ -53,15 +53,15 @@ def load_photos(split: str, cache_folder: Path = CACHE) -> list[Photo]:
 
 
 def template(photo: Photo) -> str:
-    """The bundle numbers a template's pictures: ``name-1`` and ``name-2`` show the same thing before and after."""
+    """The bundle numbers a template's images: ``name-1`` and ``name-2`` show the same thing before and after."""
     return re.sub(r"-\d+$", "", photo.name)
 
 
 @cache
 def _bundle(cache_folder: Path) -> list[Photo]:
     folder = fetch_wheel(BUNDLE, cache_folder / "photos")
-    pictures = (_read(path) for path in sorted(folder.rglob("*.webp")))
-    return [photo for photo in pictures if photo is not None and photo.pixels.std() > 20]
+    images = (_read(path) for path in sorted(folder.rglob("*.webp")))
+    return [photo for photo in images if photo is not None and photo.pixels.std() > 20]
 
 
 def _scikit_photos() -> list[Photo]:
@@ -74,13 +74,13 @@ def _scikit_photos() -> list[Photo]:
 
 
 def _read(path: Path) -> Photo | None:
-    """A photo, or None for an animation, a picture that is too small or has no plain shape."""
-    with Image.open(path) as picture:
-        if getattr(picture, "n_frames", 1) > 1 or min(picture.size) < 192 or max(picture.size) > 4 * min(picture.size):
+    """A photo, or None for an animation, an image that is too small or has no plain shape."""
+    with Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1 or min(image.size) < 192 or max(image.size) > 4 * min(image.size):
             return None
-        picture = picture.convert("RGB")
-        scale = 512 / min(picture.size)
+        image = image.convert("RGB")
+        scale = 512 / min(image.size)
         if scale < 1:
-            size = (round(picture.width * scale), round(picture.height * scale))
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
-        return Photo(path.stem, np.asarray(picture))
+            size = (round(image.width * scale), round(image.height * scale))
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        return Photo(path.stem, np.asarray(image))

@@ -31,9 +31,9 @@ class Recolouring:
         cast = (rng.gauss(0, 10), rng.gauss(0, 10))
         return cls(rng.uniform(0, 360), rng.uniform(0.5, 1.4), cast, 2 ** rng.uniform(-0.7, 0.7))
 
-    def apply(self, picture: np.ndarray) -> np.ndarray:
+    def apply(self, image: np.ndarray) -> np.ndarray:
         """[H, W, 3] uint8, the same comes back; colours out of the gamut are clipped."""
-        lightness, a, b = np.moveaxis(rgb2lab(picture), -1, 0)
+        lightness, a, b = np.moveaxis(rgb2lab(image), -1, 0)
         angle = radians(self.turn)
         turned = (a * cos(angle) - b * sin(angle), a * sin(angle) + b * cos(angle))
         moved = [self.chroma * one + cast for one, cast in zip(turned, self.cast, strict=True)]

@@ -25,7 +25,7 @@ MADE_BY = "`styleroute data regions` makes one"
 
 @dataclass(frozen=True)
 class Region:
-    """An object, the style that it is to have (both as in the prompt), and the picture of its mask."""
+    """An object, the style that it is to have (both as in the prompt), and the image of its mask."""
 
     object: str
     style: str
@@ -48,7 +48,7 @@ class RegionExample:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every picture that the example needs."""
+        """Every image that the example needs."""
         return (self.original, self.styled, *(region.mask for region in self.regions))
 
 
@@ -65,7 +65,7 @@ def mask_name(image_name: str, thing: str) -> str:
 def read_manifest(source: Path, split: str = "train", root: Path | None = None) -> list[RegionExample]:
     """The examples of a split, with absolute paths.
 
-    An example that lacks a picture or a mask is skipped; how many, and which files, is printed.
+    An example that lacks an image or a mask is skipped; how many, and which files, is printed.
 
     Args:
         source: a folder with <split>/manifest.json, or a manifest of the release, which has no splits.
@@ -85,13 +85,13 @@ def read_manifest(source: Path, split: str = "train", root: Path | None = None) 
     lost = [path for path in missing if path is not None]
     if not whole:
         raise DataError(
-            f"{manifest} has no example whose pictures and masks are all in {folder} ({len(lost)} lack one, the first "
+            f"{manifest} has no example whose images and masks are all in {folder} ({len(lost)} lack one, the first "
             f"{next(iter(lost), 'none')}): give the folder that its paths are relative to with --root, or {MADE_BY}"
         )
     if lost:
         listed = "\n".join(f"  {path}" for path in sorted(set(lost)))
         console.print(
-            f"Skipped {len(lost)} of {len(examples)} examples, which lack a picture:\n{listed}", soft_wrap=True
+            f"Skipped {len(lost)} of {len(examples)} examples, which lack an image:\n{listed}", soft_wrap=True
         )
     return whole
 

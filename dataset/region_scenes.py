@@ -25,7 +25,7 @@ class RegionScenesConfig:
         scenes: photos with objects to train on.
         test_scenes: photos kept out of training, with objects kept out of it.
         seed: of everything that is drawn.
-        size: side of a picture in pixels.
+        size: side of an image in pixels.
 
     Raises:
         DataError: a style is unknown or kept for testing, or a number is impossible.
@@ -52,22 +52,22 @@ class RegionScenesConfig:
 
 @dataclass(frozen=True)
 class PaintedObject:
-    """An object of a scene in one style: the whole picture [S, S, 3] uint8 with only the object painted."""
+    """An object of a scene in one style: the whole image [S, S, 3] uint8 with only the object painted."""
 
     object: str
     style: str
-    picture: np.ndarray
+    image: np.ndarray
 
 
 @dataclass(frozen=True)
 class RegionScene:
     """A photo with objects [S, S, 3] uint8, their masks [S, S] uint8, and each of them in each style.
 
-    ``painted`` is gone through once, so that its pictures need not be in memory together.
+    ``painted`` is gone through once, so that its images need not be in memory together.
     """
 
     photo: str
-    picture: np.ndarray
+    image: np.ndarray
     masks: dict[str, np.ndarray]
     painted: Iterator[PaintedObject]
 
@@ -87,7 +87,7 @@ class RegionScenes:
         return (self._scene(number) for number in range(len(self)))
 
     @property
-    def most_pictures(self) -> int:
+    def most_images(self) -> int:
         """Not more than this many are written: originals, masks and paintings of two objects each."""
         return len(self) * (1 + 2 + 2 * len(self.config.styles))
 
@@ -96,18 +96,18 @@ class RegionScenes:
         rng = random.Random(f"{self.config.seed} {self.split} {number}")
         count = 2 if rng.random() < TWO_OBJECTS else 1
         scene = make_scene(photo, self._objects, count, self.config.size, rng)
-        picture = (scene.picture * 255).round().astype(np.uint8)
+        image = (scene.image * 255).round().astype(np.uint8)
         masks = {name: (mask * 255).round().astype(np.uint8) for name, mask in scene.masks.items()}
-        return RegionScene(photo.name, picture, masks, self._paint(picture, masks))
+        return RegionScene(photo.name, image, masks, self._paint(image, masks))
 
-    def _paint(self, picture: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[PaintedObject]:
+    def _paint(self, image: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[PaintedObject]:
         for style in self.config.styles:
-            painted = paint(picture, STYLE_NAMES.index(style))
+            painted = paint(image, STYLE_NAMES.index(style))
             for name, mask in masks.items():
-                yield PaintedObject(name, style, blend(picture, painted, mask))
+                yield PaintedObject(name, style, blend(image, painted, mask))
 
 
-def blend(picture: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """``painted`` where the mask [S, S] uint8 is white, ``picture`` where it is black; both [S, S, 3] uint8."""
+def blend(image: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``painted`` where the mask [S, S] uint8 is white, ``image`` where it is black; both [S, S, 3] uint8."""
     share = mask[..., None].astype(np.float32) / 255
-    return (picture + share * (painted.astype(np.float32) - picture)).round().astype(np.uint8)
+    return (image + share * (painted.astype(np.float32) - image)).round().astype(np.uint8)

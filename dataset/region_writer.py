@@ -21,7 +21,7 @@ REPORT_FILE = "report.json"
 
 @dataclass
 class SplitReport:
-    """What a split holds; ``areas`` are the objects' shares of their pictures."""
+    """What a split holds; ``areas`` are the objects' shares of their images."""
 
     examples: int = 0
     photos: Counter[str] = field(default_factory=Counter)
@@ -88,13 +88,13 @@ def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: Regi
 
 
 def _write_scene(folder: Path, name: str, scene: RegionScene, report: SplitReport) -> list[RegionExample]:
-    original = _save(folder / "original" / f"{name}.png", scene.picture)
+    original = _save(folder / "original" / f"{name}.png", scene.image)
     masks = {thing: _save(folder / "masks" / mask_name(name, thing), mask) for thing, mask in scene.masks.items()}
     report.hold(scene)
     examples: list[RegionExample] = []
     for painted in scene.painted:
         thing, style = painted.object, painted.style
-        styled = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", painted.picture)
+        styled = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", painted.image)
         region = Region(thing, style, masks[thing])
         examples.append(RegionExample(region_prompt(thing, style), original, styled, (region,)))
         report.styles[style] += 1

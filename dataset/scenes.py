@@ -12,9 +12,9 @@ from .photos import Photo
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture [S, S, 3] in 0..1 (float32) and the masks [S, S] in 0..1 of the objects that stand in it."""
+    """An image [S, S, 3] in 0..1 (float32) and the masks [S, S] in 0..1 of the objects that stand in it."""
 
-    picture: np.ndarray
+    image: np.ndarray
     masks: dict[str, np.ndarray]
 
 
@@ -25,14 +25,14 @@ def make_scene(
 
     Two objects stand left and right of each other, so that neither hides the other.
     """
-    picture = photo.square(size, rng if crop else None).astype(np.float32) / 255
+    image = photo.square(size, rng if crop else None).astype(np.float32) / 255
     masks: dict[str, np.ndarray] = {}
     chosen = rng.sample(objects, count)
     for slot, cutout in enumerate(chosen):
         layer, alpha = _place(cutout, size, slot, count, rng)
-        picture = picture + alpha[..., None] * (layer - picture)
+        image = image + alpha[..., None] * (layer - image)
         masks[cutout.name] = alpha
-    return Scene(picture, masks)
+    return Scene(image, masks)
 
 
 def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random)
     return values[..., :3], values[..., 3]
 
 
-NO_CONTENT = "a picture"
+NO_CONTENT = "an image"
 """The prompt of a content that nothing is known of."""
 
 

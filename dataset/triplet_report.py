@@ -19,9 +19,9 @@ class Report:
 
     Attributes:
         made_with: seed, size, embedding and the like.
-        splits: for each split the numbers of triplets and contents, and of pictures of each style.
+        splits: for each split the numbers of triplets and contents, and of images of each style.
         left_out: names by reason; every reason is a plain sentence's half.
-        changed: how many pictures were cropped, resized.
+        changed: how many images were cropped, resized.
     """
 
     made_with: dict[str, Any]
@@ -69,7 +69,7 @@ class Report:
     def _not_held(self) -> Table:
         table = Table(title="Left out, changed")
         table.add_column("what and why")
-        table.add_column("pictures", justify="right")
+        table.add_column("images", justify="right")
         table.add_column("which", overflow="fold")
         for reason, names in self.left_out.items():
             more = ["..."] if len(names) > NAMES_SHOWN else []

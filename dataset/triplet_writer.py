@@ -1,4 +1,4 @@
-"""Writing a data set of triplets, whole or not at all: pictures as they come, then the rule that pairs them."""
+"""Writing a data set of triplets, whole or not at all: images as they come, then the rule that pairs them."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from .triplets import METADATA_FILE, Embed, choose_references
 
 CONTENT_FOLDER = "content"
 BATCH = 64
-"""Pictures embedded at once."""
+"""Images embedded at once."""
 
 SPLIT_WORDS = {"train", "training", "test", "testing", "eval", "evaluation", "validation", "valid", "dev", "val"}
 """`datasets` takes a folder with such a word in its name for a split."""
@@ -39,12 +39,12 @@ class Style:
 class Example:
     """A content [S, S, 3] uint8 and what it became in its styles; equal names show the same thing.
 
-    ``stylised`` is gone through once, so that its pictures need not be in memory together.
+    ``stylised`` is gone through once, so that its images need not be in memory together.
     """
 
     name: str
     prompt: str
-    picture: np.ndarray
+    image: np.ndarray
     stylised: Iterable[tuple[Style, np.ndarray]]
 
 
@@ -62,7 +62,7 @@ def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, r
     Args:
         folder: must not be there yet (`new_folder.require_target`).
         splits: examples by split, "train" first.
-        embed: what the rule compares pictures by.
+        embed: what the rule compares images by.
         report: is filled with what is held and left out.
 
     Raises:
@@ -77,12 +77,12 @@ def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, r
             writer.finish(split, report)
         if not report.splits["train"]["triplets"]:
             reasons = "; ".join(f"{len(names)} x {reason}" for reason, names in report.left_out.items())
-            raise DataError(f"no training triplet came of it ({reasons or 'no picture'}); a style needs two contents")
+            raise DataError(f"no training triplet came of it ({reasons or 'no image'}); a style needs two contents")
         report.write(unfinished)
 
 
 class _SplitWriter:
-    """Writes pictures at once, keeps rows and embeddings, and pairs them at the end."""
+    """Writes images at once, keeps rows and embeddings, and pairs them at the end."""
 
     def __init__(self, folder: Path, embed: Embed, slugs: dict[str, str]) -> None:
         self.folder = folder
@@ -94,14 +94,14 @@ class _SplitWriter:
 
     def add(self, example: Example) -> None:
         number = f"{len(self._contents) + 1:04d}.png"
-        content = self._save(f"{CONTENT_FOLDER}/{number}", example.picture)
+        content = self._save(f"{CONTENT_FOLDER}/{number}", example.image)
         self._contents.append(content)
-        for style, picture in example.stylised:
+        for style, image in example.stylised:
             row = {"content_file_name": content, "reference_file_name": ""}
-            row["stylised_file_name"] = self._save(f"{self._slug(style)}/{number}", picture)
+            row["stylised_file_name"] = self._save(f"{self._slug(style)}/{number}", image)
             row |= {"style": style.name, "style_id": style.id, "seen_style": True}
             self.rows.append({**row, "content_name": example.name, "prompt": example.prompt})
-            self._pending.append(picture)
+            self._pending.append(image)
             if len(self._pending) == BATCH:
                 self._embed_pending()
 
@@ -133,14 +133,14 @@ class _SplitWriter:
                 rows.append({**row, "reference_file_name": self.rows[reference]["stylised_file_name"]})
         for slug in {Path(row["stylised_file_name"]).parent for row in alone}:
             (self.folder / slug).rmdir()
-        reason = f"{split}: its style has no picture of another content"
+        reason = f"{split}: its style has no image of another content"
         report.leave_out(reason, *(f"{row['style']}/{row['content_name']}" for row in alone))
         return rows
 
-    def _save(self, name: str, picture: np.ndarray) -> str:
+    def _save(self, name: str, image: np.ndarray) -> str:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path, compress_level=3)
+        Image.fromarray(image).save(path, compress_level=3)
         return name
 
     def _slug(self, style: Style) -> str:

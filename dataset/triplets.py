@@ -24,10 +24,10 @@ METADATA_FILE = "metadata.jsonl"
 
 FILE_COLUMNS = ("content_file_name", "reference_file_name", "stylised_file_name")
 """`datasets` makes an image column of each, without the ending. The content's name is therefore `content_name`:
-a column `content` would replace the picture."""
+a column `content` would replace the image."""
 
 Embed = Callable[[list[np.ndarray]], Tensor]
-"""Pictures [S, S, 3] uint8 -> embeddings [N, D]."""
+"""Images [S, S, 3] uint8 -> embeddings [N, D]."""
 
 MADE_BY = "`styleroute data paintings` or `styleroute data triplets` makes one"
 
@@ -54,10 +54,10 @@ class Triplet:
 def read_triplets(folder: Path, split: str) -> list[Triplet]:
     """The triplets of a split, ``"train"`` or ``"test"``, with absolute paths.
 
-    A triplet that lacks a picture is skipped; how many, and which pictures, is printed.
+    A triplet that lacks an image is skipped; how many, and which images, is printed.
 
     Raises:
-        DataError: the folder holds no such data set, or none of its pictures.
+        DataError: the folder holds no such data set, or none of its images.
     """
     metadata = Path(folder).resolve() / split / METADATA_FILE
     if not metadata.is_file():
@@ -66,12 +66,12 @@ def read_triplets(folder: Path, split: str) -> list[Triplet]:
     triplets = [_read_row(metadata, number, line) for number, line in lines if line.strip()]
     whole = [triplet for triplet in triplets if not _missing(triplet)]
     if not whole:
-        raise DataError(f"{metadata} has no triplet whose pictures are there ({len(triplets)} lack one); {MADE_BY}")
+        raise DataError(f"{metadata} has no triplet whose images are there ({len(triplets)} lack one); {MADE_BY}")
     if lost := len(triplets) - len(whole):
         missing = sorted({path for triplet in triplets for path in _missing(triplet)})
         listed = "\n".join(f"  {path}" for path in missing)
         console.print(
-            f"Skipped {lost} of {len(triplets)} triplets, for want of pictures ({len(missing)}):\n{listed}",
+            f"Skipped {lost} of {len(triplets)} triplets, for want of images ({len(missing)}):\n{listed}",
             soft_wrap=True,
         )
     return whole
@@ -80,9 +80,9 @@ def read_triplets(folder: Path, split: str) -> list[Triplet]:
 def _read_row(metadata: Path, number: int, line: str) -> Triplet:
     try:
         row: dict[str, Any] = json.loads(line)
-        pictures = [metadata.parent / row[column] for column in FILE_COLUMNS]
+        images = [metadata.parent / row[column] for column in FILE_COLUMNS]
         style, content = (row["style"], int(row["style_id"])), (str(row["content_name"]), row["prompt"] or "")
-        return Triplet(*pictures, *style, *content, bool(row.get("seen_style", True)))
+        return Triplet(*images, *style, *content, bool(row.get("seen_style", True)))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{metadata}, line {number}, is no triplet ({error!r}); {MADE_BY}") from error
 
@@ -92,13 +92,13 @@ def _missing(triplet: Triplet) -> list[Path]:
 
 
 def choose_references(embeddings: Tensor, styles: list[str], contents: list[str]) -> list[int | None]:
-    """For each stylised picture the most similar other one of its style (StyleExpert, the data set's section).
+    """For each stylised image the most similar other one of its style (StyleExpert, the data set's section).
 
     Similar is the cosine of the embeddings. The reference never shows the same content: it would give the answer
     away. Cosines equal to six digits are a tie, and the first wins.
 
     Args:
-        embeddings: [N, D], one a stylised picture.
+        embeddings: [N, D], one a stylised image.
         styles: N names.
         contents: N names.
 
@@ -128,7 +128,7 @@ def choose_references(embeddings: Tensor, styles: list[str], contents: list[str]
 
 
 def _most_similar(vectors: np.ndarray, names: np.ndarray, rows: int = 1024) -> list[int | None]:
-    """For each of the unit vectors [M, D] the nearest with another name; in slices, for styles of many pictures."""
+    """For each of the unit vectors [M, D] the nearest with another name; in slices, for styles of many images."""
     chosen: list[int | None] = []
     for start in range(0, len(vectors), rows):
         part = slice(start, start + rows)

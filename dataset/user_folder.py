@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LAYOUT = f"expected <style>/<content>.png and {CONTENTS}/<content>.png (or .jpg, .webp)"
 
 SHAPE_TOLERANCE = 0.1
-"""A picture whose width to height differs more than this from its content's does not lie over it once both are cut."""
+"""An image whose width to height differs more than this from its content's does not lie over it once both are cut."""
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises at broken and hostile files."""
@@ -26,7 +26,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.De
 
 @dataclass(frozen=True)
 class UserFolder:
-    """Paths of the contents by name, and of the stylised pictures by style and content's name; both sorted."""
+    """Paths of the contents by name, and of the stylised images by style and content's name; both sorted."""
 
     path: Path
     contents: dict[str, Path]
@@ -34,43 +34,43 @@ class UserFolder:
 
 
 def list_folder(path: Path, report: Report) -> UserFolder:
-    """List the folder; pictures without a content, contents without a picture and other files are reported.
+    """List the folder; images without a content, contents without an image and other files are reported.
 
     Raises:
         DataError: the folder has not this layout.
     """
     if not (path / CONTENTS).is_dir():
         raise DataError(f"{path} has no folder {CONTENTS!r}: {LAYOUT}")
-    contents = _pictures(path, path / CONTENTS, report)
+    contents = _images(path, path / CONTENTS, report)
     others = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    styles = {folder.name: _pictures(path, folder, report) for folder in others if folder.name != CONTENTS}
-    for style, pictures in styles.items():
-        missing = [name for name in pictures if name not in contents]
-        report.leave_out("its content picture is missing", *(_name(path, pictures.pop(name)) for name in missing))
-        if not pictures and not missing:
-            report.leave_out("a folder without a picture", style)
-    used = {name for pictures in styles.values() for name in pictures}
+    styles = {folder.name: _images(path, folder, report) for folder in others if folder.name != CONTENTS}
+    for style, images in styles.items():
+        missing = [name for name in images if name not in contents]
+        report.leave_out("its content image is missing", *(_name(path, images.pop(name)) for name in missing))
+        if not images and not missing:
+            report.leave_out("a folder without an image", style)
+    used = {name for images in styles.values() for name in images}
     report.leave_out("a content in no style", *(_name(path, contents[name]) for name in contents if name not in used))
     kept = {name: contents[name] for name in contents if name in used}
     if not kept:
-        raise DataError(f"{path} has no picture in a style together with its content: {LAYOUT}")
-    return UserFolder(path, kept, {style: pictures for style, pictures in styles.items() if pictures})
+        raise DataError(f"{path} has no image in a style together with its content: {LAYOUT}")
+    return UserFolder(path, kept, {style: images for style, images in styles.items() if images})
 
 
-def _pictures(root: Path, folder: Path, report: Report) -> dict[str, Path]:
-    """Pictures of a folder by stem."""
-    pictures: dict[str, Path] = {}
+def _images(root: Path, folder: Path, report: Report) -> dict[str, Path]:
+    """Images of a folder by stem."""
+    images: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         caption = folder.name == CONTENTS and path.suffix.lower() == ".txt"
         if path.name.startswith(".") or caption:
             continue
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             report.leave_out("no .png, .jpg or .webp", _name(root, path))
-        elif path.stem in pictures:
-            report.leave_out("a second picture of the same name", _name(root, path))
+        elif path.stem in images:
+            report.leave_out("a second image of the same name", _name(root, path))
         else:
-            pictures[path.stem] = path
-    return pictures
+            images[path.stem] = path
+    return images
 
 
 def _name(root: Path, path: Path) -> str:
@@ -133,51 +133,51 @@ class FolderExamples:
             path = self._folder.contents[name]
             content = self._open(path)
             if content is None:
-                self._leave_out("its content picture is broken", *paths.values())
+                self._leave_out("its content image is broken", *paths.values())
             else:
                 yield Example(name, _caption(path), self._square(content), self._stylised(paths, _shape(content)))
 
     def _stylised(self, paths: dict[Style, Path], shape: float) -> Iterator[tuple[Style, np.ndarray]]:
         for style, path in paths.items():
-            picture = self._open(path)
-            if picture is None:
+            image = self._open(path)
+            if image is None:
                 continue
-            if abs(_shape(picture) / shape - 1) > SHAPE_TOLERANCE:
+            if abs(_shape(image) / shape - 1) > SHAPE_TOLERANCE:
                 self._leave_out("another shape than its content", path)
             else:
-                yield style, self._square(picture)
+                yield style, self._square(image)
 
     def _open(self, path: Path) -> Image.Image | None:
-        """The picture upright in RGB, or None if it is broken."""
+        """The image upright in RGB, or None if it is broken."""
         try:
             with Image.open(path) as opened:
                 return _on_white(ImageOps.exif_transpose(opened))
         except UNREADABLE:
-            self._leave_out("broken, or no picture", path)
+            self._leave_out("broken, or no image", path)
             return None
 
-    def _square(self, picture: Image.Image) -> np.ndarray:
+    def _square(self, image: Image.Image) -> np.ndarray:
         """[S, S, 3] uint8: the middle, resized."""
         size = (self._size, self._size)
-        if picture.width != picture.height:
+        if image.width != image.height:
             self._report.changed[f"cut to a square of {self._size} x {self._size}"] += 1
-        elif picture.size != size:
+        elif image.size != size:
             self._report.changed[f"resized to {self._size} x {self._size}"] += 1
-        return np.asarray(ImageOps.fit(picture, size, Image.Resampling.LANCZOS))
+        return np.asarray(ImageOps.fit(image, size, Image.Resampling.LANCZOS))
 
     def _leave_out(self, reason: str, *paths: Path) -> None:
         self._report.leave_out(reason, *(_name(self._folder.path, path) for path in paths))
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def _shape(picture: Image.Image) -> float:
-    return picture.width / picture.height
+def _shape(image: Image.Image) -> float:
+    return image.width / image.height
 
 
 def _caption(content: Path) -> str:

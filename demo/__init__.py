@@ -1,1 +1,1 @@
-"""What the demo command paints: an example workflow, with pictures and values filled in."""
+"""What the demo command paints: an example workflow, with images and values filled in."""

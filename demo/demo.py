@@ -18,34 +18,34 @@ class Demo:
 
     Attributes:
         workflow: a file of `example_workflows`.
-        pictures: by name what goes in.
+        images: by name what goes in.
         loaders: the titles of the nodes that load them, by the same names.
         values: by a node's title the values of its inputs.
-        results: by name the titles of the nodes whose pictures come out.
+        results: by name the titles of the nodes whose images come out.
     """
 
     workflow: Path
-    pictures: dict[str, Image.Image]
+    images: dict[str, Image.Image]
     loaders: dict[str, str]
     values: dict[str, dict[str, Any]]
     results: dict[str, str]
 
     def run(self, folder: Path) -> dict[str, Image.Image]:
-        """Paint; all pictures, those that went in as well, come back and are written to the folder.
+        """Paint; all images, those that went in as well, come back and are written to the folder.
 
         Raises:
             ComfyNotFound, ComfyError: there is no ComfyUI, or it failed.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in self.pictures.items():
-            picture.save(folder / f"{name}.png")
+        for name, image in self.images.items():
+            image.save(folder / f"{name}.png")
         with console.status("ComfyUI is starting"):
             server = ComfyServer.start(packs=(PACK, TINY_PACK))
         with server:
             painted = self._paint(server, folder)
-        for name, picture in painted.items():
-            picture.save(folder / f"{name}.png")
-        return self.pictures | painted
+        for name, image in painted.items():
+            image.save(folder / f"{name}.png")
+        return self.images | painted
 
     def _paint(self, server: ComfyServer, folder: Path) -> dict[str, Image.Image]:
         prompt = load_workflow(self.workflow, server.object_info())

@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..moe import StyleExpert
 from ..paths import PACK, TINY_MODELS
 from .demo import Demo
-from .images import SIDE, cat_photo, open_picture, square
+from .images import SIDE, cat_photo, open_image, square
 
 WORKFLOW = PACK / "example_workflows" / "region_style.json"
 TRAINING = "`styleroute data regions` and `styleroute train region --preset small`"
@@ -30,7 +30,7 @@ def region_demo(photo: Path | None, region: str, style: str | None, seed: int, s
     """Without a photo, a scene with the object; without a style, the workflow's own.
 
     Raises:
-        DataError: there is no such expert, or no such picture.
+        DataError: there is no such expert, or no such image.
     """
     thing = region.strip().removeprefix("the ").strip()
     if not thing:
@@ -39,7 +39,7 @@ def region_demo(photo: Path | None, region: str, style: str | None, seed: int, s
     sampler = {"seed": seed, "region_expert": expert.name, "expert_strength": strength}
     return Demo(
         workflow=WORKFLOW,
-        pictures={"content": square(open_picture(photo) if photo else scene_with(thing))},
+        images={"content": square(open_image(photo) if photo else scene_with(thing))},
         loaders={"content": "Photo"},
         values={"Prompt": {"text": region_prompt(thing, style)}, "RegionRoute Sampler": sampler},
         results={"map": "Map", "result": "Result"},
@@ -87,7 +87,7 @@ def scene_with(thing: str) -> Image.Image:
     """
     shipped = PACK / "assets" / f"scene_{thing}.png"
     if shipped.is_file():
-        return open_picture(shipped)
+        return open_image(shipped)
     if thing not in OBJECTS:
         raise DataError(
             f"There is no '{thing}' to paste into a photo; give a photo that shows one with --photo, or name one of "
@@ -96,4 +96,4 @@ def scene_with(thing: str) -> Image.Image:
     beside = next(name for name in BESIDE if name != thing)
     cutouts = [cutout for cutout in load_objects() if cutout.name in (thing, beside)]
     scene = make_scene(Photo("cat", np.asarray(cat_photo())), cutouts, 2, SIDE, random.Random(thing), crop=False)
-    return Image.fromarray((scene.picture * 255).round().astype(np.uint8))
+    return Image.fromarray((scene.image * 255).round().astype(np.uint8))

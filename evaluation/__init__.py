@@ -1,1 +1,1 @@
-"""The trained experts on styles and photos that they never saw: pictures through ComfyUI, figures, and a verdict."""
+"""The trained experts on styles and photos that they never saw: images through ComfyUI, figures, and a verdict."""

@@ -1,6 +1,6 @@
 """The mean of figures of every style on every photo, and how sure it is.
 
-Pictures in one style, or of one photo, are no independent proof: a method may be good at a style by luck. So the
+Images in one style, or of one photo, are no independent proof: a method may be good at a style by luck. So the
 variance is clustered both ways (A. C. Cameron, J. B. Gelbach, D. L. Miller, Robust Inference With Multiway Clustering,
 2011), and differences count by Student's t with the degrees of freedom of the fewer styles or photos.
 """

@@ -1,4 +1,4 @@
-"""Image embeddings by which pictures are compared: the shipped tiny SigLIP, or a CLIP or SigLIP from transformers."""
+"""Image embeddings by which images are compared: the shipped tiny SigLIP, or a CLIP or SigLIP from transformers."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ class TinyEmbedding:
         self._vision = load_vision()
 
     @torch.inference_mode()
-    def __call__(self, pictures: list[np.ndarray]) -> Tensor:
+    def __call__(self, images: list[np.ndarray]) -> Tensor:
         """[S, S, 3] uint8 each -> [N, 192]."""
         from ..training.tiny.lessons import vision_size
         from ..training.tiny.train_vision import normalize
 
-        pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
         pixels = normalize((vision_size(pixels) * 255).round())
         return self._vision(pixels).last_hidden_state.mean(dim=1)
 
@@ -59,9 +59,9 @@ class PretrainedEmbedding:
         self._model = model.eval().to(self._device)
 
     @torch.inference_mode()
-    def __call__(self, pictures: list[np.ndarray]) -> Tensor:
+    def __call__(self, images: list[np.ndarray]) -> Tensor:
         """[S, S, 3] uint8 each -> [N, D]."""
-        pixels = self._processor(images=pictures, return_tensors="pt")["pixel_values"].to(self._device)
+        pixels = self._processor(images=images, return_tensors="pt")["pixel_values"].to(self._device)
         features = getattr(self._model, "get_image_features", self._model)(pixel_values=pixels)
         return _vector(features)
 

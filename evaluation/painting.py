@@ -1,4 +1,4 @@
-"""All pictures of the evidence, each painted once and kept."""
+"""All images of the evidence, each painted once and kept."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -13,16 +13,16 @@ from ..paths import PACK, TINY_MODELS
 from ..progress import track
 from ..storage.disk_space import require_room
 from ..storage.whole_file import whole_file
-from .pictures import SIDE
+from .images import SIDE
 
 BASE = "tiny-kontext"
 """The model that everything is painted with."""
 PAINTED_BY = ("moe", "attention", "nodes")
-"""Layers of the pack whose code a picture depends on."""
+"""Layers of the pack whose code an image depends on."""
 
 
 class Placed(Protocol):
-    """What can be painted; ``place`` is where its picture is, in the folder of all pictures."""
+    """What can be painted; ``place`` is where its image is, in the folder of all images."""
 
     @property
     def place(self) -> Path: ...
@@ -31,43 +31,43 @@ class Placed(Protocol):
 AnyJob = TypeVar("AnyJob", bound=Placed)
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
+def save_image(image: Image.Image, path: Path) -> None:
     """Write a PNG, whole or not at all."""
     with whole_file(path) as partial:
-        picture.save(partial, format="PNG")
+        image.save(partial, format="PNG")
 
 
 def paint_all(
     jobs: Sequence[AnyJob],
     folder: Path,
     open_paint: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
-    save: Callable[[Any, Path], None] = save_picture,
+    save: Callable[[Any, Path], None] = save_image,
 ) -> dict[AnyJob, Path]:
-    """Where each job's picture is; those that are not there yet are painted. A stop half way loses one picture.
+    """Where each job's image is; those that are not there yet are painted. A stop half way loses one image.
 
     Args:
         jobs: what is to be there.
-        folder: of all pictures.
+        folder: of all images.
         open_paint: makes what paints ready.
-        save: writes what was painted; the picture itself last.
+        save: writes what was painted; the image itself last.
 
     Raises:
         TrainingError: the disk has no room for them.
-        ComfyError: a picture could not be painted.
+        ComfyError: an image could not be painted.
     """
     paths = {job: folder / job.place for job in jobs}
     missing = [job for job, path in paths.items() if not path.exists()]
     if not missing:
         return paths
-    require_room(folder, len(missing) * SIDE * SIDE * 3, f"{len(missing)} pictures")
+    require_room(folder, len(missing) * SIDE * SIDE * 3, f"{len(missing)} images")
     with open_paint() as paint:
-        for job in track(missing, "pictures"):
+        for job in track(missing, "images"):
             save(paint(job), paths[job])
     return paths
 
 
 def folder_name(name: str, told: str, files: Iterable[Path]) -> str:
-    """Of a method's pictures: the name, and a digest of what it is told, its files, the base and the nodes' code."""
+    """Of a method's images: the name, and a digest of what it is told, its files, the base and the nodes' code."""
     digest = hashlib.sha256(told.encode())
     code = (path for layer in PAINTED_BY for path in sorted((PACK / layer).rglob("*.py")))
     for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code):

@@ -1,4 +1,4 @@
-"""Evidence as JSON: the tables' figures, and those of every picture."""
+"""Evidence as JSON: the tables' figures, and those of every image."""
 
 import json
 import math
@@ -22,12 +22,12 @@ def write_json(path: Path, content: dict[str, Any]) -> Path:
 
 
 def row_json(row: Row, columns: Iterable[str]) -> dict[str, Any]:
-    """The means of a table's line, and the figures of every picture; what is not there is null."""
+    """The means of a table's line, and the figures of every image; what is not there is null."""
     means = {column: _mean(row.mean(column)) for column in columns}
-    pictures = [
+    images = [
         {"trial": trial, **_all_finite(asdict(score))} for trial, score in zip(row.trials, row.scores, strict=True)
     ]
-    return {"method": row.name, "means": means, "pictures": pictures}
+    return {"method": row.name, "means": means, "images": images}
 
 
 def _mean(mean: Mean) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""A line of a table: what was measured of all pictures of a method."""
+"""A line of a table: what was measured of all images of a method."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,14 @@ from .crossed import Mean, crossed_mean
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: the figures of every picture, as a dataclass of floats, with the number of its trial.
+    """A line of a table: the figures of every image, as a dataclass of floats, with the number of its trial.
 
-    A figure that a picture has not is NaN.
+    A figure that an image has not is NaN.
 
     Attributes:
         name: of the method.
-        trials: each picture's; they are numbered style by style, `photos` of each.
-        scores: of each picture.
+        trials: each image's; they are numbered style by style, `photos` of each.
+        scores: of each image.
         photos: how many photos were painted in each style.
     """
 
@@ -27,7 +27,7 @@ class Row:
     photos: int
 
     def values(self, column: str) -> np.ndarray:
-        """One figure of all pictures, [N]."""
+        """One figure of all images, [N]."""
         return np.array([getattr(score, column) for score in self.scores])
 
     def mean(self, column: str) -> Mean:

@@ -1,4 +1,4 @@
-"""Pictures in rows and columns with their names, for a README."""
+"""Images in rows and columns with their names, for a README."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,15 +8,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import TrainingError
 from ..storage.whole_file import whole_file
-from .pictures import SIDE
+from .images import SIDE
 
 GAP, TEXT, LABEL = 8, 22, 150
-"""Pixels between pictures, of the letters, and of the column of names."""
+"""Pixels between images, of the letters, and of the column of names."""
 FORMATS = (".jpg", ".jpeg", ".png")
 
 
 def require_format(path: Path) -> None:
-    """Refuse a file name of another kind, before any picture is painted.
+    """Refuse a file name of another kind, before any image is painted.
 
     Raises:
         TrainingError: it is none that is written.
@@ -26,19 +26,19 @@ def require_format(path: Path) -> None:
 
 
 def labelled_sheet(columns: Sequence[str], rows: Mapping[str, Sequence[np.ndarray | None]]) -> Image.Image:
-    """Pictures [256, 256, 3] uint8 under the names of their columns, beside those of their rows; None stays empty."""
+    """Images [256, 256, 3] uint8 under the names of their columns, beside those of their rows; None stays empty."""
     top = 2 * GAP + TEXT
     width, height = LABEL + len(columns) * (SIDE + GAP), top + len(rows) * (SIDE + GAP)
     sheet = Image.new("RGB", (width, height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
     for number, name in enumerate(columns):
         _write(draw, (LABEL + number * (SIDE + GAP) + SIDE // 2, top // 2), name, font, SIDE)
-    for line, (name, pictures) in enumerate(rows.items()):
+    for line, (name, images) in enumerate(rows.items()):
         y = top + line * (SIDE + GAP)
         _write(draw, (LABEL // 2, y + SIDE // 2), name.replace(" ", "\n"), font, LABEL)
-        for number, picture in enumerate(pictures):
-            if picture is not None:
-                sheet.paste(Image.fromarray(picture), (LABEL + number * (SIDE + GAP), y))
+        for number, image in enumerate(images):
+            if image is not None:
+                sheet.paste(Image.fromarray(image), (LABEL + number * (SIDE + GAP), y))
     return sheet
 
 

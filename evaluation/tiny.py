@@ -16,7 +16,7 @@ from ..paths import RUNS, TINY_MODELS
 from ..progress import track
 from ..storage.contact_sheet import write_sheet
 from ..training.tiny.autoencoder import Autoencoder
-from ..training.tiny.config import PICTURE
+from ..training.tiny.config import IMAGE_SIDE
 from ..training.tiny.prompts import Tokenizers
 from ..training.tiny.shipped import load_autoencoder, load_kontext
 from ..training.tiny.train_autoencoder import autoencoder_psnr
@@ -25,7 +25,7 @@ from ..training.tiny.train_kontext import TinyKontext, edit
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What is measured: ``per_edit`` pictures an instruction, ``steps`` Euler steps, the weights in ``models``."""
+    """What is measured: ``per_edit`` images an instruction, ``steps`` Euler steps, the weights in ``models``."""
 
     per_edit: int = 8
     steps: int = 20
@@ -36,17 +36,17 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class Row:
-    """Mean PSNR in dB of one instruction: the whole picture; for an object's, inside and outside its mask."""
+    """Mean PSNR in dB of one instruction: the whole image; for an object's, inside and outside its mask."""
 
     name: str
-    picture: float
+    image: float
     inside: float | None = None
     outside: float | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """All rows, the autoencoder's own PSNR on all test photos, and the sheet of pictures."""
+    """All rows, the autoencoder's own PSNR on all test photos, and the sheet of images."""
 
     autoencoder: float
     rows: list[Row]
@@ -79,10 +79,10 @@ def evaluate(config: EvaluateConfig) -> Report:
         rows.append(_row(title, trials, results, local or edit_name is None))
         strips.append(
             [
-                trials[0].scene.picture,
+                trials[0].scene.image,
                 results[0],
                 trials[0].target,
-                trials[1].scene.picture,
+                trials[1].scene.image,
                 results[1],
                 trials[1].target,
             ]
@@ -91,7 +91,7 @@ def evaluate(config: EvaluateConfig) -> Report:
 
 
 def psnr(result: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """PSNR in dB of pictures [H, W, 3] in 0..1, the error averaged by ``weight`` [H, W]."""
+    """PSNR in dB of images [H, W, 3] in 0..1, the error averaged by ``weight`` [H, W]."""
     error = ((result - target) ** 2).mean(-1)
     mean = error.mean() if weight is None else (error * weight).sum() / weight.sum()
     return float(-10 * np.log10(mean + 1e-10))
@@ -101,15 +101,15 @@ def _scenes(config: EvaluateConfig) -> list[Scene]:
     rng = random.Random(config.seed)
     photos, objects = load_photos("test"), load_objects()
     count = max(config.per_edit, 2)
-    return [make_scene(photos[i % len(photos)], objects, 1 + i % 2, PICTURE, rng, crop=False) for i in range(count)]
+    return [make_scene(photos[i % len(photos)], objects, 1 + i % 2, IMAGE_SIDE, rng, crop=False) for i in range(count)]
 
 
 def _trial(scene: Scene, edit_name: str | None, local: bool) -> Trial:
     name, mask = next(iter(scene.masks.items()))
     if edit_name is None:
-        return Trial(scene, KEEP, scene.picture, mask)
+        return Trial(scene, KEEP, scene.image, mask)
     prompt = instruction(edit_name, name if local else None)
-    return Trial(scene, prompt, apply_edit(edit_name, scene.picture, mask if local else None), mask)
+    return Trial(scene, prompt, apply_edit(edit_name, scene.image, mask if local else None), mask)
 
 
 def _ceiling(scenes: list[Scene], autoencoder: Autoencoder) -> Row:
@@ -120,7 +120,7 @@ def _ceiling(scenes: list[Scene], autoencoder: Autoencoder) -> Row:
 
 
 def _batch(trials: list[Trial]) -> Tensor:
-    return torch.from_numpy(np.stack([trial.scene.picture for trial in trials])).permute(0, 3, 1, 2).float()
+    return torch.from_numpy(np.stack([trial.scene.image for trial in trials])).permute(0, 3, 1, 2).float()
 
 
 def _run(trials: list[Trial], autoencoder: Autoencoder, kontext: TinyKontext, tokenizers: Tokenizers,
@@ -131,9 +131,9 @@ def _run(trials: list[Trial], autoencoder: Autoencoder, kontext: TinyKontext, to
     return list(_pixels(autoencoder.decode(latents)))
 
 
-def _pixels(pictures: Tensor) -> np.ndarray:
-    """[B, 3, H, W] -> [B, H, W, 3] in 0..1, rounded to 8 bit as a saved picture is."""
-    return (pictures.clamp(0, 1) * 255).round().div(255).permute(0, 2, 3, 1).numpy()
+def _pixels(images: Tensor) -> np.ndarray:
+    """[B, 3, H, W] -> [B, H, W, 3] in 0..1, rounded to 8 bit as a saved image is."""
+    return (images.clamp(0, 1) * 255).round().div(255).permute(0, 2, 3, 1).numpy()
 
 
 def _row(title: str, trials: list[Trial], results: list[np.ndarray], by_region: bool) -> Row:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .latents import pack, position_ids, unpack
 
 STYLE_ROWS = 64
-"""Rows that the position of a style picture's latents is moved down by (StyleExpert's release, its second variant)."""
+"""Rows that the position of a style image's latents is moved down by (StyleExpert's release, its second variant)."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Reference:
     """Clean latents [B, C, H, W] beside the noisy ones, at a position index of their own.
 
     Attributes:
-        latents: Kontext's content picture (index 1), or the style picture (index 2).
+        latents: Kontext's content image (index 1), or the style image (index 2).
         index: first number of the position.
         corner: row and column, in tokens, of the latents' upper left corner.
     """
@@ -28,7 +28,7 @@ class Reference:
 
     @classmethod
     def of_style(cls, latents: Tensor, corner: tuple[int, int] = (0, 0), rows: int = STYLE_ROWS) -> "Reference":
-        """The style picture, or its window at ``corner``, as a second reference, moved down by ``rows``."""
+        """The style image, or its window at ``corner``, as a second reference, moved down by ``rows``."""
         return cls(latents, index=2, corner=(rows + corner[0], corner[1]))
 
 
@@ -48,7 +48,7 @@ def predict_velocity(
         references: what stands beside them; none to paint from the text alone.
         text: T5 states [B, N, D] and CLIP's pooled vector [B, P].
         guidance: guidance scale [B], for models that are distilled for it.
-        corner: row and column, in tokens, of a window of a larger picture.
+        corner: row and column, in tokens, of a window of a larger image.
     """
     rows, cols = noisy.shape[-2] // 2, noisy.shape[-1] // 2
     parts = [Reference(noisy, 0, corner), *references]

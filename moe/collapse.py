@@ -1,4 +1,4 @@
-"""A routed mixture of experts as one low-rank pair: a style stays the same for a whole picture."""
+"""A routed mixture of experts as one low-rank pair: a style stays the same for a whole image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

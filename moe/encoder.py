@@ -74,7 +74,7 @@ class StyleEncoder(nn.Module):
         enough = layers == len(config.taps) or layers >= -min(config.taps)
         if len(shape) != 4 or shape[2:] != (config.num_tokens, config.hidden_size) or not enough or not shape[0]:
             raise StyleExpertError(
-                f"The vision model's states have shape {list(shape)}, expected [pictures, at least {-min(config.taps)} "
+                f"The vision model's states have shape {list(shape)}, expected [images, at least {-min(config.taps)} "
                 f"layers, {config.num_tokens} tokens, width {config.hidden_size}]; use {config.vision_model}."
             )
 

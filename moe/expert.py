@@ -197,11 +197,11 @@ class StyleExpert:
         if len(shape) != 2 or shape[1] != self.config.cond_dim or not shape[0]:
             raise StyleExpertError(
                 f"The style has shape {shape}, expected [styles, {self.config.cond_dim}] for {self.path.name}; "
-                "encode the picture with the style encoder of this file."
+                "encode the image with the style encoder of this file."
             )
         if not style.isfinite().all():
             raise StyleExpertError(
-                "The style holds NaN or infinite numbers; encode the picture again, with the vision model in float32."
+                "The style holds NaN or infinite numbers; encode the image again, with the vision model in float32."
             )
         return style.detach().to("cpu", torch.float32)
 
@@ -210,7 +210,7 @@ class StyleExpert:
             found = "no style" if style is None else f"{len(style)} styles"
             raise StyleExpertError(
                 f"{self.path.name} was given {found} to paint in, expected exactly one, [1, {self.config.cond_dim}]; "
-                "encode one picture, or take the mean of several."
+                "encode one image, or take the mean of several."
             )
 
 

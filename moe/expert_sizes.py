@@ -124,7 +124,7 @@ def _with_entry(header: Header, from_shapes: ExpertConfig, entry: Mapping[str, A
     if missing := [name for name in names if name not in entry]:
         raise StyleExpertError(f"The header entry of {header.path.name} lacks {', '.join(missing)}; save it again.")
     values = {name: entry[name] for name in names}
-    config = ExpertConfig(**values | {"kind": OLD_KINDS.get(values["kind"], values["kind"])})
+    config = ExpertConfig(**values | {"kind": _present_kind(values["kind"])})
     for name in ("kind", "num_experts", "rank", "shared_rank", "cond_dim"):
         said, found = getattr(config, name), getattr(from_shapes, name)
         if said != found:
@@ -133,3 +133,8 @@ def _with_entry(header: Header, from_shapes: ExpertConfig, entry: Mapping[str, A
                 "the file is put together from different trainings: download or save it again."
             )
     return config
+
+
+def _present_kind(kind: Any) -> Any:
+    """The present name of a kind; what no file of ours ever held stays as it is, to be refused."""
+    return OLD_KINDS.get(kind, kind) if isinstance(kind, str) else kind

@@ -183,7 +183,7 @@ def _training_lines(training: dict[str, Any]) -> list[str]:
         lines.append("training: " + ", ".join(f"{name} {value}" for name, value in training.items()))
     if training.get("style_reference"):
         lines.append(
-            "It was trained with the style picture beside the photo: in a graph, give its latents by a second "
+            "It was trained with the style image beside the photo: in a graph, give its latents by a second "
             "Reference Latent after the photo's, and set FluxKontextMultiReferenceLatentMethod to 'index', as the "
             "example workflow does."
         )

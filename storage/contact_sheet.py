@@ -1,4 +1,4 @@
-"""Pictures side by side in one file, for eyes to judge."""
+"""Images side by side in one file, for eyes to judge."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from .whole_file import whole_file
 
 
 def write_sheet(rows: Sequence[Sequence[np.ndarray]], path: Path) -> Path:
-    """Write rows of pictures [S, S, 3] in 0..1, all of one size, as one PNG."""
+    """Write rows of images [S, S, 3] in 0..1, all of one size, as one PNG."""
     pixels = np.concatenate([np.concatenate(row, axis=1) for row in rows])
     with whole_file(path) as partial:
         Image.fromarray((pixels * 255).round().astype(np.uint8)).save(partial, format="PNG")

@@ -1,4 +1,4 @@
-"""Arrays with a row for every picture, kept on disk, which say of each picture that cannot be used what is wrong."""
+"""Arrays with a row for every image, kept on disk, which say of each image that cannot be used what is wrong."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -14,24 +14,24 @@ from ..progress import console
 from .row_cache import cached_rows, fingerprint
 
 WHOLE, MISSING, BROKEN, NOT_FINITE = range(4)
-FAULTS = ("", "it is missing", "it is no whole picture", "what was computed of it is NaN or beyond float16")
-"""Why a picture is left out, by the number that stands in its row."""
+FAULTS = ("", "it is missing", "it is no whole image", "what was computed of it is NaN or beyond float16")
+"""Why an image is left out, by the number that stands in its row."""
 
-_NO_PICTURE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises for a file that is broken or no picture."""
+_NO_IMAGE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for a file that is broken or no image."""
 
 Compute = Callable[[list[Image.Image]], Mapping[str, np.ndarray]]
-"""RGB pictures -> arrays with a row for each, by name."""
+"""RGB images -> arrays with a row for each, by name."""
 
 
 @dataclass(frozen=True)
-class PictureRows:
+class ImageRows:
     """Arrays, read from disk when they are indexed.
 
     Attributes:
-        arrays: memory maps [N, ...] by name; the rows of broken pictures are zero.
-        rows: row of each readable picture, by its path.
-        broken: why a picture was left out, by its path.
+        arrays: memory maps [N, ...] by name; the rows of broken images are zero.
+        rows: row of each readable image, by its path.
+        broken: why an image was left out, by its path.
     """
 
     arrays: dict[str, np.ndarray]
@@ -39,57 +39,57 @@ class PictureRows:
     broken: dict[Path, str]
 
     def of(self, paths: Sequence[Path], name: str) -> np.ndarray:
-        """An array's rows of these pictures, [len(paths), ...]."""
+        """An array's rows of these images, [len(paths), ...]."""
         return self.arrays[name][[self.rows[path] for path in paths]]
 
 
-def picture_rows(
+def image_rows(
     folder: Path,
     identity: Mapping[str, Any],
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     shapes: Mapping[str, tuple[tuple[int, ...], str]],
     compute: Compute,
     title: str,
     chunk: int,
-) -> PictureRows:
-    """The arrays of `pictures`, from `folder` where they are there, else computed; an interrupted run goes on.
+) -> ImageRows:
+    """The arrays of `images`, from `folder` where they are there, else computed; an interrupted run goes on.
 
-    A changed list of pictures, changed files or another identity make everything anew.
+    A changed list of images, changed files or another identity make everything anew.
 
     Args:
         identity: of what they are computed with, as JSON.
         shapes: shape of one row, and dtype, of each array.
         title: of the progress bar.
-        chunk: pictures at once.
+        chunk: images at once.
 
     Raises:
         StorageError: the disk has no room for them; what was there stays.
     """
-    arrays = {name: ((len(pictures), *shape), dtype) for name, (shape, dtype) in shapes.items()}
-    arrays["faults"] = ((len(pictures),), "uint8")
-    identity = {**identity, "files": [fingerprint(path) for path in pictures]}
+    arrays = {name: ((len(images), *shape), dtype) for name, (shape, dtype) in shapes.items()}
+    arrays["faults"] = ((len(images),), "uint8")
+    identity = {**identity, "files": [fingerprint(path) for path in images]}
 
     def compute_rows(rows: range) -> dict[str, np.ndarray]:
-        return _compute([pictures[row] for row in rows], shapes, compute)
+        return _compute([images[row] for row in rows], shapes, compute)
 
     stored = cached_rows(folder, identity, arrays, compute_rows, title, chunk)
-    faults = dict(zip(pictures, stored.pop("faults").tolist(), strict=True))
-    rows = {path: row for row, path in enumerate(pictures) if faults[path] == WHOLE}
-    return PictureRows(stored, rows, {path: FAULTS[fault] for path, fault in faults.items() if fault != WHOLE})
+    faults = dict(zip(images, stored.pop("faults").tolist(), strict=True))
+    rows = {path: row for row, path in enumerate(images) if faults[path] == WHOLE}
+    return ImageRows(stored, rows, {path: FAULTS[fault] for path, fault in faults.items() if fault != WHOLE})
 
 
-def picture_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as the picture is seen; its header alone is read. None where it cannot be."""
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Width and height as the image is seen; its header alone is read. None where it cannot be."""
     try:
-        with Image.open(path) as picture:
-            turned = "exif" in picture.info and picture.getexif().get(ExifTags.Base.Orientation, 1) > 4
-            return picture.size[::-1] if turned else picture.size
-    except _NO_PICTURE:
+        with Image.open(path) as image:
+            turned = "exif" in image.info and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+            return image.size[::-1] if turned else image.size
+    except _NO_IMAGE:
         return None
 
 
-def tell_broken(found: PictureRows, what: str) -> None:
-    """Prints how many pictures were left out, and which."""
+def tell_broken(found: ImageRows, what: str) -> None:
+    """Prints how many images were left out, and which."""
     if found.broken:
         listed = "\n".join(f"  {path}: {reason}" for path, reason in found.broken.items())
         count = len(found.broken) + len(found.rows)
@@ -99,7 +99,7 @@ def tell_broken(found: PictureRows, what: str) -> None:
 def _compute(
     paths: list[Path], shapes: Mapping[str, tuple[tuple[int, ...], str]], compute: Compute
 ) -> dict[str, np.ndarray]:
-    """The arrays' rows of these pictures; zeros where there is no whole picture."""
+    """The arrays' rows of these images; zeros where there is no whole image."""
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(_read, paths))
     faults = np.array([found if isinstance(found, int) else WHOLE for found in read], np.uint8)
@@ -115,11 +115,11 @@ def _compute(
 
 
 def _read(path: Path) -> Image.Image | int:
-    """A picture, or why it cannot be read."""
+    """An image, or why it cannot be read."""
     try:
-        with Image.open(path) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
     except FileNotFoundError:
         return MISSING
-    except _NO_PICTURE:
+    except _NO_IMAGE:
         return BROKEN

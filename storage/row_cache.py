@@ -1,4 +1,4 @@
-"""Arrays with a row for every picture or prompt, computed once and kept on disk as memory maps."""
+"""Arrays with a row for every image or prompt, computed once and kept on disk as memory maps."""
 
 import json
 import os

@@ -64,10 +64,10 @@ def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
         _reallocate(bare)
         return step_seconds(bare)
 
-    whole_picture = styled()
+    whole_image = styled()
     read = expert.bytes_read
     return {
-        "step": _alternating(lambda: step_seconds(whole_picture), bare_step, pairs),
+        "step": _alternating(lambda: step_seconds(whole_image), bare_step, pairs),
         "change": _alternating(lambda: change_seconds(styled), lambda: change_seconds(with_lora), CHANGES * pairs),
         "bytes_read": read,
         "bytes_of_file": os.path.getsize(expert_path),

@@ -6,7 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 
 class ReadMaps(io.ComfyNode):
-    """The mean map of every phrase over all captured blocks and steps, of the first picture."""
+    """The mean map of every phrase over all captured blocks and steps, of the first image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -5,24 +5,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...dataset.paintings import STYLE_NAMES, paint
-from ..pictures import open_picture
+from ..images import open_image
 from ..through_vae import redraw_by_tiny_vae
 from .trials import RegionTrials, region_of
 
 PHOTO, AUTOENCODER = "photo, unchanged", "photo through the autoencoder"
 GLOBAL, BLEND = "stylise all (teacher)", "stylise all, blend with the true mask"
 
-Pictures = Iterator[tuple[int, np.ndarray]]
-"""Numbers of trials, and pictures [256, 256, 3] uint8."""
+Images = Iterator[tuple[int, np.ndarray]]
+"""Numbers of trials, and images [256, 256, 3] uint8."""
 
 
-def baselines(trials: RegionTrials) -> dict[str, Pictures]:
-    """By name the pictures of every trial. The teacher's blend is also what the experts were trained to paint."""
-    originals = [open_picture(row.original) for row in trials.examples]
+def baselines(trials: RegionTrials) -> dict[str, Images]:
+    """By name the images of every trial. The teacher's blend is also what the experts were trained to paint."""
+    originals = [open_image(row.original) for row in trials.examples]
     styles = [STYLE_NAMES.index(region_of(row).style) for row in trials.examples]
     return {
         PHOTO: enumerate(originals),
         AUTOENCODER: enumerate(map(redraw_by_tiny_vae(), originals)),
         GLOBAL: enumerate(paint(photo, style) for photo, style in zip(originals, styles, strict=True)),
-        BLEND: enumerate(open_picture(row.styled) for row in trials.examples),
+        BLEND: enumerate(open_image(row.styled) for row in trials.examples),
     }

@@ -1,4 +1,4 @@
-"""Paints regions through ComfyUI: the pack's own sampler in one real server for all pictures."""
+"""Paints regions through ComfyUI: the pack's own sampler in one real server for all images."""
 
 import json
 import shutil
@@ -47,18 +47,18 @@ class ComfyRegionPainter:
             blocks=job.blocks,
         )
         outputs = self._server.run(prompt)
-        pictures = {
+        images = {
             name: self._server.fetch_image(**outputs[find_node(prompt, name)]["images"][0])
             for name in ("Result", "Map")
         }
-        result = pictures["Result"]
-        heat = pictures["Map"].crop((0, 0, *result.size))  # the node's caption stands below
+        result = images["Result"]
+        heat = images["Map"].crop((0, 0, *result.size))  # the node's caption stands below
         return PaintedRegion(result, heat, json.loads(outputs[READER]["maps"][0]))
 
-    def _upload(self, picture: Path) -> str:
-        if picture not in self._uploaded:
-            self._uploaded[picture] = self._server.upload_image(picture)
-        return self._uploaded[picture]
+    def _upload(self, image: Path) -> str:
+        if image not in self._uploaded:
+            self._uploaded[image] = self._server.upload_image(image)
+        return self._uploaded[image]
 
     def _expert(self, job: RegionJob) -> str:
         """The name that the sampler knows the job's expert by."""

@@ -21,8 +21,8 @@ class RegionEvidenceConfig:
         blocks: whose attention is measured, as RegionRoute Sampler takes them; by default those where the small
             Kontext binds words to places, for all alike.
         lock: strength of the background lock in the row that has it.
-        sheet: where the sheet of pictures goes (.jpg or .png); by default sheet.jpg in the output folder.
-        output: folder of pictures and evidence.json; a picture that is there is not painted again.
+        sheet: where the sheet of images goes (.jpg or .png); by default sheet.jpg in the output folder.
+        output: folder of images and evidence.json; an image that is there is not painted again.
 
     Raises:
         TrainingError: a number is impossible.
@@ -47,5 +47,5 @@ class RegionEvidenceConfig:
 
     @property
     def sheet_file(self) -> Path:
-        """Where the sheet of pictures is written."""
+        """Where the sheet of images is written."""
         return self.output / "sheet.jpg" if self.sheet is None else self.sheet

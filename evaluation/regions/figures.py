@@ -1,4 +1,4 @@
-"""The sheets of pictures: photo, map and result in every style, and all methods side by side."""
+"""The sheets of images: photo, map and result in every style, and all methods side by side."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from ...dataset.region_manifest import RegionExample
 from ...training.regions.variants import FULL
-from ..pictures import open_picture
+from ..images import open_image
 from ..sheet import labelled_sheet, save_sheet
 from .methods import RegionMethod
 from .painting import RegionJob, heat_file
@@ -37,7 +37,7 @@ def draw_sheet(path: Path, jobs: Sequence[RegionJob], painted: Painted) -> Path:
     for style in dict.fromkeys(job.style for job in jobs):
         of_style = {(job.example.original, region_of(job.example).object): job for job in jobs if job.style == style}
         shown = [_photo_map_result(of_style.get(thing), painted) for thing in things]
-        rows[style] = [picture for three in shown for picture in three]
+        rows[style] = [image for three in shown for image in three]
     columns = [name for _, thing in things for name in (thing, "map", "result")]
     return save_sheet(labelled_sheet(columns, rows), path)
 
@@ -47,10 +47,10 @@ def draw_methods(path: Path, trials: RegionTrials, jobs: Mapping[str, Sequence[R
     """A line a method, from seed 0: map and result of an object a style, another one each."""
     numbers = [line * len(trials.things) + line % len(trials.things) for line in range(len(trials.styles))]
     examples = [trials.examples[number] for number in numbers]
-    rows = {"photo, teacher": [open_picture(file) for row in examples for file in (row.original, row.styled)]}
+    rows = {"photo, teacher": [open_image(file) for row in examples for file in (row.original, row.styled)]}
     for name, found in jobs.items():
         files = [painted[found[number * seeds]] for number in numbers]
-        rows[name] = [open_picture(file) for path in files for file in (heat_file(path), path)]
+        rows[name] = [open_image(file) for path in files for file in (heat_file(path), path)]
     columns = [text for row in examples for text in (region_of(row).object, region_of(row).style)]
     return save_sheet(labelled_sheet(columns, rows), path)
 
@@ -58,4 +58,4 @@ def draw_methods(path: Path, trials: RegionTrials, jobs: Mapping[str, Sequence[R
 def _photo_map_result(job: RegionJob | None, painted: Painted) -> list[np.ndarray | None]:
     if job is None:
         return [None, None, None]
-    return [open_picture(file) for file in (job.example.original, heat_file(painted[job]), painted[job])]
+    return [open_image(file) for file in (job.example.original, heat_file(painted[job]), painted[job])]

@@ -1,4 +1,4 @@
-"""`styleroute evaluate regions`, from trained files to figures and pictures."""
+"""`styleroute evaluate regions`, from trained files to figures and images."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from ..report import EVIDENCE_FILE, row_json, write_json
 from ..rows import Row
 from ..sheet import require_format
 from ..style_vector import Judge, judge_style
-from .baselines import Pictures, baselines
+from .baselines import Images, baselines
 from .comfy_paint import comfy_paint
 from .config import RegionEvidenceConfig
 from .figures import draw_methods, draw_sheet, sheet_jobs
@@ -69,7 +69,7 @@ def gather_regions(
     config: RegionEvidenceConfig,
     open_paint: OpenRegionPaint = comfy_paint,
     judge: Judge = judge_style,
-    beside: Callable[[RegionTrials], dict[str, Pictures]] = baselines,
+    beside: Callable[[RegionTrials], dict[str, Images]] = baselines,
 ) -> RegionEvidence:
     """Paint what is not painted yet, and measure it.
 
@@ -80,8 +80,8 @@ def gather_regions(
         beside: the rows without an expert.
 
     Raises:
-        DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any picture is painted.
-        ComfyNotFound, ComfyError: there is no ComfyUI, or it failed; pictures that are painted stay.
+        DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is painted.
+        ComfyNotFound, ComfyError: there is no ComfyUI, or it failed; images that are painted stay.
     """
     require_format(config.sheet_file)
     examples = read_manifest(config.data, "test")
@@ -91,8 +91,8 @@ def gather_regions(
     jobs = {method.name: jobs_of(method, trials.examples, config.seeds, config.blocks) for method in compared.methods}
     shown = sheet_jobs(compared.methods, trials.teacher, trials, config.blocks)
     every = [job for found in jobs.values() for job in found] + shown
-    painted = paint_all(every, config.output / "pictures", open_paint, save_region)
-    rows = [scoring.row(name, pictures) for name, pictures in beside(trials).items()]
+    painted = paint_all(every, config.output / "images", open_paint, save_region)
+    rows = [scoring.row(name, images) for name, images in beside(trials).items()]
     rows += [
         scoring.painted_row(name, [(number // config.seeds, painted[job]) for number, job in enumerate(found)])
         for name, found in jobs.items()

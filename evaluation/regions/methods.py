@@ -35,7 +35,7 @@ class RegionMethod:
     lock: float = 0.0
 
     def folder(self, style: str, blocks: str) -> str:
-        """Of its pictures in a style: another one for other weights, settings or another workflow."""
+        """Of its images in a style: another one for other weights, settings or another workflow."""
         files = [self.files[style]] if self.files else []
         return folder_name(f"{self.name} {style}", f"{self.lock} {blocks}", (*files, WORKFLOW))
 

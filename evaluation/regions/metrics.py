@@ -1,4 +1,4 @@
-"""What is measured of a region: of its map [h, w], and of the picture [H, W, 3] uint8 around and along its mask [H, W].
+"""What is measured of a region: of its map [h, w], and of the image [H, W, 3] uint8 around and along its mask [H, W].
 
 Maps have cells of 16 x 16 pixels; a mask is brought to them as the share of each cell that the object covers.
 """
@@ -44,7 +44,7 @@ def pointing(attention: np.ndarray, share: np.ndarray) -> float:
 
 
 def share_inside(attention: np.ndarray, share: np.ndarray) -> float:
-    """How much of the attention lies on the object, 0 to 1; an even map gives the object's share of the picture."""
+    """How much of the attention lies on the object, 0 to 1; an even map gives the object's share of the image."""
     return float((attention * share).sum() / max(attention.sum(), np.finfo(np.float32).tiny))
 
 
@@ -77,7 +77,7 @@ def seam(photo: np.ndarray, result: np.ndarray, mask: np.ndarray) -> float:
 
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the smallest square around the object that the picture has room for.
+    """Rows and columns of the smallest square around the object that the image has room for.
 
     The judge looks at the middle square alone of what it is given.
     """

@@ -22,7 +22,7 @@ CAPTION = (
     "Mean ± standard error over scenes. Maps of the style's words, mean of the captured blocks and of all steps, "
     "16 x 16 cells. IoU: of the cells above Otsu's threshold (no smoothing) with those that the true mask covers by "
     "half. Pointing: the strongest cell is on the object. Inside: share of the attention on the object. Style: cosine "
-    "of arbitrary_predict's vectors of result and teacher's picture, both cut to the box of the mask. Own style: share "
+    "of arbitrary_predict's vectors of result and teacher's image, both cut to the box of the mask. Own style: share "
     "whose box the judge puts nearest to its own style, among all styles and unpainted boxes. Background: farther than "
     "3 pixels from the object, to the photo, values in 0..1. Seam: edges (Sobel) added within 2 pixels of the mask's "
     "outline."
@@ -34,7 +34,7 @@ def score_table(rows: Sequence[Row], steps: Mapping[str, Sequence[int]], styles:
     title = f"Regions: unseen objects and photos, styles {', '.join(styles)}"
     table = Table("method", title=title, caption=CAPTION, caption_justify="left")
     table.columns[0].no_wrap = True
-    for heading in ("steps", *(heading for heading, _ in HEADINGS.values()), "pictures"):
+    for heading in ("steps", *(heading for heading, _ in HEADINGS.values()), "images"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         trained = "/".join(f"{number:,}" for number in steps.get(row.name, ()))

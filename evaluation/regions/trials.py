@@ -10,7 +10,7 @@ import numpy as np
 from ...dataset.region_manifest import Region, RegionExample
 from ...errors import TrainingError
 from ...progress import console
-from ..pictures import open_picture
+from ..images import open_image
 
 Thing = tuple[Path, str]
 """A scene and the object in it."""
@@ -24,7 +24,7 @@ class RegionTrials:
         styles: S names.
         things: P objects, each in a scene of its own.
         examples: S x P, style by style.
-        teacher: every test example, for what the teacher's pictures of a style have in common.
+        teacher: every test example, for what the teacher's images of a style have in common.
     """
 
     styles: list[str]
@@ -85,7 +85,7 @@ def open_mask(path: Path) -> np.ndarray:
     Raises:
         TrainingError: it is all black.
     """
-    values = open_picture(path)[..., 0].astype(np.float32)
+    values = open_image(path)[..., 0].astype(np.float32)
     if not values.any():
         raise TrainingError(f"{path} shows no object, it is all black: remove its example from the manifest")
     return values / values.max()

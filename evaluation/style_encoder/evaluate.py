@@ -9,7 +9,7 @@ from ...moe import StyleEncoder
 from ...training.style_encoder.examples import StyleExamples
 from ...training.style_encoder.vision import Vision
 from ..style_vector import Judge, judge_style
-from .report import PICTURE_FILE, EncoderReport, Retrieval, draw_styles, retrieve
+from .report import IMAGE_FILE, EncoderReport, Retrieval, draw_styles, retrieve
 from .similarity import few_of_each, judged, likeness
 
 
@@ -21,17 +21,17 @@ def evaluate_encoder(
     folder: Path,
     judge: Judge = judge_style,
 ) -> EncoderReport | None:
-    """The report on unseen styles; its numbers and its t-SNE picture are written into `folder`.
+    """The report on unseen styles; its numbers and its t-SNE image are written into `folder`.
 
-    None where there are not two styles, or no picture has another one of its style to find.
+    None where there are not two styles, or no image has another one of its style to find.
     """
-    styles = {picture.style_id: picture.style for picture in unseen.pictures}
+    styles = {image.style_id: image.style for image in unseen.images}
     if len(styles) < 2:
         return None
     baseline = "pooled vector" if vision.has_head else "mean of last states"
     panels = {"style encoder": unseen.embed(encoder), f"vision model's {baseline}": unseen.pooled}
     noise = torch.randn(len(unseen), 64, generator=torch.Generator().manual_seed(0))
-    contents = [picture.content for picture in unseen.pictures]
+    contents = [image.content for image in unseen.images]
     vectors = {**panels, "random numbers": noise}
     rows = [retrieve(name, vector, unseen.labels, contents) for name, vector in vectors.items()]
     rows = _with_likeness(rows, encoder, few_of_each(unseen), few_of_each(known), judge)
@@ -39,7 +39,7 @@ def evaluate_encoder(
         return None
     report = EncoderReport(list(styles.values()), rows)
     report.save(folder)
-    draw_styles(folder / PICTURE_FILE, panels, unseen.labels, styles)
+    draw_styles(folder / IMAGE_FILE, panels, unseen.labels, styles)
     return report
 
 

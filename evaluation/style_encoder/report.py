@@ -17,9 +17,9 @@ from torchmetrics.functional.retrieval import retrieval_average_precision, retri
 
 from ...storage.whole_file import whole_file
 
-REPORT_FILE, PICTURE_FILE = "report.json", "styles.png"
+REPORT_FILE, IMAGE_FILE = "report.json", "styles.png"
 _LEAST_TO_DRAW = 5
-"""t-SNE has nothing to arrange with fewer pictures."""
+"""t-SNE has nothing to arrange with fewer images."""
 
 
 CAPTION = (
@@ -34,12 +34,12 @@ class Retrieval:
 
     Attributes:
         name: of the embedding.
-        recall_at_1: share of queries whose nearest picture has their style.
+        recall_at_1: share of queries whose nearest image has their style.
         mean_average_precision: of the whole ranking, 0 to 1.
-        silhouette: how much nearer a picture is to its own style than to the next one, -1 to 1, by cosine distance.
+        silhouette: how much nearer an image is to its own style than to the next one, -1 to 1, by cosine distance.
             It still tells embeddings apart where both of the others are 1.
-        queries: pictures that were looked up.
-        left_out: pictures without another content in their style.
+        queries: images that were looked up.
+        left_out: images without another content in their style.
         likeness: how well it orders styles by likeness, -1 to 1 (`likeness`); None where that was not measured.
     """
 
@@ -85,13 +85,13 @@ class EncoderReport:
 
 
 def retrieve(name: str, vectors: Tensor, labels: Tensor, contents: list[str]) -> Retrieval:
-    """Each picture asks for others of its style, by cosine, among all pictures of other contents.
+    """Each image asks for others of its style, by cosine, among all images of other contents.
 
     Args:
         name: of the embedding.
         vectors: [N, C].
         labels: two styles or more, [N].
-        contents: what each of the N pictures shows.
+        contents: what each of the N images shows.
     """
     unit = functional.normalize(vectors.float(), dim=-1)
     # torchmetrics counts only scores above 0 as found: cosines are moved to 1..3.
@@ -112,7 +112,7 @@ def retrieve(name: str, vectors: Tensor, labels: Tensor, contents: list[str]) ->
 
 
 def draw_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: dict[int, str]) -> bool:
-    """t-SNE of each embedding [N, C] beside the others, a colour a style; False where there are too few pictures."""
+    """t-SNE of each embedding [N, C] beside the others, a colour a style; False where there are too few images."""
     if len(labels) < _LEAST_TO_DRAW:
         return False
     colours = colormaps["tab10" if len(names) <= 10 else "tab20"]

@@ -21,26 +21,26 @@ from ...training.style_encoder.examples import StyleExamples
 from ..style_vector import Judge
 
 PER_STYLE = 2
-"""Pictures that stand for a style."""
+"""Images that stand for a style."""
 JUDGED_SIDE = 256
 """Pixels of the square that the judge sees."""
 
 
 def few_of_each(examples: StyleExamples) -> StyleExamples:
-    """The first pictures of every style."""
+    """The first images of every style."""
     seen: dict[str, int] = {}
     chosen = []
-    for picture in examples.pictures:
-        seen[picture.style] = seen.get(picture.style, 0) + 1
-        if seen[picture.style] <= PER_STYLE:
-            chosen.append(picture)
-    return replace(examples, pictures=chosen)
+    for image in examples.images:
+        seen[image.style] = seen.get(image.style, 0) + 1
+        if seen[image.style] <= PER_STYLE:
+            chosen.append(image)
+    return replace(examples, images=chosen)
 
 
 def judged(examples: StyleExamples, judge: Judge) -> Tensor | None:
-    """The judge's vectors [N, D] of all pictures; None, which is printed, where there is no judge."""
+    """The judge's vectors [N, D] of all images; None, which is printed, where there is no judge."""
     try:
-        return torch.from_numpy(np.stack([judge(_open(picture.path)) for picture in examples.pictures]))
+        return torch.from_numpy(np.stack([judge(_open(image.path)) for image in examples.images]))
     except DataError as error:
         console.print(f"Left out: the likeness of styles, as {error}", soft_wrap=True)
         return None
@@ -52,7 +52,7 @@ def likeness(unseen: Sequence[Tensor], known: Sequence[Tensor], labels: tuple[Te
     None where one of the two sees all distances equal, or where there is but one.
 
     Args:
-        unseen: the embedding's and the judge's vectors [N, C], [N, D] of pictures of unseen styles.
+        unseen: the embedding's and the judge's vectors [N, C], [N, D] of images of unseen styles.
         known: the same [M, C], [M, D] of those of the training.
         labels: styles of the unseen [N] and of the known [M]; each has its mean vector.
     """
@@ -72,6 +72,6 @@ def style_means(vectors: Tensor, labels: Tensor) -> Tensor:
 
 def _open(path: Path) -> np.ndarray:
     """[256, 256, 3] uint8, the middle."""
-    with Image.open(path) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
     return np.asarray(ImageOps.fit(upright, (JUDGED_SIDE, JUDGED_SIDE), Image.Resampling.LANCZOS))

@@ -1,1 +1,1 @@
-"""Evidence for StyleExpert: pictures in unseen styles."""
+"""Evidence for StyleExpert: images in unseen styles."""

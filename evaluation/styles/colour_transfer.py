@@ -7,9 +7,9 @@ from skimage.color import lab2rgb, rgb2lab
 
 
 def transfer_colour(photo: np.ndarray, style: np.ndarray) -> np.ndarray:
-    """The photo with the mean and standard deviation of the style picture in each channel of CIE Lab.
+    """The photo with the mean and standard deviation of the style image in each channel of CIE Lab.
 
-    Pictures are [H, W, 3] uint8. A channel of the photo that is constant takes the mean alone; colours out of the
+    Images are [H, W, 3] uint8. A channel of the photo that is constant takes the mean alone; colours out of the
     gamut are clipped. (Reinhard's own space is l-alpha-beta; Lab is what is commonly used in its place.)
     """
     source, target = rgb2lab(photo), rgb2lab(style)

@@ -1,4 +1,4 @@
-"""Paints through ComfyUI: its own sampler, the pack's own nodes, one real server for all pictures."""
+"""Paints through ComfyUI: its own sampler, the pack's own nodes, one real server for all images."""
 
 import shutil
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def comfy_paint() -> Iterator[Paint]:
 
 
 class ComfyPainter:
-    """Paints one job after the other. Jobs of one method and style picture in a row are the fastest."""
+    """Paints one job after the other. Jobs of one method and style image in a row are the fastest."""
 
     def __init__(self, server: ComfyServer) -> None:
         self._server = server
@@ -54,10 +54,10 @@ class ComfyPainter:
             self._graphs[method] = graph_for(self._workflow, routed, method.style_reference)
         return self._graphs[method]
 
-    def _upload(self, picture: Path) -> str:
-        if picture not in self._uploaded:
-            self._uploaded[picture] = self._server.upload_image(picture)
-        return self._uploaded[picture]
+    def _upload(self, image: Path) -> str:
+        if image not in self._uploaded:
+            self._uploaded[image] = self._server.upload_image(image)
+        return self._uploaded[image]
 
     def _expert_file(self, job: Job) -> str:
         """The name that Load StyleExpert knows the job's expert file by."""

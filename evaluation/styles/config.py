@@ -11,21 +11,21 @@ EXPERTS_FILE = "experts.safetensors"
 
 @dataclass(frozen=True)
 class EvidenceConfig:
-    """Trained expert files and the pictures that they are tried on. A file that is not there is left out, and said so.
+    """Trained expert files and the images that they are tried on. A file that is not there is left out, and said so.
 
     Attributes:
         data: folder of triplets; its test split is used.
         full: experts routed by the style encoder.
-        style_reference: the same, trained with the style picture beside the content as a second reference.
+        style_reference: the same, trained with the style image beside the content as a second reference.
         wide: the same with a wide shared expert; by default those that ship with the pack. The sheet shows these.
-        single_lora: one LoRA, which sees the style picture as a second reference.
-        no_encoder: experts routed by the style picture's pooled latents.
+        single_lora: one LoRA, which sees the style image as a second reference.
+        no_encoder: experts routed by the style image's pooled latents.
         wide_run: run folder of `wide`, for its curve; of the others it is the folder that the file lies in.
         photos: how many photos are painted in each style.
         seeds: how often each, from the noise of seed 0, 1 and so on.
         seen: also try the styles of the training on the same photos.
-        sheet: where the sheet of pictures goes (.jpg or .png); by default sheet.jpg in the output folder.
-        output: folder of pictures, plots and evidence.json; a picture that is there is not painted again.
+        sheet: where the sheet of images goes (.jpg or .png); by default sheet.jpg in the output folder.
+        output: folder of images, plots and evidence.json; an image that is there is not painted again.
 
     Raises:
         TrainingError: a number is below 1.
@@ -51,5 +51,5 @@ class EvidenceConfig:
 
     @property
     def sheet_file(self) -> Path:
-        """Where the sheet of pictures is written."""
+        """Where the sheet of images is written."""
         return self.output / "sheet.jpg" if self.sheet is None else self.sheet

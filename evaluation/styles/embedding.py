@@ -1,4 +1,4 @@
-"""Style embeddings of pictures, by the style encoder that an expert file brings along."""
+"""Style embeddings of images, by the style encoder that an expert file brings along."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +11,14 @@ from ...errors import TrainingError
 from ...moe import StyleExpert
 from ...training.style_encoder.states import stored_layers
 from ...training.style_encoder.vision import Vision, require_layers
-from ..pictures import open_picture
+from ..images import open_image
 
 AT_ONCE = 32
-"""Pictures that the vision model sees."""
+"""Images that the vision model sees."""
 
 
 @torch.no_grad()
-def embed_styles(expert: StyleExpert, vision: Vision, pictures: Sequence[Path]) -> Tensor:
+def embed_styles(expert: StyleExpert, vision: Vision, images: Sequence[Path]) -> Tensor:
     """[N, cond_dim].
 
     Raises:
@@ -26,8 +26,8 @@ def embed_styles(expert: StyleExpert, vision: Vision, pictures: Sequence[Path]) 
     """
     _require_fit(expert, vision)
     layers, found = stored_layers(expert.encoder_config.taps), []
-    for start in range(0, len(pictures), AT_ONCE):
-        opened = [Image.fromarray(open_picture(path)) for path in pictures[start : start + AT_ONCE]]
+    for start in range(0, len(images), AT_ONCE):
+        opened = [Image.fromarray(open_image(path)) for path in images[start : start + AT_ONCE]]
         found.append(expert.encoder(vision.read(opened, layers).states))
     return torch.cat(found)
 

@@ -1,10 +1,10 @@
-"""The sheets of pictures: the full model on styles x photos, and all methods side by side."""
+"""The sheets of images: the full model on styles x photos, and all methods side by side."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...progress import console
-from ..pictures import open_picture
+from ..images import open_image
 from ..sheet import labelled_sheet, save_sheet
 from .methods import Method
 from .painting import Job
@@ -16,7 +16,7 @@ Cell = tuple[str, Path]
 
 
 def sheet_jobs(trials: Trials, method: Method | None) -> dict[Cell, Job]:
-    """What the sheet shows, style by style; each style has one style picture for all photos. Empty without a method."""
+    """What the sheet shows, style by style; each style has one style image for all photos. Empty without a method."""
     if method is None:
         console.print("Left out: the sheet, which shows routed experts")
         return {}
@@ -30,17 +30,17 @@ def sheet_jobs(trials: Trials, method: Method | None) -> dict[Cell, Job]:
 
 
 def draw_sheet(path: Path, trials: Trials, jobs: Mapping[Cell, Job], painted: Mapping[Job, Path]) -> Path | None:
-    """Style pictures on the left, photos on top; None if there is nothing to show."""
+    """Style images on the left, photos on top; None if there is nothing to show."""
     if not jobs:
         return None
     names = {row.content: row.content_name for row in trials.triplets}
     photos = list(dict.fromkeys(photo for _, photo in jobs))
-    rows = {"photo": [None, *map(open_picture, photos)]}
+    rows = {"photo": [None, *map(open_image, photos)]}
     for style in dict.fromkeys(style for style, _ in jobs):
-        results = [open_picture(painted[jobs[style, photo]]) for photo in photos]
-        rows[style] = [open_picture(jobs[style, photos[0]].style), *results]
+        results = [open_image(painted[jobs[style, photo]]) for photo in photos]
+        rows[style] = [open_image(jobs[style, photos[0]].style), *results]
     return save_sheet(
-        labelled_sheet(["style picture", *(names[photo].replace("_", " ") for photo in photos)], rows), path
+        labelled_sheet(["style image", *(names[photo].replace("_", " ") for photo in photos)], rows), path
     )
 
 
@@ -48,11 +48,11 @@ def draw_methods(
     path: Path, trials: Trials, jobs: Mapping[str, Sequence[Job]], painted: Mapping[Job, Path], seeds: int
 ) -> Path:
     """A photo a style, another one each, as every method paints it from seed 0."""
-    columns, rows = ["photo", "style picture", COLOUR, *jobs, TEACHER], {}
+    columns, rows = ["photo", "style image", COLOUR, *jobs, TEACHER], {}
     for line, style in enumerate(trials.styles):
         trial = line * len(trials.photos) + line % len(trials.photos)
         triplet = trials.triplets[trial]
-        shown = [open_picture(painted[found[trial * seeds]]) for found in jobs.values()]
-        before = [open_picture(triplet.content), open_picture(triplet.reference), recoloured(triplet)]
-        rows[style] = [*before, *shown, open_picture(triplet.stylised)]
+        shown = [open_image(painted[found[trial * seeds]]) for found in jobs.values()]
+        before = [open_image(triplet.content), open_image(triplet.reference), recoloured(triplet)]
+        rows[style] = [*before, *shown, open_image(triplet.stylised)]
     return save_sheet(labelled_sheet(columns, rows), path)

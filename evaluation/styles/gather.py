@@ -1,12 +1,12 @@
-"""`styleroute evaluate styles`, from expert files to figures, plots and pictures."""
+"""`styleroute evaluate styles`, from expert files to figures, plots and images."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...dataset.triplets import read_triplets
 from ..finding import Finding
+from ..images import readable
 from ..painting import paint_all
-from ..pictures import readable
 from ..rows import Row
 from ..sheet import require_format
 from ..style_vector import Judge, judge_style
@@ -58,8 +58,8 @@ def gather_evidence(
     """Paint what is not painted yet, and measure it.
 
     Raises:
-        DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any picture is painted.
-        ComfyNotFound, ComfyError: there is no ComfyUI, or it failed; pictures that are painted stay.
+        DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is painted.
+        ComfyNotFound, ComfyError: there is no ComfyUI, or it failed; images that are painted stay.
     """
     require_format(config.sheet_file)
     known = all_methods(config)
@@ -76,7 +76,7 @@ def gather_evidence(
         for kind, scoring in scorings.items()
     }
     every = [job for group in jobs.values() for found in group.values() for job in found]
-    painted = paint_all([*every, *shown.values()], config.output / "pictures", open_paint)
+    painted = paint_all([*every, *shown.values()], config.output / "images", open_paint)
     losses = unseen_losses(methods, trials["unseen"])
     groups = [_group(kind, scoring, jobs[kind], painted) for kind, scoring in scorings.items()]
     files = [
@@ -94,11 +94,11 @@ def _kinds(config: EvidenceConfig) -> list[str]:
 
 
 def _group(kind: str, scoring: Scoring, jobs: dict[str, list[Job]], painted: dict[Job, Path]) -> Group:
-    pictures = {}
+    images = {}
     for name, found in jobs.items():
         seeds = len(found) // len(scoring.trials.triplets)
-        pictures[name] = [(number // seeds, painted[job]) for number, job in enumerate(found)]
-    return Group(kind, scoring.trials, jobs, scoring.rows(pictures))
+        images[name] = [(number // seeds, painted[job]) for number, job in enumerate(found)]
+    return Group(kind, scoring.trials, jobs, scoring.rows(images))
 
 
 def _runs(config: EvidenceConfig, methods: list[Method]) -> dict[str, Path]:

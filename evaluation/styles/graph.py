@@ -6,19 +6,19 @@ from typing import Any
 from ...paths import PACK
 
 WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
-PHOTO, BESIDE = "Photo", "Style picture beside the photo"
+PHOTO, BESIDE = "Photo", "Style image beside the photo"
 
 Prompt = dict[str, dict[str, Any]]
 """A workflow in API form: nodes by id."""
 
 
 def graph_for(prompt: Prompt, routed: bool, style_reference: bool) -> Prompt:
-    """A copy of the workflow for one kind of method, without the picture of its routing.
+    """A copy of the workflow for one kind of method, without the image of its routing.
 
     Args:
         prompt: the example workflow.
-        routed: whether Encode Style reads the style picture; if not, the experts are one plain LoRA.
-        style_reference: whether the style picture's latents are a second reference, as in the workflow.
+        routed: whether Encode Style reads the style image; if not, the experts are one plain LoRA.
+        style_reference: whether the style image's latents are a second reference, as in the workflow.
     """
     graph = copy.deepcopy(prompt)
     if not routed:
@@ -30,7 +30,7 @@ def graph_for(prompt: Prompt, routed: bool, style_reference: bool) -> Prompt:
 
 
 def fill(graph: Prompt, expert: str, photo: str, style: str, text: str, seed: int) -> Prompt:
-    """A copy with file names, prompt and seed; a graph that shows no style picture takes none."""
+    """A copy with file names, prompt and seed; a graph that shows no style image takes none."""
     filled = copy.deepcopy(graph)
     _inputs(filled, "StyleRoute_LoadStyleExpert")["expert"] = expert
     _inputs(filled, "CLIPTextEncode")["text"] = text

@@ -12,7 +12,7 @@ from ...dataset.triplets import read_triplets
 from ...errors import TrainingError
 from ...moe import StyleExpert
 from ..finding import difference
-from ..pictures import readable
+from ..images import readable
 from ..rows import Row
 from .methods import READS, Method, present
 from .trials import choose_trials
@@ -22,7 +22,7 @@ ALONE = "{name}, its shared expert alone"
 
 @dataclass(frozen=True)
 class LossesConfig:
-    """Trained expert files and the pictures that they are tried on.
+    """Trained expert files and the images that they are tried on.
 
     Attributes:
         files: expert files of the small Kontext, as `styleroute train experts` writes them; the first is what the

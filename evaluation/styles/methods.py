@@ -39,7 +39,7 @@ class Method:
         name: as it stands in the tables.
         file: the expert file.
         reads: what its routers read: the style encoder's embedding, the pooled latents, or nothing (one plain LoRA).
-        style_reference: whether the style picture's latents stand beside the content's, as a second reference.
+        style_reference: whether the style image's latents stand beside the content's, as a second reference.
         alone: whether its shared expert is tried alone, the routed ones taken away.
     """
 
@@ -70,7 +70,7 @@ class Method:
 
     @cached_property
     def key(self) -> str:
-        """Name of the folder of its pictures: another one for other weights, of the experts or of the base."""
+        """Name of the folder of its images: another one for other weights, of the experts or of the base."""
         return folder_name(self.name, f"{self.reads} {self.style_reference}", (self.file, WORKFLOW))
 
 
@@ -129,16 +129,16 @@ def _require(method: Method) -> None:
 
 
 def _require_same_references(method: Method) -> None:
-    """It is painted as it was trained: stock nodes give the style picture without a shift of its rows."""
+    """It is painted as it was trained: stock nodes give the style image without a shift of its rows."""
     trained = method.training.get("style_reference", method.style_reference)
     if trained != method.style_reference:
         seen = "with" if trained else "without"
         raise TrainingError(
-            f"{method.file} was trained {seen} the style picture beside the content, and {method.name!r} is not: give "
+            f"{method.file} was trained {seen} the style image beside the content, and {method.name!r} is not: give "
             "another file"
         )
     if method.style_reference and (rows := method.training.get("style_rows", 0)):
         raise TrainingError(
-            f"{method.file} was trained with the style picture {rows} rows below, where stock nodes cannot put it: "
+            f"{method.file} was trained with the style image {rows} rows below, where stock nodes cannot put it: "
             "train with --style-rows 0"
         )

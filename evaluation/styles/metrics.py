@@ -1,4 +1,4 @@
-"""Distances between pictures [H, W, 3] uint8.
+"""Distances between images [H, W, 3] uint8.
 
 LPIPS is not among them: torchmetrics ships its linear layers, but the weights of the network below them come from a
 server of PyTorch's, which cannot be reached everywhere; multi-scale SSIM and L1 stand in its place.
@@ -14,11 +14,11 @@ from torchvision.transforms.functional import to_tensor
 KERNEL, SIGMA = 11, 1.5
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weights of the five scales (Wang et al., 2003). At 256 pixels the last one is 16 x 16, which the kernel fits into;
-smaller pictures are refused by torchmetrics."""
+smaller images are refused by torchmetrics."""
 
 
 def multi_scale_ssim(first: np.ndarray, second: np.ndarray) -> float:
-    """1 for equal pictures."""
+    """1 for equal images."""
     value = multiscale_structural_similarity_index_measure(
         to_tensor(first)[None], to_tensor(second)[None], gaussian_kernel=True, sigma=SIGMA, kernel_size=KERNEL,
         data_range=1.0, betas=BETAS,

@@ -21,8 +21,8 @@ CLOSEST, FARTHEST = 0.1, 0.5
 PAPER = {SIMILAR: 0.3318, DISSIMILAR: 0.1060}
 
 CAPTION = (
-    "Intersection over union of the chosen experts, a layer, averaged over layers and over pairs of style pictures. "
-    "Same style: two pictures of one style. Similar and dissimilar: two styles on the same content (as in the paper), "
+    "Intersection over union of the chosen experts, a layer, averaged over layers and over pairs of style images. "
+    "Same style: two images of one style. Similar and dissimilar: two styles on the same content (as in the paper), "
     f"the {CLOSEST:.0%} of pairs with the greatest and the {FARTHEST:.0%} with the least cosine of their style "
     "embeddings. Untrained: routers with random weights, for what follows from the embeddings alone. Chance: experts "
     "drawn at random."
@@ -31,7 +31,7 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class Overlap:
-    """Mean IoU over `pairs` pairs of pictures (0 of chance), and that of untrained routers where it was measured."""
+    """Mean IoU over `pairs` pairs of images (0 of chance), and that of untrained routers where it was measured."""
 
     name: str
     pairs: int
@@ -40,7 +40,7 @@ class Overlap:
 
 
 def measure_overlap(file: Path, triplets: Sequence[Triplet]) -> list[Overlap]:
-    """Route the stylised picture of every triplet, and compare what was chosen.
+    """Route the stylised image of every triplet, and compare what was chosen.
 
     Args:
         file: experts with their style encoder, which reads the demo pack's SigLIP.
@@ -50,9 +50,9 @@ def measure_overlap(file: Path, triplets: Sequence[Triplet]) -> list[Overlap]:
         TrainingError: the encoder does not fit the SigLIP.
     """
     expert, vision = StyleExpert.open(file), load_vision("tiny")
-    pictures = {row.stylised: row for row in triplets}
-    styles = embed_styles(expert, vision, list(pictures))
-    names = [row.style for row in pictures.values()], [str(row.content) for row in pictures.values()]
+    images = {row.stylised: row for row in triplets}
+    styles = embed_styles(expert, vision, list(images))
+    names = [row.style for row in images.values()], [str(row.content) for row in images.values()]
     chosen = {layer: routing.indices for layer, routing in expert.route(styles).items()}
     trained, untrained = (
         compare(pairwise_overlap(indices, expert.config.num_experts), styles, *names)
@@ -86,7 +86,7 @@ def compare(overlap: Tensor, embeddings: Tensor, styles: Sequence[str], contents
     Args:
         overlap: [N, N].
         embeddings: what the routers read, [N, C].
-        styles, contents: of the N pictures.
+        styles, contents: of the N images.
     """
     first, second = np.triu_indices(len(styles), 1)
     style, content = np.array(styles), np.array(contents)

@@ -1,4 +1,4 @@
-"""What is painted of styles: one picture a trial, seed and method."""
+"""What is painted of styles: one image a trial, seed and method."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from .methods import Method
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to paint: the content in the style picture's style."""
+    """One image to paint: the content in the style image's style."""
 
     method: Method
     content: Path
@@ -25,12 +25,12 @@ class Job:
 
     @property
     def place(self) -> Path:
-        """Where its picture is, in the folder of all pictures."""
+        """Where its image is, in the folder of all images."""
         return Path(self.method.key, self.name)
 
     @cached_property
     def name(self) -> str:
-        """File name in the folder of the method: another one for other pictures or another prompt."""
+        """File name in the folder of the method: another one for other images or another prompt."""
         digest = hashlib.sha256(self.prompt.encode())
         for path in (self.content, self.style):
             digest.update(hashlib.sha256(path.read_bytes()).digest())

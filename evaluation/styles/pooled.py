@@ -1,4 +1,4 @@
-"""Experts routed by a style picture's pooled latents, as a file that the nodes read: for one style picture each.
+"""Experts routed by a style image's pooled latents, as a file that the nodes read: for one style image each.
 
 No node computes this embedding: it is the baseline without Stage 1, and not to be used.
 """
@@ -11,12 +11,12 @@ from ...moe import ExpertConfig, StyleExpert, save_expert
 from ...moe.lora import lora_state
 from ...training.bases import Base
 from ...training.experts.conditions import pool
-from ..pictures import open_pixels
+from ..images import open_pixels
 
 
-def pooled_embedding(base: Base, picture: Path) -> Tensor:
+def pooled_embedding(base: Base, image: Path) -> Tensor:
     """[1, 256]: what the preset `small-no-encoder` is trained on."""
-    return pool(base.encode(open_pixels(picture)))
+    return pool(base.encode(open_pixels(image)))
 
 
 def write_collapsed(expert: StyleExpert, style: Tensor, path: Path) -> Path:

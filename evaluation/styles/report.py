@@ -33,7 +33,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
 
 def _method(method: Method) -> dict[str, Any]:
     expert = StyleExpert.open(method.file)
-    return {"name": method.name, "file": method.file.name, "pictures": method.key, "training": expert.training}
+    return {"name": method.name, "file": method.file.name, "images": method.key, "training": expert.training}
 
 
 def _group(group: Group) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every picture of every method, measured."""
+"""Every image of every method, measured."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...dataset.triplets import Triplet
-from ..pictures import open_picture
+from ..images import open_image
 from ..rows import Row
 from ..style_vector import Judge, Judged, centroids, cosine, nearest
 from ..through_vae import Redraw
@@ -20,19 +20,19 @@ COLOUR_REDRAWN, TEACHER_REDRAWN = "colour transfer, by the VAE", "teacher, by th
 """What is painted is decoded by the VAE; these rows are too, so that they compare."""
 
 Painted = Sequence[tuple[int, Path]]
-"""Pictures, each with the number of its trial."""
+"""Images, each with the number of its trial."""
 
-PictureOf = Callable[[Triplet], np.ndarray]
-"""A trial's picture [H, W, 3] uint8."""
+ImageOf = Callable[[Triplet], np.ndarray]
+"""A trial's image [H, W, 3] uint8."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One picture's figures.
+    """One image's figures.
 
     Attributes:
-        judge: cosine of the judge's vectors of the picture and of the style picture.
-        ms_ssim, l1: multi-scale SSIM and mean absolute difference to the teacher's picture.
+        judge: cosine of the judge's vectors of the image and of the style image.
+        ms_ssim, l1: multi-scale SSIM and mean absolute difference to the teacher's image.
         content: SSIM of the luminance's edges to the photo's.
         own_style: 1 if the judge puts it nearest to its own style, among those of the trials, else 0.
     """
@@ -48,12 +48,12 @@ COLUMNS = tuple(field.name for field in fields(Score))
 
 
 class Scoring:
-    """Measures pictures of trials against their photo, style picture and teacher's picture.
+    """Measures images of trials against their photo, style image and teacher's image.
 
     Args:
         trials: what was painted.
         judge: gives style vectors.
-        redraw: a picture as the painting model's VAE gives it back; None for no such rows.
+        redraw: an image as the painting model's VAE gives it back; None for no such rows.
     """
 
     def __init__(self, trials: Trials, judge: Judge, redraw: Redraw | None = None) -> None:
@@ -63,46 +63,46 @@ class Scoring:
         self._judged = [Judged(row.style, row.content_name, self._vector(path)) for path, row in teacher.items()]
 
     def rows(self, painted: Mapping[str, Painted]) -> list[Row]:
-        """The photo and its recoloured copy, then each method's pictures, then the teacher's."""
+        """The photo and its recoloured copy, then each method's images, then the teacher's."""
         return [
-            self._row_of_trials(PHOTO, lambda row: open_picture(row.content)),
+            self._row_of_trials(PHOTO, lambda row: open_image(row.content)),
             *self._plain_and_redrawn(COLOUR, COLOUR_REDRAWN, recoloured),
-            *(self.row(name, ((n, open_picture(path)) for n, path in found)) for name, found in painted.items()),
-            *reversed(self._plain_and_redrawn(TEACHER, TEACHER_REDRAWN, lambda row: open_picture(row.stylised))),
+            *(self.row(name, ((n, open_image(path)) for n, path in found)) for name, found in painted.items()),
+            *reversed(self._plain_and_redrawn(TEACHER, TEACHER_REDRAWN, lambda row: open_image(row.stylised))),
         ]
 
-    def row(self, name: str, pictures: Iterable[tuple[int, np.ndarray]]) -> Row:
-        """Pictures [H, W, 3] uint8 with the numbers of their trials -> one line."""
-        measured = [(trial, self.score(picture, self.trials.triplets[trial])) for trial, picture in pictures]
+    def row(self, name: str, images: Iterable[tuple[int, np.ndarray]]) -> Row:
+        """Images [H, W, 3] uint8 with the numbers of their trials -> one line."""
+        measured = [(trial, self.score(image, self.trials.triplets[trial])) for trial, image in images]
         return Row(name, [trial for trial, _ in measured], [score for _, score in measured], len(self.trials.photos))
 
-    def _plain_and_redrawn(self, plain: str, redrawn: str, picture_of: PictureOf) -> list[Row]:
-        rows = [self._row_of_trials(plain, picture_of)]
+    def _plain_and_redrawn(self, plain: str, redrawn: str, image_of: ImageOf) -> list[Row]:
+        rows = [self._row_of_trials(plain, image_of)]
         if redraw := self._redraw:
-            rows.append(self._row_of_trials(redrawn, lambda row: redraw(picture_of(row))))
+            rows.append(self._row_of_trials(redrawn, lambda row: redraw(image_of(row))))
         return rows
 
-    def _row_of_trials(self, name: str, picture_of: PictureOf) -> Row:
-        return self.row(name, ((number, picture_of(row)) for number, row in enumerate(self.trials.triplets)))
+    def _row_of_trials(self, name: str, image_of: ImageOf) -> Row:
+        return self.row(name, ((number, image_of(row)) for number, row in enumerate(self.trials.triplets)))
 
-    def score(self, picture: np.ndarray, triplet: Triplet) -> Score:
-        """One picture against its trial."""
-        vector, answer = self._judge(picture), open_picture(triplet.stylised)
+    def score(self, image: np.ndarray, triplet: Triplet) -> Score:
+        """One image against its trial."""
+        vector, answer = self._judge(image), open_image(triplet.stylised)
         centres = centroids(self._judged, without=triplet.content_name)
         return Score(
             judge=cosine(vector, self._vector(triplet.reference)),
-            ms_ssim=multi_scale_ssim(picture, answer),
-            l1=l1(picture, answer),
-            content=edge_ssim(open_picture(triplet.content), picture),
+            ms_ssim=multi_scale_ssim(image, answer),
+            l1=l1(image, answer),
+            content=edge_ssim(open_image(triplet.content), image),
             own_style=float(nearest(vector, centres) == triplet.style) if centres else 0.0,
         )
 
     def _vector(self, path: Path) -> np.ndarray:
         if path not in self._vectors:
-            self._vectors[path] = self._judge(open_picture(path))
+            self._vectors[path] = self._judge(open_image(path))
         return self._vectors[path]
 
 
 def recoloured(triplet: Triplet) -> np.ndarray:
-    """The photo in the style picture's colours."""
-    return transfer_colour(open_picture(triplet.content), open_picture(triplet.reference))
+    """The photo in the style image's colours."""
+    return transfer_colour(open_image(triplet.content), open_image(triplet.reference))

@@ -21,7 +21,7 @@ def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str], steps: Ma
     """Mean and standard error of each column; `kind` is "unseen" or "seen", `steps` the training of each method."""
     table = Table(title=f"{len(styles)} {kind} styles, unseen photos", caption=_caption(styles), caption_justify="left")
     table.add_column("method", no_wrap=True)
-    for heading in ("steps", *HEADINGS.values(), "pictures"):
+    for heading in ("steps", *HEADINGS.values(), "images"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(row.name, _told(steps, row), *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
@@ -43,7 +43,7 @@ def loss_table(rows: Sequence[Row], steps: Mapping[str, int | None]) -> Table:
 def overlap_table(overlaps: Sequence[Overlap]) -> Table:
     """IoU of the chosen experts, beside the paper's."""
     table = Table(title="Overlap of the chosen experts", caption=CAPTION, caption_justify="left")
-    table.add_column("pairs of style pictures")
+    table.add_column("pairs of style images")
     for heading in ("pairs", "IoU", "untrained routers", "paper"):
         table.add_column(heading, justify="right")
     for overlap in overlaps:
@@ -66,7 +66,7 @@ def _cell(row: Row, column: str) -> str:
 def _caption(styles: Sequence[str]) -> str:
     return (
         f"Mean ± standard error over styles and photos. Styles: {', '.join(styles)}. Judge: cosine of "
-        "arbitrary_predict's vectors of result and style picture. MS-SSIM, L1: to the teacher's picture. Edges: SSIM "
+        "arbitrary_predict's vectors of result and style image. MS-SSIM, L1: to the teacher's image. Edges: SSIM "
         "of the luminances' Sobel edges to the photo's. Own style: share that the judge puts nearest to its own "
-        "style's centroid (the teacher's pictures of other contents)."
+        "style's centroid (the teacher's images of other contents)."
     )

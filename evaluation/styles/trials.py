@@ -17,9 +17,9 @@ class Trials:
 
     Attributes:
         styles: S names.
-        photos: P content pictures, each of another photo.
-        triplets: S x P, style by style; a trial's style picture is its `reference`, the teacher's answer `stylised`.
-        teacher: every test triplet of these styles, for what the teacher's pictures of a style have in common.
+        photos: P content images, each of another photo.
+        triplets: S x P, style by style; a trial's style image is its `reference`, the teacher's answer `stylised`.
+        teacher: every test triplet of these styles, for what the teacher's images of a style have in common.
     """
 
     styles: list[str]
@@ -29,7 +29,7 @@ class Trials:
 
 
 def choose_trials(triplets: Sequence[Triplet], seen: bool, photos: int) -> Trials:
-    """The first picture of each of the first `photos` contents that are there in every style.
+    """The first image of each of the first `photos` contents that are there in every style.
 
     Args:
         triplets: of the test split.
@@ -58,9 +58,9 @@ def choose_trials(triplets: Sequence[Triplet], seen: bool, photos: int) -> Trial
 
 
 def sheet_references(trials: Trials) -> dict[str, Path]:
-    """For each style of the sheet one style picture for all of its photos, which shows none of them.
+    """For each style of the sheet one style image for all of its photos, which shows none of them.
 
-    A style without such a picture is left out, and this is printed.
+    A style without such an image is left out, and this is printed.
     """
     shown = set(trials.photos[:SHEET_PHOTOS])
     names = {row.content_name for row in trials.triplets if row.content in shown}
@@ -70,5 +70,5 @@ def sheet_references(trials: Trials) -> dict[str, Path]:
             references.setdefault(row.style, row.stylised)
     styles = trials.styles[:SHEET_STYLES]
     if missing := [style for style in styles if style not in references]:
-        console.print(f"Not on the sheet, for want of a picture of another content: {', '.join(missing)}")
+        console.print(f"Not on the sheet, for want of an image of another content: {', '.join(missing)}")
     return {style: references[style] for style in styles if style in references}

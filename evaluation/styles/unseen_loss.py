@@ -1,6 +1,6 @@
-"""What the methods are trained for, on pictures that no training has seen: the flow-matching loss of paired noise.
+"""What the methods are trained for, on images that no training has seen: the flow-matching loss of paired noise.
 
-Painted pictures are judged through the whole of sampling and another network's eyes; the loss is the trainings' own
+Painted images are judged through the whole of sampling and another network's eyes; the loss is the trainings' own
 measure, and with the same noise for all methods it tells small differences.
 """
 
@@ -22,7 +22,7 @@ from ...training.experts.examples import Batch
 from ...training.experts.routed_linear import Style
 from ...training.experts.trainer import flow_matching_loss
 from ...training.style_encoder.vision import load_vision
-from ..pictures import open_pixels
+from ..images import open_pixels
 from ..rows import Row
 from .embedding import embed_styles
 from .methods import Method
@@ -73,19 +73,19 @@ def added(transformer: nn.Module, pairs: Mapping[str, LowRank]) -> Iterator[None
 
 
 class _Latents:
-    """The pictures' latents [1, 16, H, W], each encoded once."""
+    """The images' latents [1, 16, H, W], each encoded once."""
 
     def __init__(self, base: Base) -> None:
         self._base, self._known = base, dict[Path, Tensor]()
 
-    def __call__(self, picture: Path) -> Tensor:
-        if picture not in self._known:
-            self._known[picture] = self._base.encode(open_pixels(picture))
-        return self._known[picture]
+    def __call__(self, image: Path) -> Tensor:
+        if image not in self._known:
+            self._known[image] = self._base.encode(open_pixels(image))
+        return self._known[image]
 
 
 class _Adapter:
-    """What a method adds for a style picture; nothing without one."""
+    """What a method adds for a style image; nothing without one."""
 
     def __init__(self, method: Method | None, base: Base) -> None:
         self._method, self._base = method, base
@@ -96,10 +96,10 @@ class _Adapter:
         # Stock nodes give a second reference without a shift of its rows, as the small presets train it.
         self.config = replace(PRESETS["small"], style_reference=reference, style_rows=0, guidance=guidance)
 
-    def pairs(self, picture: Path) -> dict[str, LowRank]:
+    def pairs(self, image: Path) -> dict[str, LowRank]:
         if self._method is None or self._expert is None:
             return {}
-        style = self._embedding(self._expert, picture)
+        style = self._embedding(self._expert, image)
         if not self._method.alone:
             return self._expert.collapse(style)
         routings = self._expert.route(style)
@@ -107,12 +107,12 @@ class _Adapter:
             {layer: replace(routing, weights=0 * routing.weights) for layer, routing in routings.items()}
         )
 
-    def _embedding(self, expert: StyleExpert, picture: Path) -> Tensor | None:
+    def _embedding(self, expert: StyleExpert, image: Path) -> Tensor | None:
         match self._method.reads:
             case "style-encoder":
-                return embed_styles(expert, load_vision("tiny"), [picture])
+                return embed_styles(expert, load_vision("tiny"), [image])
             case "pooled-latents":
-                return pooled_embedding(self._base, picture)
+                return pooled_embedding(self._base, image)
             case _:
                 return None
 

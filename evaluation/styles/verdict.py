@@ -19,7 +19,7 @@ ORDERS = (
     (WIDE, COLOUR),
     (WIDE, COLOUR_REDRAWN),
 )
-"""Better and worse. Against the single LoRA the fair ones are those that see the style picture as it does."""
+"""Better and worse. Against the single LoRA the fair ones are those that see the style image as it does."""
 LEAST_RATIO = 2.0
 """Of overlaps; the paper's is 3.1, which a small data set is not asked for exactly."""
 BEYOND_UNTRAINED = 1.2

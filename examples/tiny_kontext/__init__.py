@@ -16,7 +16,7 @@ class LoadTinyKontext(io.ComfyNode):
             display_name="Load Tiny Kontext (demo)",
             category="StyleRoute/demo",
             description="Loads a FLUX.1 Kontext of 14 million weights that runs on a CPU, made to try the style nodes. "
-            "It works at 256 x 256 pixels. For real pictures, use the stock loaders and FLUX.1 Kontext.",
+            "It works at 256 x 256 pixels. For real images, use the stock loaders and FLUX.1 Kontext.",
             inputs=[],
             outputs=[
                 io.Model.Output("MODEL", tooltip="The small transformer."),

@@ -1,1 +1,1 @@
-"""Attention maps of the words in a prompt: captured while any sampler runs, kept, made masks and pictures."""
+"""Attention maps of the words in a prompt: captured while any sampler runs, kept, made masks and images."""

@@ -27,9 +27,9 @@ class AttentionOverride:
     Attributes:
         step: number of the sampler's step, from 0.
         rows: the spans of each row of the batch: none where it is not captured.
-        pictures: rows of one conditioning.
-        text: how many text tokens stand before the picture's.
-        cells: (h, w) of the picture's tokens; references come behind them.
+        images: rows of one conditioning.
+        text: how many text tokens stand before the image's.
+        cells: (h, w) of the image's tokens; references come behind them.
         blocks: those that are captured.
         previous: another node's attention override, which is kept.
         taken: maps [rows, S, h * w] of the blocks so far.
@@ -38,7 +38,7 @@ class AttentionOverride:
 
     step: int
     rows: list[tuple[RegionSpan, ...]]
-    pictures: int
+    images: int
     text: int
     cells: tuple[int, int]
     blocks: Collection[Block]
@@ -73,7 +73,7 @@ class AttentionOverride:
         for (block, _), of_block in zip(self.taken, values, strict=True):
             for row, spans in enumerate(self.rows):
                 for place, span in enumerate(spans):
-                    maps.add(row % self.pictures, span, self.step, " ".join(map(str, block)), of_block[row, place])
+                    maps.add(row % self.images, span, self.step, " ".join(map(str, block)), of_block[row, place])
 
     def _columns_on(self, device: torch.device) -> Columns:
         if self.columns is None:
@@ -85,7 +85,7 @@ class AttentionOverride:
         return func(*args, **kwargs) if self.previous is None else self.previous(func, *args, **kwargs)
 
     def _is_joint(self, q: Tensor, k: Tensor, kwargs: Mapping[str, Any]) -> bool:
-        """Whether this is the block's own attention over text and picture, not one that another pack adds."""
+        """Whether this is the block's own attention over text and image, not one that another pack adds."""
         heads_first = q.ndim == k.ndim == 4 and kwargs.get("skip_reshape", False)
         tokens = self.text + self.cells[0] * self.cells[1]
         return heads_first and len(q) == len(self.rows) and q.shape == k.shape and q.shape[2] >= tokens

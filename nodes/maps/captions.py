@@ -1,4 +1,4 @@
-"""Words below a picture, as pixels: ComfyUI's page shows pictures in a node, but no text."""
+"""Words below an image, as pixels: ComfyUI's page shows images in a node, but no text."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 BACKGROUND, INK = (24, 24, 24), (240, 240, 240)
 SMALLEST_FONT = 12
-"""In pixels; small pictures are shown larger than they are."""
+"""In pixels; small images are shown larger than they are."""
 CHARACTERS = 56
-"""Of average width, that a large picture has room for in a line: a node shows it at some 300 pixels."""
+"""Of average width, that a large image has room for in a line: a node shows it at some 300 pixels."""
 MOST_LINES = 2
 """Of one paragraph; the rest of a long phrase is left out."""
 
 
-def captioned(picture: Tensor, paragraphs: Sequence[str]) -> Tensor:
-    """A picture [H, W, 3] with a strip of text below it, [H + strip, W, 3]."""
-    strip = caption(picture.shape[1], paragraphs)
-    return torch.cat([picture, strip.to(picture)])
+def captioned(image: Tensor, paragraphs: Sequence[str]) -> Tensor:
+    """An image [H, W, 3] with a strip of text below it, [H + strip, W, 3]."""
+    strip = caption(image.shape[1], paragraphs)
+    return torch.cat([image, strip.to(image)])
 
 
 def caption(width: int, paragraphs: Sequence[str]) -> Tensor:

@@ -107,9 +107,9 @@ class Capture:
             return None
         run.require_whole(x, len(rows))
         require_tokens(rows, context.shape[1])
-        rows = [spans for spans in rows for _ in range(run.pictures)]
+        rows = [spans for spans in rows for _ in range(run.images)]
         return AttentionOverride(
-            step, rows, run.pictures, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE)
+            step, rows, run.images, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE)
         )
 
     def _note_source(self) -> None:

@@ -20,7 +20,7 @@ class CaptureAttention(io.ComfyNode):
             node_id="StyleRoute_CaptureAttention",
             display_name="Capture Attention",
             description="Records where the model looks for the prompt's phrases while an ordinary sampler runs: "
-            "KSampler, SamplerCustomAdvanced or any other. The picture stays the same.",
+            "KSampler, SamplerCustomAdvanced or any other. The image stays the same.",
             search_aliases=["attention map", "record attention", "cross attention"],
             # Two such nodes with the same inputs must not share their maps, as ComfyUI's cache would have it.
             not_idempotent=True,

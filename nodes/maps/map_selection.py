@@ -37,12 +37,12 @@ class ChosenMap:
     """One map: heat [h, w] and mask [h, w] in 0..1, and how sure it is, 0 to 1.
 
     Attributes:
-        picture: which of the batch.
+        image: which of the batch.
         phrases: whose it is, such as "style: mosaic".
         place: of which step and block, such as "step 3, single 5"; "" where all are averaged.
     """
 
-    picture: int
+    image: int
     phrases: str
     place: str
     heat: Tensor
@@ -66,15 +66,13 @@ class ChosenMap:
 
 
 def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
-    """The maps of `choice`: pictures first, then phrases, steps, blocks.
+    """The maps of `choice`: images first, then phrases, steps, blocks.
 
     Raises:
         AttentionError: there is none, or what was asked for apart was averaged while it was captured.
     """
     groups = _groups(maps, choice)
-    return [
-        chosen for picture in range(maps.pictures) for names in groups for chosen in _of(maps, picture, names, choice)
-    ]
+    return [chosen for image in range(maps.images) for names in groups for chosen in _of(maps, image, names, choice)]
 
 
 def _groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
@@ -93,13 +91,13 @@ def _groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
     return [(name,) for name in maps.spans] if choice.span == EACH else [phrases_of(maps, choice.span)]
 
 
-def _of(maps: RecordedMaps, picture: int, names: tuple[str, ...], choice: MapChoice) -> Iterator[ChosenMap]:
-    by_phrase = [_by_place(maps.read(picture, name), choice) for name in names]
+def _of(maps: RecordedMaps, image: int, names: tuple[str, ...], choice: MapChoice) -> Iterator[ChosenMap]:
+    by_phrase = [_by_place(maps.read(image, name), choice) for name in names]
     for place in dict.fromkeys(place for cells in by_phrase for place in cells):
         # A phrase may have been there at some of the steps only.
         found = [cells[place] for cells in by_phrase if place in cells]
         yield ChosenMap(
-            picture=picture,
+            image=image,
             phrases=" and ".join(names),
             place=", ".join(part for part in place if part),
             heat=torch.stack([heat_map(cells) for cells in found]).amax(0),

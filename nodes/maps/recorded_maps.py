@@ -1,4 +1,4 @@
-"""ATTENTION_MAPS: what a sampler has attended to, for each picture of the batch and each phrase of its prompt."""
+"""ATTENTION_MAPS: what a sampler has attended to, for each image of the batch and each phrase of its prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ KEEP = ("steps and blocks", "steps", "blocks", "mean only")
 
 @dataclass
 class PhraseMaps:
-    """Maps of one phrase in one picture: all that was asked to be kept, and the running mean of them all."""
+    """Maps of one phrase in one image: all that was asked to be kept, and the running mean of them all."""
 
     kept: MapCollector
     running: MapCollector
@@ -43,44 +43,44 @@ class RecordedMaps:
         """Forgets the last run."""
         self.spans, self.source, self._phrases = {}, None, {}
 
-    def add(self, picture: int, span: RegionSpan, step: int, block: str, cells: Tensor) -> None:
+    def add(self, image: int, span: RegionSpan, step: int, block: str, cells: Tensor) -> None:
         """Takes the map [h, w] that a block has of a phrase at a step."""
         self.spans.setdefault(span.name, span)
-        phrase = self._phrases.get((picture, span.name))
+        phrase = self._phrases.get((image, span.name))
         if phrase is None:
-            phrase = self._phrases[picture, span.name] = self._new_phrase(span.name)
+            phrase = self._phrases[image, span.name] = self._new_phrase(span.name)
         phrase.kept.add(step, block, cells[None])
         phrase.running.add(step, block, cells[None])
 
     @property
-    def pictures(self) -> int:
-        """How many pictures the batch has."""
-        return 1 + max((picture for picture, _ in self._phrases), default=-1)
+    def images(self) -> int:
+        """How many images the batch has."""
+        return 1 + max((image for image, _ in self._phrases), default=-1)
 
-    def read(self, picture: int, name: str) -> AttentionMaps:
+    def read(self, image: int, name: str) -> AttentionMaps:
         """All that was kept of a phrase: [steps, blocks, 1, h, w].
 
         Raises:
             AttentionError: nothing was captured.
         """
-        return self._phrase(picture, name).kept.read()
+        return self._phrase(image, name).kept.read()
 
-    def mean(self, picture: int, name: str) -> Tensor:
+    def mean(self, image: int, name: str) -> Tensor:
         """The mean [h, w] over all steps and blocks so far."""
-        return self._phrase(picture, name).running.read().values[0, 0, 0]
+        return self._phrase(image, name).running.read().values[0, 0, 0]
 
     def _new_phrase(self, name: str) -> PhraseMaps:
         kept = MapCollector([name], keep_steps="steps" in self.keep, keep_blocks="blocks" in self.keep)
         return PhraseMaps(kept, MapCollector([name], keep_steps=False, keep_blocks=False))
 
-    def _phrase(self, picture: int, name: str) -> PhraseMaps:
+    def _phrase(self, image: int, name: str) -> PhraseMaps:
         if not self._phrases:
             raise nothing_captured()
-        if (picture, name) not in self._phrases:
+        if (image, name) not in self._phrases:
             raise AttentionError(
-                f'No map of "{name}" was captured for picture {picture + 1}; there are maps of {listed(self.spans)}.'
+                f'No map of "{name}" was captured for image {image + 1}; there are maps of {listed(self.spans)}.'
             )
-        return self._phrases[picture, name]
+        return self._phrases[image, name]
 
 
 def nothing_captured() -> AttentionError:

@@ -1,4 +1,4 @@
-"""From recorded maps to heat maps and soft masks of a picture's own size."""
+"""From recorded maps to heat maps and soft masks of an image's own size."""
 
 from collections.abc import Callable
 
@@ -35,18 +35,18 @@ def has_region(maps: RecordedMaps, region: str) -> bool:
 
 
 def region_heat(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """Heat map of each picture, [B, H, W] in 0..1; where phrases differ, the warmest."""
-    return _of_pictures(maps, region, size, heat_map)
+    """Heat map of each image, [B, H, W] in 0..1; where phrases differ, the warmest."""
+    return _of_images(maps, region, size, heat_map)
 
 
 def region_mask(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """Soft mask of each picture, [B, H, W]; its highest value, up to 1, says how sure the maps are."""
-    return _of_pictures(maps, region, size, cell_mask)
+    """Soft mask of each image, [B, H, W]; its highest value, up to 1, says how sure the maps are."""
+    return _of_images(maps, region, size, cell_mask)
 
 
 def region_shape(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """The region of each picture, [B, H, W]: 1 inside, however sure the maps are; empty where they know no place."""
-    return _of_pictures(maps, region, size, cell_shape)
+    """The region of each image, [B, H, W]: 1 inside, however sure the maps are; empty where they know no place."""
+    return _of_images(maps, region, size, cell_shape)
 
 
 def cell_mask(cells: Tensor) -> Tensor:
@@ -64,17 +64,17 @@ def certainty(cells: Tensor) -> float:
     return min(confidence(blur(cells, SMOOTHING)) / SURE, 1.0)
 
 
-def to_picture(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) -> Tensor:
+def to_image(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Maps [..., h, w], 2 x 2 latents a cell, as [..., *size]; where odd latents were padded, that is cut off."""
     padded = [round(2 * cells.shape[axis] * size[axis] / latent[axis]) for axis in (-2, -1)]
     return resize(cells, tuple(padded))[..., : size[0], : size[1]]
 
 
-def _of_pictures(maps: RecordedMaps, region: str, size: tuple[int, int], read: Callable[[Tensor], Tensor]) -> Tensor:
-    """What `read` makes of the maps [h, w] of each picture, [B, *size]; of several phrases the highest."""
+def _of_images(maps: RecordedMaps, region: str, size: tuple[int, int], read: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `read` makes of the maps [h, w] of each image, [B, *size]; of several phrases the highest."""
     names = phrases_of(maps, region)
-    cells = [[read(maps.mean(picture, name)) for name in names] for picture in range(maps.pictures)]
-    return to_picture(torch.stack([torch.stack(phrases).amax(0) for phrases in cells]), maps.size, size)
+    cells = [[read(maps.mean(image, name)) for name in names] for image in range(maps.images)]
+    return to_image(torch.stack([torch.stack(phrases).amax(0) for phrases in cells]), maps.size, size)
 
 
 def _soft(cells: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from .region_spans import RegionSpan, spans_in, told_apart
 
 @dataclass
 class Evaluation:
-    """One guess of the clean picture, by one call of the transformer or by several.
+    """One guess of the clean image, by one call of the transformer or by several.
 
     Attributes:
         sigma: noise level of its last call. A guider that does not say when it begins anew is told by another level.
@@ -41,16 +41,16 @@ class SamplerRun:
 
     Attributes:
         spans: by the conditionings' own ids, `uuid`; the negative's are not among them.
-        sigmas: of the steps; rising where a picture is turned into noise.
+        sigmas: of the steps; rising where an image is turned into noise.
         size: (height, width) of the latents.
-        pictures: how many are sampled.
+        images: how many are sampled.
         evaluation: of the model, the present one.
     """
 
     spans: Mapping[Any, tuple[RegionSpan, ...]]
     sigmas: tuple[float, ...]
     size: tuple[int, int] = (0, 0)
-    pictures: int = 1
+    images: int = 1
     evaluation: Evaluation = field(default_factory=Evaluation)
 
     def step_at(self, sigma: float) -> int:
@@ -71,7 +71,7 @@ class SamplerRun:
         """Another node may call the model for parts of the latents, whose rows would be taken for others.
 
         Raises:
-            AttentionError: x [rows, C, H, W] is not all pictures, whole, for each of the conditionings.
+            AttentionError: x [rows, C, H, W] is not all images, whole, for each of the conditionings.
         """
         if tuple(x.shape[-2:]) != self.size:
             height, width = x.shape[-2:]
@@ -79,10 +79,10 @@ class SamplerRun:
                 f"The model gets {width} x {height} of the latent's {self.size[1]} x {self.size[0]} at a time: the "
                 "latent is sampled in tiles, whose maps cannot be put together; capture without the tiling node."
             )
-        if len(x) != conditionings * self.pictures:
+        if len(x) != conditionings * self.images:
             raise AttentionError(
-                f"The model gets {len(x)} latents at a time for {conditionings} conditionings of {self.pictures} "
-                "pictures: another node parts the batch, so that its maps cannot be told apart; capture without that "
+                f"The model gets {len(x)} latents at a time for {conditionings} conditionings of {self.images} "
+                "images: another node parts the batch, so that its maps cannot be told apart; capture without that "
                 "node."
             )
 
@@ -91,7 +91,7 @@ def spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[Re
     """Spans of every conditioning but the negative, of a guider that is ready to sample.
 
     Raises:
-        AttentionError: none has any, or one holds for a part of the picture only.
+        AttentionError: none has any, or one holds for a part of the image only.
     """
     wanted = [cond for name, group in conds.items() if name != "negative" for cond in group if spans_in(cond)]
     if not wanted:
@@ -107,12 +107,12 @@ def require_no_rectangle(conditionings: Iterable[Mapping[str, Any]]) -> None:
     """Of conditionings with spans, as a graph or a guider has them.
 
     Raises:
-        AttentionError: one holds for a part of the picture only.
+        AttentionError: one holds for a part of the image only.
     """
     if any("area" in cond or cond.get("set_area_to_bounds") for cond in conditionings if spans_in(cond)):
         raise AttentionError(
             "A conditioning holds for a rectangle only (from Conditioning (Set Area), or from Conditioning (Set Mask) "
-            "with set_cond_area at 'mask bounds'), so that its maps would not cover the picture; "
+            "with set_cond_area at 'mask bounds'), so that its maps would not cover the image; "
             "use Conditioning (Set Mask) with set_cond_area at 'default'."
         )
 

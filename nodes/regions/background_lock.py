@@ -1,4 +1,4 @@
-"""Background lock: outside the region, a sampler's latent is held to the clean picture."""
+"""Background lock: outside the region, a sampler's latent is held to the clean image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def locked(model: ModelPatcher, maps: RecordedMaps, region: str, context: Tensor
     What is held is x0, the model's guess of the clean latent, at every step of little noise (FROM_NOISE), the last one
     in any case: the sampler then goes to the context by itself, and the noise left at a step stays that of the step.
     Inside, x0 is free however sure the maps are of their place. Only where they are all but even is there no inside,
-    and the whole picture is held: what was asked for is not in it, as far as is known, so that there is nothing to
+    and the whole image is held: what was asked for is not in it, as far as is known, so that there is nothing to
     change.
 
     Args:
@@ -39,9 +39,9 @@ def locked(model: ModelPatcher, maps: RecordedMaps, region: str, context: Tensor
 
 
 def clean_context(conditioning: list, latent: Tensor) -> Tensor:
-    """The picture to hold to: the first reference latent, if it is as high and wide as `latent` [B, C, H, W].
+    """The image to hold to: the first reference latent, if it is as high and wide as `latent` [B, C, H, W].
 
-    References behind it are of something else, a style picture for instance. Channels do not count: Empty Latent Image
+    References behind it are of something else, a style image for instance. Channels do not count: Empty Latent Image
     makes 4, and a sampler as many as its model has.
 
     Raises:
@@ -50,8 +50,8 @@ def clean_context(conditioning: list, latent: Tensor) -> Tensor:
     references = [latents for _, options in conditioning for latents in (options.get("reference_latents") or ())[:1]]
     if not references:
         raise AttentionError(
-            "The background lock has no clean picture to hold to: the conditioning has no reference; "
-            "connect the picture's latent by Reference Latent, or set background_lock to 0."
+            "The background lock has no clean image to hold to: the conditioning has no reference; "
+            "connect the image's latent by Reference Latent, or set background_lock to 0."
         )
     fitting = [latents for latents in references if latents.shape[-2:] == latent.shape[-2:]]
     if not fitting:
@@ -62,14 +62,13 @@ def clean_context(conditioning: list, latent: Tensor) -> Tensor:
         )
     if len(fitting[0]) not in (1, len(latent)):
         raise AttentionError(
-            f"The reference holds {len(fitting[0])} pictures and the latent {len(latent)}; "
-            "give one for all, or as many."
+            f"The reference holds {len(fitting[0])} images and the latent {len(latent)}; give one for all, or as many."
         )
     return fitting[0]
 
 
 def require_region(maps: RecordedMaps, region: str) -> None:
-    """Refuses a picture whose background was never held.
+    """Refuses an image whose background was never held.
 
     Raises:
         AttentionError: no map came of which the region could be told.

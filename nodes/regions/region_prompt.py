@@ -71,7 +71,7 @@ class RegionPrompt(io.ComfyNode):
 def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phrase: str = "") -> list[RegionSpan]:
     """The spans of the phrases that are given, or else found in `text`, each where it names the object or the style.
 
-    A style that two clauses name has two spans, as each of them has a place of its own in the picture; one that is
+    A style that two clauses name has two spans, as each of them has a place of its own in the image; one that is
     named once, for two objects, has one.
 
     Raises:

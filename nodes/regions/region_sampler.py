@@ -1,4 +1,4 @@
-"""RegionRoute Sampler: samples as KSampler does, and knows where the prompt's phrases are in the picture."""
+"""RegionRoute Sampler: samples as KSampler does, and knows where the prompt's phrases are in the image."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -128,7 +128,7 @@ def _graph_inputs() -> list[io.Input]:
     return [
         io.Model.Input("model", tooltip="A FLUX.1 Kontext model; it is not changed, a copy of it is."),
         io.Conditioning.Input(
-            "positive", tooltip="The prompt, from Region Style Prompt, with the picture by Reference Latent."
+            "positive", tooltip="The prompt, from Region Style Prompt, with the image by Reference Latent."
         ),
         io.Conditioning.Input(
             "negative", optional=True, tooltip="What to keep away from. Needed only where cfg is not 1."
@@ -218,7 +218,7 @@ def _require_negative(negative: list | None, positive: list, model: ModelPatcher
 
 
 def _context(positive: list, latent: Tensor, chosen: Collection[Block], background_lock: float) -> Tensor | None:
-    """The clean picture for the background lock; None: it is off."""
+    """The clean image for the background lock; None: it is off."""
     if background_lock == 0:
         return None
     if not chosen:

@@ -1,1 +1,1 @@
-"""Painting in the style of a picture: the nodes of StyleExpert."""
+"""Painting in the style of an image: the nodes of StyleExpert."""

@@ -1,4 +1,4 @@
-"""MoE Apply: paints the whole picture in a style."""
+"""MoE Apply: paints the whole image in a style."""
 
 import comfy.model_management
 import comfy.utils
@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...moe import StyleExpert
 from ..model_patching import patch_keys, patched
 from ..schema import RoutingType, StyleExpertType, schema, strength_input, style_input
-from .style_reference import reads_style_picture, warn_without_style_picture
+from .style_reference import reads_style_image, warn_without_style_image
 from .style_types import Style, require_style, routing_table
 
 STEPS = 3
@@ -21,7 +21,7 @@ class MoEApply(io.ComfyNode):
         return schema(
             node_id="StyleRoute_MoEApply",
             display_name="MoE Apply",
-            description="Sends a style to the right experts and adds them to the model, for the whole picture. "
+            description="Sends a style to the right experts and adds them to the model, for the whole image. "
             "It costs no time in sampling. Several in a row add up.",
             search_aliases=["apply style", "style transfer", "mixture of experts"],
             inputs=[
@@ -52,7 +52,7 @@ class MoEApply(io.ComfyNode):
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
         styled = patched(model, keys, deltas, strength)
-        if reads_style_picture(style_expert):
-            warn_without_style_picture(styled, style_expert, cls.hidden and cls.hidden.unique_id)
+        if reads_style_image(style_expert):
+            warn_without_style_image(styled, style_expert, cls.hidden and cls.hidden.unique_id)
         progress.update(1)
         return io.NodeOutput(styled, routing)

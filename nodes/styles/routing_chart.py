@@ -1,4 +1,4 @@
-"""The picture of a routing: a heat map of layers and experts. Torch and PIL only."""
+"""The image of a routing: a heat map of layers and experts. Torch and PIL only."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def contributions(table: RoutingTable) -> tuple[Tensor, list[str]]:
 
 
 def routing_chart(table: RoutingTable) -> Tensor:
-    """The heat map as a picture, [1, height, width, 3] in 0..1."""
+    """The heat map as an image, [1, height, width, 3] in 0..1."""
     image = _Chart(table).draw()
     return torch.from_numpy(np.array(image)).float().div(255).unsqueeze(0)
 

@@ -8,7 +8,7 @@ from .style_types import RoutingTable
 
 
 class RoutingPreview(io.ComfyNode):
-    """A ROUTING as a picture."""
+    """A ROUTING as an image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -20,7 +20,7 @@ class RoutingPreview(io.ComfyNode):
             search_aliases=["expert heat map", "show routing"],
             is_output_node=True,
             inputs=[RoutingType.Input("routing", tooltip="The routing, from MoE Apply.")],
-            outputs=[io.Image.Output("IMAGE", tooltip="The chart as a picture.")],
+            outputs=[io.Image.Output("IMAGE", tooltip="The chart as an image.")],
         )
 
     @classmethod

@@ -13,10 +13,10 @@ from ...moe.saving import write_atomically
 from ..comfy_server import warn
 from ..model_folders import leads_outside
 from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
-from .style_reference import REMEDY, reads_style_picture
+from .style_reference import REMEDY, reads_style_image
 from .style_types import Style, require_style
 
-NEEDS_PICTURE = f"These experts were trained with the style picture beside the photo. Where you use the LoRA, {REMEDY}"
+NEEDS_IMAGE = f"These experts were trained with the style image beside the photo. Where you use the LoRA, {REMEDY}"
 
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -68,11 +68,11 @@ class SaveStyleLoRA(io.ComfyNode):
         deltas = style_expert.collapse(require_style(style_expert, style), strength)
         state = lora_state(deltas, PRECISIONS[precision])
         path = _free_path(filename_prefix)
-        needs_picture = reads_style_picture(style_expert)
-        told = {"format": "pt", "source": style_expert.path.name, "style_reference": str(needs_picture).lower()}
+        needs_image = reads_style_image(style_expert)
+        told = {"format": "pt", "source": style_expert.path.name, "style_reference": str(needs_image).lower()}
         write_atomically(path, state, told, check=False)
-        if needs_picture:
-            warn(NEEDS_PICTURE, cls.hidden and cls.hidden.unique_id)
+        if needs_image:
+            warn(NEEDS_IMAGE, cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
 
 

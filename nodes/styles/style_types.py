@@ -12,11 +12,11 @@ from ...moe import Routing, StyleExpert, StyleExpertError
 
 @dataclass(frozen=True)
 class Style:
-    """A style, read from one or several reference pictures.
+    """A style, read from one or several reference images.
 
     Attributes:
         embedding: [1, cond_dim], float32, the mean over the references.
-        num_references: how many pictures it was read from.
+        num_references: how many images it was read from.
         encoder_id: `encoder_id` of the encoder that read it; only experts of that encoder understand it.
     """
 

@@ -24,7 +24,7 @@ def require_vision_model(clip_vision: Any, config: EncoderConfig) -> None:
 def hidden_states(clip_vision: Any, image: Tensor) -> Tensor:
     """All layers' outputs, [B, L, T, D] in float32 on the CPU, for `image` [B, H, W, C] in 0..1.
 
-    The picture is resized without cropping, as the SigLIP processor does it.
+    The image is resized without cropping, as the SigLIP processor does it.
     """
     return clip_vision.encode_image(image, crop=False)["all_hidden_states"].float().cpu()
 

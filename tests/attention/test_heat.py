@@ -39,14 +39,14 @@ levels = st_numpy.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 
 
 @settings(max_examples=200, deadline=None)
 @given(levels)
-def test_otsu_parts_as_scikit_image_does(picture):
-    values = torch.from_numpy(picture).float()
+def test_otsu_parts_as_scikit_image_does(image):
+    values = torch.from_numpy(image).float()
     above = values > otsu(values)
-    if picture.min() == picture.max():
+    if image.min() == image.max():
         assert not above.any()
         return
     # Several thresholds may be equally good: the parts' variance is what counts.
-    assert between(values, above) == pytest.approx(between(values, values > int(threshold_otsu(picture))), rel=1e-9)
+    assert between(values, above) == pytest.approx(between(values, values > int(threshold_otsu(image))), rel=1e-9)
 
 
 def between(values, above):

@@ -12,7 +12,7 @@ from styleroute.attention import PRESETS, AttentionError, cover_loss, focus_loss
 from torch import Tensor
 
 SIDE, KEYS = 16, 8704
-"""A map of 16 x 16 cells; keys of a picture of 1024 x 1024 with its reference: what real attention is spread over."""
+"""A map of 16 x 16 cells; keys of an image of 1024 x 1024 with its reference: what real attention is spread over."""
 CELLS = SIDE * SIDE
 FRACTION = 0.25
 INSIDE = int(CELLS * FRACTION)
@@ -20,7 +20,7 @@ PAPER, RELEASE = PRESETS["paper"], PRESETS["release"]
 
 
 def mask() -> Tensor:
-    """[1, 1, h, w], the object on a quarter of the picture."""
+    """[1, 1, h, w], the object on a quarter of the image."""
     mask = torch.zeros(1, 1, SIDE, SIDE)
     mask[..., : SIDE // 2, : SIDE // 2] = 1
     return mask

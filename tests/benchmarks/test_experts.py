@@ -56,7 +56,7 @@ def test_ratios_are_ours_to_theirs_with_their_limits(measured: list[tuple]) -> N
     assert not memory.passed
 
 
-def test_one_picture_and_eight_are_measured(measured: list[tuple]) -> None:
+def test_one_image_and_eight_are_measured(measured: list[tuple]) -> None:
     rows = list(experts.run_benchmark(pairs=2, cells=6))
     whats = [f"batch {batch}: {what}" for batch in (1, 8) for what in ("step", "peak memory")]
     assert [row.what for row in rows] == whats

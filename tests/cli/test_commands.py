@@ -30,13 +30,13 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture)
 
 def test_a_missing_photo_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert main(["demo", "--photo", str(tmp_path / "none.png"), "--output", str(tmp_path)]) == 1
-    assert "There is no picture" in capsys.readouterr().err
+    assert "There is no image" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_picture_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture):
-    (tmp_path / "text.png").write_text("This is no picture.")
+def test_a_file_that_is_no_image_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / "text.png").write_text("This is no image.")
     assert main(["demo", "--style", str(tmp_path / "text.png"), "--output", str(tmp_path)]) == 1
-    assert "text.png is no picture that can be opened" in capsys.readouterr().err
+    assert "text.png is no image that can be opened" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("encoder_alone", "folder"), [(False, "style_experts"), (True, "style_encoders")])
@@ -49,7 +49,7 @@ def test_convert_says_where_the_file_belongs(tmp_path: Path, capsys, encoder_alo
     assert f"models/{folder}." in capsys.readouterr().out
 
 
-def test_the_contact_sheet_shows_every_picture():
+def test_the_contact_sheet_shows_every_image():
     from styleroute.demo.images import contact_sheet
 
     colours = {"content": "red", "style": "lime", "result": "blue"}

@@ -83,7 +83,7 @@ def style_expert(tmp_path: Path) -> StyleExpert:
 
 @pytest.fixture
 def shown_expert(tmp_path: Path) -> StyleExpert:
-    """Experts that were trained with the style picture beside the photo."""
+    """Experts that were trained with the style image beside the photo."""
     return StyleExpert.open(write_style_expert(tmp_path / "shown.safetensors", training={"style_reference": True}))
 
 

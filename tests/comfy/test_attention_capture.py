@@ -1,4 +1,4 @@
-"""Maps out of ComfyUI's own samplers: exact, of the right rows, and without a trace in the model or the picture."""
+"""Maps out of ComfyUI's own samplers: exact, of the right rows, and without a trace in the model or the image."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ OBJECT, STYLE = "object: guitar", "style: mosaic"
 
 
 def naive_map(matrix: Tensor, tokens, text: int, cells: tuple[int, int]) -> Tensor:
-    """Mean over heads and the span's tokens of the columns of softmax(q k), for the rows of the picture."""
+    """Mean over heads and the span's tokens of the columns of softmax(q k), for the rows of the image."""
     rows = matrix[0, :, text : text + cells[0] * cells[1]]
     return rows[..., list(tokens)].mean(dim=(0, -1)).unflatten(0, cells).float()
 
@@ -30,12 +30,12 @@ def test_maps_are_the_full_softmax(flux, capture, prompt, parts, sample, with_re
         torch.testing.assert_close(maps.mean(0, name), torch.stack(expected).mean(0), rtol=1e-5, atol=1e-7)
 
 
-def test_one_flash_call_gives_the_same_maps_and_picture(flux, capture, prompt, sample, with_reference, spy):
+def test_one_flash_call_gives_the_same_maps_and_image(flux, capture, prompt, sample, with_reference, spy):
     positive, (spied, expected) = with_reference(prompt()), capture(spy(flux, []))
     model, maps = capture()
-    picture = sample(model, positive)
-    torch.testing.assert_close(picture, sample(flux, positive), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(picture, sample(spied, positive), rtol=1e-5, atol=1e-5)
+    image = sample(model, positive)
+    torch.testing.assert_close(image, sample(flux, positive), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(image, sample(spied, positive), rtol=1e-5, atol=1e-5)
     assert maps.spans.keys() == {OBJECT, STYLE}
     for name in maps.spans:
         torch.testing.assert_close(maps.read(0, name).values, expected.read(0, name).values, rtol=1e-4, atol=1e-6)
@@ -162,7 +162,7 @@ def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain, s
     for negative in (plain("blurry"), prompt()):  # also where the negative knows phrases
         sample(model, prompt(), negative, steps=1, cfg=3.0)
         assert maps.spans.keys() == {OBJECT, STYLE}
-        assert maps.pictures == 1
+        assert maps.images == 1
         torch.testing.assert_close(maps.read(0, STYLE).values, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -191,20 +191,20 @@ def test_a_step_that_is_looked_at_twice_is_captured_twice(capture, prompt, sampl
     model, maps = capture()
     taken = []
     add = maps.add
-    maps.add = lambda picture, span, step, *rest: (taken.append((span.name, step)), add(picture, span, step, *rest))
+    maps.add = lambda image, span, step, *rest: (taken.append((span.name, step)), add(image, span, step, *rest))
     sample(model, prompt(), steps=3, sampler="heun")
     assert len(taken) == 2 * 3 * 5  # phrases, blocks, evaluations
 
 
-def test_every_picture_of_a_batch_has_its_own_maps(capture, prompt, sample, with_reference):
+def test_every_image_of_a_batch_has_its_own_maps(capture, prompt, sample, with_reference):
     model, maps = capture()
     noise = {"samples": torch.zeros(3, 16, 8, 12)}
     sample(model, with_reference(prompt()), latent=noise)
-    assert maps.pictures == 3
-    together = [maps.mean(picture, STYLE) for picture in range(3)]
-    for picture in range(3):
-        sample(model, with_reference(prompt()), latent={"samples": noise["samples"][:1], "batch_index": [picture]})
-        torch.testing.assert_close(maps.mean(0, STYLE), together[picture], rtol=1e-4, atol=1e-6)
+    assert maps.images == 3
+    together = [maps.mean(image, STYLE) for image in range(3)]
+    for image in range(3):
+        sample(model, with_reference(prompt()), latent={"samples": noise["samples"][:1], "batch_index": [image]})
+        torch.testing.assert_close(maps.mean(0, STYLE), together[image], rtol=1e-4, atol=1e-6)
 
 
 def test_maps_are_of_the_latent_not_of_its_reference(capture, prompt, sample, with_reference):
@@ -287,7 +287,7 @@ def test_a_lora_after_the_capture_keeps_it(capture, prompt, sample):
 
 
 def test_prompts_of_two_chunks_of_text(capture, prompt, sample):
-    long = "a picture of a quiet harbour in the morning, " * 8 + "make the guitar in mosaic style"
+    long = "an image of a quiet harbour in the morning, " * 8 + "make the guitar in mosaic style"
     model, maps = capture()
     sample(model, prompt(long), steps=1)
     assert maps.spans[STYLE].tokens[0] > 80

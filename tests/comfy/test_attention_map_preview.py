@@ -1,4 +1,4 @@
-"""Attention Map Preview: pictures and masks of the right number and size."""
+"""Attention Map Preview: images and masks of the right number and size."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ STYLE = {"span": "style", "step": "mean", "block": "mean", "colour_map": "fire",
 
 @pytest.fixture
 def maps(flux, sample, prompt):
-    """Of two pictures, three steps, three blocks."""
+    """Of two images, three steps, three blocks."""
     from styleroute.nodes.maps.capture_attention import CaptureAttention
 
     model, maps = CaptureAttention.execute(flux, prompt()).result
@@ -31,11 +31,11 @@ def preview(parts, tmp_path, monkeypatch):
 def test_the_batch_with_its_maps(preview, maps):
     image = torch.rand(2, 64, 96, 3)
     output = preview(maps, image)
-    pictures, masks = output.result
-    assert pictures.shape == (2, 64, 96, 3)
+    images, masks = output.result
+    assert images.shape == (2, 64, 96, 3)
     assert masks.shape == (2, 64, 96)
-    assert 0 <= pictures.min() <= pictures.max() <= 1
-    assert not torch.allclose(pictures, image)
+    assert 0 <= images.min() <= images.max() <= 1
+    assert not torch.allclose(images, image)
     assert len(output.ui["images"]) == 2
     assert output.ui["text"][0].startswith("style: mosaic: ")
     assert output.ui["text"][0].endswith(" % sure".replace(" %", "%"))
@@ -43,12 +43,12 @@ def test_the_batch_with_its_maps(preview, maps):
 
 def test_what_the_node_shows_has_a_caption_that_the_image_has_not(preview, maps, tmp_path):
     output = preview(maps, torch.rand(2, 192, 256, 3), step="each")
-    pictures = output.result[0]
-    assert len(output.ui["images"]) == len(pictures) == 6
+    images = output.result[0]
+    assert len(output.ui["images"]) == len(images) == 6
     captions = []
-    for name, picture in zip(output.ui["images"], pictures, strict=True):
+    for name, image in zip(output.ui["images"], images, strict=True):
         shown = torch.from_numpy(np.array(Image.open(tmp_path / name["subfolder"] / name["filename"]))) / 255
-        torch.testing.assert_close(shown[:192], picture, atol=1 / 255, rtol=0)
+        torch.testing.assert_close(shown[:192], image, atol=1 / 255, rtol=0)
         captions.append(shown[192:])
     assert all((caption > 0.8).any() and caption.median() < 0.2 for caption in captions)
     assert len({caption.numpy().tobytes() for caption in captions}) >= 3  # they tell the steps apart
@@ -73,36 +73,36 @@ def test_the_mask_is_the_samplers_own(preview, maps):
     ],
 )
 def test_each_as_a_batch(preview, maps, changes, count):
-    pictures, masks = preview(maps, torch.rand(1, 64, 96, 3), **changes).result
-    assert len(pictures) == len(masks) == 2 * count
+    images, masks = preview(maps, torch.rand(1, 64, 96, 3), **changes).result
+    assert len(images) == len(masks) == 2 * count
 
 
 @pytest.mark.parametrize("size", [(64, 96), (63, 97), (256, 384), (20, 10)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_pictures_of_any_size(preview, maps, size, channels):
-    pictures, masks = preview(maps, torch.rand(1, *size, channels)).result
-    assert pictures.shape == (2, *size, 3)
+def test_images_of_any_size(preview, maps, size, channels):
+    images, masks = preview(maps, torch.rand(1, *size, channels)).result
+    assert images.shape == (2, *size, 3)
     assert masks.shape == (2, *size)
 
 
-def test_opacity_zero_is_the_picture(preview, maps):
+def test_opacity_zero_is_the_image(preview, maps):
     image = torch.rand(2, 64, 96, 3)
     assert torch.equal(preview(maps, image, opacity=0.0).result[0], image)
 
 
 @pytest.mark.parametrize(("colour_map", "opacity"), [("ice", 0.25), ("grey", 1.0), ("fire", 0.6)])
-def test_the_chosen_colours_lie_over_the_picture(preview, maps, colour_map, opacity):
+def test_the_chosen_colours_lie_over_the_image(preview, maps, colour_map, opacity):
     from styleroute.nodes.maps.overlay import overlay
     from styleroute.nodes.maps.region_mask import region_heat
 
     image = torch.rand(2, 64, 96, 3)
-    pictures = preview(maps, image, colour_map=colour_map, opacity=opacity).result[0]
+    images = preview(maps, image, colour_map=colour_map, opacity=opacity).result[0]
     expected = overlay(image, region_heat(maps, "style", (64, 96)), colour_map, opacity)
-    torch.testing.assert_close(pictures, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
 
 
-def test_another_number_of_pictures_is_refused(preview, maps):
-    with pytest.raises(AttentionError, match="2 pictures were sampled, but 3 came"):
+def test_another_number_of_images_is_refused(preview, maps):
+    with pytest.raises(AttentionError, match="2 images were sampled, but 3 came"):
         preview(maps, torch.rand(3, 64, 96, 3))
 
 

@@ -70,7 +70,7 @@ def test_inside_is_free_however_unsure_the_maps_are(lock_sample, flux, sample, p
 
 
 @pytest.mark.parametrize("high", [0.0151, 0.015])
-def test_a_map_that_knows_no_place_holds_the_picture(lock_sample, positive, high):
+def test_a_map_that_knows_no_place_holds_the_image(lock_sample, positive, high):
     held, _ = lock_sample(positive, 1.0, steps=1, low=0.015, high=high)
     away = (held - reference_of(positive)).abs().max()
     assert away < (0.15 * (lock_sample(positive, 0.0, steps=1)[0] - reference_of(positive)).abs().max())
@@ -163,7 +163,7 @@ def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_refer
 def test_without_a_reference_it_is_refused(prompt):
     from styleroute.nodes.regions.background_lock import clean_context
 
-    with pytest.raises(AttentionError, match="no clean picture to hold to"):
+    with pytest.raises(AttentionError, match="no clean image to hold to"):
         clean_context(prompt(), LATENT)
 
 
@@ -183,7 +183,7 @@ def test_of_two_references_the_first_one_is_taken(prompt, with_reference):
     assert clean_context(positive, LATENT) is both[0]
 
 
-def test_a_fitting_picture_behind_the_photo_is_not_held_to(prompt, with_reference):
+def test_a_fitting_image_behind_the_photo_is_not_held_to(prompt, with_reference):
     from styleroute.nodes.regions.background_lock import clean_context
 
     both = [reference_of(with_reference(prompt())), reference_of(with_reference(prompt(), 16, 24))]
@@ -196,7 +196,7 @@ def test_another_number_of_references_is_refused(prompt):
     from styleroute.nodes.regions.background_lock import clean_context
 
     positive = [[text, {**options, "reference_latents": [LATENT.expand(2, -1, -1, -1)]}] for text, options in prompt()]
-    with pytest.raises(AttentionError, match="holds 2 pictures and the latent 3"):
+    with pytest.raises(AttentionError, match="holds 2 images and the latent 3"):
         clean_context(positive, LATENT.expand(3, -1, -1, -1))
 
 
@@ -211,7 +211,7 @@ def test_the_end_is_exact_wherever_the_lock_begins(lock_sample, positive, monkey
     assert (held - reference_of(positive)).abs().amax(1)[0][outside].max() < 0.02
 
 
-def test_in_steps_of_much_noise_the_picture_is_free(lock_sample, flux, positive):
+def test_in_steps_of_much_noise_the_image_is_free(lock_sample, flux, positive):
     import comfy.sample
 
     seen = {}

@@ -1,4 +1,4 @@
-"""Capture Attention's maps are those of the picture that is shown, or refused, whatever ComfyUI has cached."""
+"""Capture Attention's maps are those of the image that is shown, or refused, whatever ComfyUI has cached."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from styleroute.comfy_client import ComfyServer
 from styleroute.errors import ComfyError
 from styleroute.paths import PACK
 
-from .test_region_server import capturing, pictures, upload_gradient
+from .test_region_server import capturing, images, upload_gradient
 
 pytestmark = pytest.mark.comfy
 
-REFUSAL = "The maps are of another run than the picture"
+REFUSAL = "The maps are of another run than the image"
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,12 @@ def _graph(photo: str, seed: int, colour_map: str = "fire") -> dict:
 
 
 def test_a_sampler_from_the_cache_is_not_shown_with_the_maps_of_another_seed(caching, photo):
-    (first,) = pictures(caching, caching.run(_graph(photo, seed=5)), "23")
+    (first,) = images(caching, caching.run(_graph(photo, seed=5)), "23")
     caching.run(_graph(photo, seed=6))
     with pytest.raises(ComfyError, match=REFUSAL):
         caching.run(_graph(photo, seed=5, colour_map="ice"))
     # What was shown before is shown again, and another seed is sampled anew.
-    (again,) = pictures(caching, caching.run(_graph(photo, seed=5)), "23")
+    (again,) = images(caching, caching.run(_graph(photo, seed=5)), "23")
     assert np.array_equal(again, first)
     caching.run(_graph(photo, seed=7, colour_map="ice"))
 

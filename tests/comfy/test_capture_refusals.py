@@ -84,9 +84,9 @@ def test_a_single_tile_is_the_whole(flux, capture, prompt, sample):
 
 def test_a_batch_that_another_node_parts_is_refused(flux, capture, prompt, sample):
     def one_by_one(apply_model, arguments):
-        pictures = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
+        images = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
         c = {name: value[:1] if isinstance(value, Tensor) else value for name, value in arguments["c"].items()}
-        return torch.cat([apply_model(picture, timestep, **c) for picture, timestep in pictures])
+        return torch.cat([apply_model(image, timestep, **c) for image, timestep in images])
 
     parted = flux.clone()
     parted.set_model_unet_function_wrapper(one_by_one)
@@ -97,13 +97,13 @@ def test_a_batch_that_another_node_parts_is_refused(flux, capture, prompt, sampl
 
 def test_a_batch_that_comes_one_by_one_is_refused(flux, capture, prompt, sample):
     def one_by_one(apply_model, arguments):
-        pictures = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
+        images = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
         c = {name: value[:1] if isinstance(value, Tensor) else value for name, value in arguments["c"].items()}
-        return torch.cat([apply_model(picture, timestep, **c) for picture, timestep in pictures])
+        return torch.cat([apply_model(image, timestep, **c) for image, timestep in images])
 
     parted = flux.clone()
     parted.set_model_unet_function_wrapper(one_by_one)
-    with pytest.raises(AttentionError, match="gets 1 latents at a time for 1 conditionings of 3 pictures"):
+    with pytest.raises(AttentionError, match="gets 1 latents at a time for 1 conditionings of 3 images"):
         sample(capture(parted)[0], prompt(), latent={"samples": torch.zeros(3, 16, 8, 12)})
 
 

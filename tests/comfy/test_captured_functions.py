@@ -15,7 +15,7 @@ def no_fused_kernel(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["attention_sub_quad", "attention_split", "attention_basic", "attention_pytorch"])
-def test_without_a_fused_kernel_the_picture_is_comfyuis_own(
+def test_without_a_fused_kernel_the_image_is_comfyuis_own(
     flux, capture, prompt, sample, with_reference, no_fused_kernel, monkeypatch, name, spy
 ):
     import comfy.ldm.flux.math
@@ -50,7 +50,7 @@ def test_which_functions_one_flash_call_stands_in_for(parts, name, settings, rep
 
 @pytest.mark.parametrize(("dtype", "replaced"), [(torch.float16, False), (torch.bfloat16, True), (torch.float32, True)])
 def test_attention_that_comfyui_computes_more_precisely_is_its_own(parts, monkeypatch, dtype, replaced):
-    """As on macOS, where pictures were black, and with --force-upcast-attention."""
+    """As on macOS, where images were black, and with --force-upcast-attention."""
     import comfy.ldm.modules.attention
 
     monkeypatch.setattr(comfy.ldm.modules.attention, "FORCE_UPCAST_ATTENTION_DTYPE", {torch.float16: torch.float32})

@@ -13,7 +13,7 @@ def encode(parts):
     return lambda *args: EncodeStyle.execute(*args).result[0]
 
 
-def test_one_picture(style_expert, siglip, encode):
+def test_one_image(style_expert, siglip, encode):
     image = torch.rand(1, 50, 70, 3)
     style = encode(style_expert, siglip, image)
     states = siglip.encode_image(image, crop=False)["all_hidden_states"]
@@ -22,7 +22,7 @@ def test_one_picture(style_expert, siglip, encode):
     assert style.num_references == 1
 
 
-def test_several_pictures_give_the_mean(style_expert, siglip, encode):
+def test_several_images_give_the_mean(style_expert, siglip, encode):
     images = torch.rand(3, 32, 32, 3)
     style = encode(style_expert, siglip, images)
     alone = torch.cat([encode(style_expert, siglip, image).embedding for image in images.split(1)])
@@ -30,7 +30,7 @@ def test_several_pictures_give_the_mean(style_expert, siglip, encode):
     assert style.num_references == 3
 
 
-def test_transparent_pictures_are_read_without_alpha(style_expert, siglip, encode):
+def test_transparent_images_are_read_without_alpha(style_expert, siglip, encode):
     image = torch.rand(1, 32, 32, 4)
     assert torch.equal(
         encode(style_expert, siglip, image).embedding, encode(style_expert, siglip, image[..., :3]).embedding

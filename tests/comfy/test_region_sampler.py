@@ -57,7 +57,7 @@ def test_region_style_prompt_encodes_as_clip_text_encode(prompt, plain):
     assert torch.equal(options["pooled_output"], plain_options["pooled_output"])
 
 
-def test_capture_changes_the_picture_by_rounding_only(region_sample, prompt, with_reference):
+def test_capture_changes_the_image_by_rounding_only(region_sample, prompt, with_reference):
     positive = with_reference(prompt())
     without, captured = (region_sample(positive, blocks=blocks)[0]["samples"] for blocks in ("none", "all"))
     torch.testing.assert_close(captured, without, rtol=1e-5, atol=1e-5)
@@ -213,14 +213,14 @@ def test_progress_is_told_with_and_without_heat(region_sample, prompt, told):
 def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, told):
     from styleroute.attention import heat_map
     from styleroute.nodes.maps.colour_maps import colours
-    from styleroute.nodes.maps.region_mask import to_picture
+    from styleroute.nodes.maps.region_mask import to_image
 
     told.clear()
     _, maps, _ = region_sample(prompt(), heat_preview=True, region="object")
     values = maps.read(0, "object: guitar").values[:, :, 0]
     shown = []
     for done, _, (_, image, _) in told:
-        heat = to_picture(heat_map(values[:done].mean((0, 1))), (8, 12), (8, 12))
+        heat = to_image(heat_map(values[:done].mean((0, 1))), (8, 12), (8, 12))
         shown.append(torch.from_numpy(np.array(image)) / 255)
         torch.testing.assert_close(shown[-1], colours(heat, "fire"), atol=1 / 255, rtol=0)
     assert not torch.equal(shown[0], shown[-1])

@@ -1,4 +1,4 @@
-"""Regions on a real server with the small Kontext of the demo pack: from a prompt to pictures, maps and masks."""
+"""Regions on a real server with the small Kontext of the demo pack: from a prompt to images, maps and masks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +64,7 @@ def prompting(photo: str, text: str = "make the guitar in mosaic style") -> dict
 
 
 def routing(photo: str, **changes) -> dict:
-    """RegionRoute Sampler (7), its picture (8), the preview (9), the masks of both as pictures (10, 11)."""
+    """RegionRoute Sampler (7), its image (8), the preview (9), the masks of both as images (10, 11)."""
     inputs = {"model": ["1", 0], "positive": ["6", 0], "latent_image": ["3", 0]} | SAMPLER | REGION | changes
     return prompting(photo) | {
         "7": {"class_type": "StyleRoute_RegionRouteSampler", "inputs": inputs},
@@ -95,7 +95,7 @@ def preview(maps: list, image: list, **changes) -> dict:
     return {"class_type": "StyleRoute_AttentionMapPreview", "inputs": inputs}
 
 
-def pictures(server: ComfyServer, outputs: dict, node: str) -> list[np.ndarray]:
+def images(server: ComfyServer, outputs: dict, node: str) -> list[np.ndarray]:
     return [np.asarray(server.fetch_image(**name).convert("RGB")) for name in outputs[node]["images"]]
 
 
@@ -103,10 +103,10 @@ def newest_latent(server: ComfyServer, prefix: str) -> torch.Tensor:
     return load_file(max(server.folder.glob(f"output/{prefix}_*.latent")))["latent_tensor"]
 
 
-def test_a_prompt_becomes_a_picture_its_map_and_a_mask(kontext, photo):
+def test_a_prompt_becomes_a_image_its_map_and_a_mask(kontext, photo):
     told = []
     outputs = kontext.run(routing(photo), on_progress=lambda node, value, total: told.append((node, value, total)))
-    (heat,), (mask,), (shown,) = (pictures(kontext, outputs, node) for node in ("9", "10", "11"))
+    (heat,), (mask,), (shown,) = (images(kontext, outputs, node) for node in ("9", "10", "11"))
     assert mask.shape == shown.shape == (192, 256, 3)
     assert heat.shape[0] > 192  # with a caption
     assert heat[:192].std() > 5
@@ -147,7 +147,7 @@ def test_the_lock_holds_the_background(kontext, photo):
         "13": {"class_type": "SaveLatent", "inputs": {"samples": ["3", 0], "filename_prefix": "photo"}}
     }
     outputs = kontext.run(graph)
-    outside = torch.from_numpy(pictures(kontext, outputs, "10")[0][..., 0].copy())[::8, ::8] == 0
+    outside = torch.from_numpy(images(kontext, outputs, "10")[0][..., 0].copy())[::8, ::8] == 0
     difference = (newest_latent(kontext, "routed") - newest_latent(kontext, "photo")).abs().amax(1)[0]
     assert outside.any()
     assert difference[outside].max() < 0.2 * difference[~outside].max()
@@ -164,9 +164,9 @@ def test_without_maps_only_what_needs_them_is_refused(kontext, photo):
 
 def test_capture_on_a_stock_ksampler(kontext, photo):
     outputs = kontext.run(capturing(photo, ["22", 0]))
-    (first,) = pictures(kontext, outputs, "23")
+    (first,) = images(kontext, outputs, "23")
     outputs = kontext.run(capturing(photo, ["22", 0], seed=6))
-    (second,) = pictures(kontext, outputs, "23")
+    (second,) = images(kontext, outputs, "23")
     assert first.shape[1:] == (256, 3)
     assert not np.array_equal(first[:192], second[:192])
 
@@ -177,7 +177,7 @@ def test_a_changed_seed_shows_its_own_maps_over_the_same_photo(kontext, photo):
     for seed in (5, 6, 5):
         graph = capturing(photo, ["2", 0], seed=seed)
         graph["23"]["inputs"] |= {"latent": ["21", 0], "opacity": 1.0}
-        shown.append(pictures(kontext, kontext.run(graph), "23")[0])
+        shown.append(images(kontext, kontext.run(graph), "23")[0])
     assert not np.array_equal(shown[0][:192], shown[1][:192])
     assert np.array_equal(shown[0], shown[2])
 
@@ -203,7 +203,7 @@ def test_two_captures_of_the_same_inputs_do_not_share_their_maps(kontext, photo)
     graph["33"]["inputs"]["latent"] = ["31", 0]
     graph["23"]["inputs"] |= {"image": ["2", 0], "latent": ["21", 0], "opacity": 1.0}
     outputs = kontext.run(graph)
-    (first,), (other,) = (pictures(kontext, outputs, node) for node in ("23", "33"))
+    (first,), (other,) = (images(kontext, outputs, node) for node in ("23", "33"))
     assert not np.array_equal(first[:192], other[:192])
 
 
@@ -280,7 +280,7 @@ def test_the_mask_chains_to_inpainting(kontext, photo):
         "35": {"class_type": "MaskPreview", "inputs": {"mask": ["31", 0]}},
     }
     outputs = kontext.run(graph)
-    outside = torch.from_numpy(pictures(kontext, outputs, "35")[0][..., 0].copy())[::8, ::8] == 0
+    outside = torch.from_numpy(images(kontext, outputs, "35")[0][..., 0].copy())[::8, ::8] == 0
     difference = (newest_latent(kontext, "inpainted") - newest_latent(kontext, "photo")).abs().amax(1)[0]
     assert outside.any()
     assert not outside.all()
@@ -291,7 +291,7 @@ def test_an_object_that_is_not_there_breaks_nothing(kontext, photo):
     graph = routing(photo, seed=22, background_lock=0.5)
     graph["4"]["inputs"]["text"] = "make the teapot in mosaic style"
     outputs = kontext.run(graph)
-    (heat,), (mask,) = (pictures(kontext, outputs, node) for node in ("9", "10"))
+    (heat,), (mask,) = (images(kontext, outputs, node) for node in ("9", "10"))
     assert heat[:192].std() > 0
     sure = float(outputs["9"]["text"][0].rsplit(": ", 1)[1].split("%")[0]) / 100
     assert mask.max() / 255 == pytest.approx(sure, abs=0.02)
@@ -308,5 +308,5 @@ def test_everything_at_once(kontext, photo):
     graph["7"]["inputs"] |= {"latent_image": ["40", 0], "negative": ["41", 0]}
     graph["9"]["inputs"] |= {"span": "object", "step": "each"}
     outputs = kontext.run(graph)
-    assert len(pictures(kontext, outputs, "10")) == 2
-    assert len(pictures(kontext, outputs, "9")) == 2 * 2
+    assert len(images(kontext, outputs, "10")) == 2
+    assert len(images(kontext, outputs, "9")) == 2 * 2

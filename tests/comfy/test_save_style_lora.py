@@ -76,13 +76,13 @@ def test_keys_and_ranks(style_expert, style, save):
         assert lora.get_slice(f"{key}.lora_B.weight").get_shape() == [512, 6]
 
 
-def test_experts_that_read_the_style_picture_say_so(shown_expert, siglip, save, caplog):
+def test_experts_that_read_the_style_image_say_so(shown_expert, siglip, save, caplog):
     from styleroute.nodes.styles.encode_style import EncodeStyle
 
     style = EncodeStyle.execute(shown_expert, siglip, torch.rand(1, 32, 32, 3)).result[0]
     with safe_open(save(shown_expert, "loras/style", 1.0, style), "pt") as lora:
         assert lora.metadata()["style_reference"] == "true"
-    assert "Where you use the LoRA, add a Reference Latent with the style picture" in caplog.text
+    assert "Where you use the LoRA, add a Reference Latent with the style image" in caplog.text
 
 
 def test_nothing_is_overwritten(style_expert, style, save):

@@ -12,20 +12,20 @@ pytestmark = pytest.mark.comfy
 
 
 @pytest.fixture(scope="module")
-def picture(server: ComfyServer, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("picture") / "reference.png"
+def image(server: ComfyServer, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("image") / "reference.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return server.upload_image(path)
 
 
-def styling(picture: str, strength: float = 1.0, model: str = "Flux", vision: str = "SIGLIP") -> dict:
-    """From a picture to a styled MODEL (node 5)."""
+def styling(image: str, strength: float = 1.0, model: str = "Flux", vision: str = "SIGLIP") -> dict:
+    """From an image to a styled MODEL (node 5)."""
     expert = {"expert": "styles.safetensors", "encoder": "in the expert file", "routing": "as the file says"}
     apply = {"model": ["1", 0], "style_expert": ["3", 0], "style": ["4", 0], "strength": strength}
     return {
         "1": {"class_type": "Test_LoadRandomParts", "inputs": {"model": model, "vision": vision}},
-        "2": {"class_type": "LoadImage", "inputs": {"image": picture}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": image}},
         "3": {"class_type": "StyleRoute_LoadStyleExpert", "inputs": expert},
         "4": {
             "class_type": "StyleRoute_EncodeStyle",
@@ -65,20 +65,20 @@ def test_object_info_lists_the_nodes(server):
         assert all(settings["tooltip"] for _, settings in inputs.values())
 
 
-def test_a_style_changes_the_picture_and_the_base_stays(server, picture):
-    server.run(styling(picture) | sampling(["1", 0], "base") | sampling(["5", 0], "styled"))
+def test_a_style_changes_the_image_and_the_base_stays(server, image):
+    server.run(styling(image) | sampling(["1", 0], "base") | sampling(["5", 0], "styled"))
     base, styled = latent_of(server, "base"), latent_of(server, "styled")
     assert base.isfinite().all()
     assert styled.isfinite().all()
     assert not torch.allclose(base, styled, atol=1e-3)
-    server.run(styling(picture, strength=0.0) | sampling(["5", 0], "none"))
+    server.run(styling(image, strength=0.0) | sampling(["5", 0], "none"))
     assert torch.equal(latent_of(server, "none"), base)
 
 
-def test_routing_preview_shows_a_chart_and_progress_is_told(server, picture):
+def test_routing_preview_shows_a_chart_and_progress_is_told(server, image):
     told = []
     preview = {"class_type": "StyleRoute_RoutingPreview", "inputs": {"routing": ["5", 1]}}
-    prompt = styling(picture, strength=0.5) | {"6": preview}
+    prompt = styling(image, strength=0.5) | {"6": preview}
     outputs = server.run(prompt, on_progress=lambda node, value, total: told.append((node, value, total)))
     chart = server.fetch_image(**outputs["6"]["images"][0])
     assert chart.mode == "RGB"
@@ -86,20 +86,20 @@ def test_routing_preview_shows_a_chart_and_progress_is_told(server, picture):
     assert ("5", 3, 3) in told
 
 
-def test_a_saved_lora_paints_like_the_style(server, picture):
+def test_a_saved_lora_paints_like_the_style(server, image):
     save = {"style_expert": ["3", 0], "style": ["4", 0], "filename_prefix": "loras/baked", "strength": 1.0}
     save |= {"precision": "float32"}
-    outputs = server.run(styling(picture) | {"6": {"class_type": "StyleRoute_SaveStyleLoRA", "inputs": save}})
+    outputs = server.run(styling(image) | {"6": {"class_type": "StyleRoute_SaveStyleLoRA", "inputs": save}})
     name = outputs["6"]["text"][0].replace("\\", "/").removeprefix("loras/")
     (server.folder / "output" / "loras" / name).rename(server.models / "loras" / name)
     stock = {"model": ["1", 0], "lora_name": name, "strength_model": 1.0}
-    prompt = styling(picture) | {"7": {"class_type": "LoraLoaderModelOnly", "inputs": stock}}
+    prompt = styling(image) | {"7": {"class_type": "LoraLoaderModelOnly", "inputs": stock}}
     server.run(prompt | sampling(["7", 0], "stock") | sampling(["5", 0], "ours"))
     torch.testing.assert_close(latent_of(server, "stock"), latent_of(server, "ours"), rtol=1e-3, atol=1e-4)
 
 
-def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, picture):
-    prompt = styling(picture) | sampling(["5", 0], "never")
+def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, image):
+    prompt = styling(image) | sampling(["5", 0], "never")
     prompt["3"]["inputs"]["expert"] = "../loras/pixel-art.safetensors"
     with pytest.raises(ComfyError, match="leads out of the model folders"):
         server.run(prompt)
@@ -112,14 +112,14 @@ def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, pictu
         ({"vision": "CLIP_L"}, "connect that one"),
     ],
 )
-def test_wrong_models_are_refused_and_the_queue_goes_on(server, picture, changes, sentence):
+def test_wrong_models_are_refused_and_the_queue_goes_on(server, image, changes, sentence):
     with pytest.raises(ComfyError, match=sentence):
-        server.run(styling(picture, **changes) | sampling(["5", 0], "refused"))
-    server.run(styling(picture, strength=0.1) | sampling(["5", 0], "after"))
+        server.run(styling(image, **changes) | sampling(["5", 0], "refused"))
+    server.run(styling(image, strength=0.1) | sampling(["5", 0], "after"))
 
 
-def test_a_text_file_is_refused(server, picture):
-    prompt = styling(picture) | sampling(["5", 0], "text")
+def test_a_text_file_is_refused(server, image):
+    prompt = styling(image) | sampling(["5", 0], "text")
     prompt["3"]["inputs"]["expert"] = "text.safetensors"
     with pytest.raises(ComfyError, match=r"text\.safetensors"):
         server.run(prompt)

@@ -1,4 +1,4 @@
-"""Experts that read the style picture itself say so when they are sampled without it, and are silent with it."""
+"""Experts that read the style image itself say so when they are sampled without it, and are silent with it."""
 
 import time
 
@@ -11,7 +11,7 @@ from .test_server import sampling, styling
 STYLE_WIDTH = 32
 TEXT_EVENT = 3
 SECONDS = 60.0
-BESIDE = "style picture beside the photo"
+BESIDE = "style image beside the photo"
 
 
 @pytest.fixture
@@ -31,14 +31,14 @@ def _told(caplog) -> list[str]:
     return [record.getMessage() for record in caplog.records if BESIDE in record.getMessage()]
 
 
-def test_without_the_photo_and_with_the_photo_alone_it_is_said_once_a_picture(
+def test_without_the_photo_and_with_the_photo_alone_it_is_said_once_a_image(
     styled, shown_expert, sample, plain, with_reference, caplog
 ):
     model, text = styled(shown_expert), plain("a cat")
     sample(model, text)
     sample(model, with_reference(text))
     none, photo = _told(caplog)
-    assert "shown.safetensors was trained with the style picture" in none
+    assert "shown.safetensors was trained with the style image" in none
     assert "the prompt has no reference latent: add a Reference Latent" in none
     assert "the prompt has the photo's alone" in photo
 
@@ -56,12 +56,12 @@ def with_both(plain, with_reference):
     return refer
 
 
-def test_with_both_pictures_behind_each_other_nothing_is_said(styled, shown_expert, sample, with_both, caplog):
+def test_with_both_images_behind_each_other_nothing_is_said(styled, shown_expert, sample, with_both, caplog):
     sample(styled(shown_expert), with_both(reference_latents_method="index"))
     assert not _told(caplog)
 
 
-def test_with_both_pictures_side_by_side_it_is_said(styled, shown_expert, sample, with_both, caplog):
+def test_with_both_images_side_by_side_it_is_said(styled, shown_expert, sample, with_both, caplog):
     sample(styled(shown_expert), with_both(reference_latents_method="uxo"))
     sample(styled(shown_expert), with_both())
     uxo, default = _told(caplog)
@@ -84,7 +84,7 @@ def test_experts_that_do_not_read_it_and_strength_zero_say_nothing(
     assert not _told(caplog)
 
 
-def test_the_picture_is_the_same_with_the_warning(styled, style_expert, shown_expert, sample, plain):
+def test_the_image_is_the_same_with_the_warning(styled, style_expert, shown_expert, sample, plain):
     quiet, loud = (sample(styled(expert), plain("a cat")) for expert in (style_expert, shown_expert))
     assert torch.equal(quiet, loud)
 

@@ -36,7 +36,7 @@ def server():
 
 @pytest.mark.comfy
 class TestRealServer:
-    def test_runs_a_workflow_twice_and_returns_its_picture(self, server: ComfyServer, tmp_path: Path):
+    def test_runs_a_workflow_twice_and_returns_its_image(self, server: ComfyServer, tmp_path: Path):
         Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "red.png")
         prompt = {
             "1": {"class_type": "LoadImage", "inputs": {"image": server.upload_image(tmp_path / "red.png")}},
@@ -45,8 +45,8 @@ class TestRealServer:
         }
         for _ in range(2):  # the second time everything is cached
             outputs = server.run(prompt)
-            picture = server.fetch_image(**outputs["3"]["images"][0])
-            assert picture.getpixel((4, 4)) == (0, 255, 255)
+            image = server.fetch_image(**outputs["3"]["images"][0])
+            assert image.getpixel((4, 4)) == (0, 255, 255)
 
     def test_an_unknown_node_is_named(self, server: ComfyServer):
         with pytest.raises(ComfyError, match="Nowhere"):

@@ -1,4 +1,4 @@
-"""Pictures by colour, an embedding that is the mean colour, and the files of a data set."""
+"""Images by colour, an embedding that is the mean colour, and the files of a data set."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 
-def mean_colour(pictures: list[np.ndarray]) -> Tensor:
-    """Pictures [S, S, 3] -> [N, 3]."""
-    return torch.from_numpy(np.stack([picture.mean((0, 1)) for picture in pictures])).float()
+def mean_colour(images: list[np.ndarray]) -> Tensor:
+    """Images [S, S, 3] -> [N, 3]."""
+    return torch.from_numpy(np.stack([image.mean((0, 1)) for image in images])).float()
 
 
 def all_bytes(folder: Path) -> dict[str, bytes]:

@@ -21,8 +21,8 @@ EXACT = {
 
 @pytest.mark.parametrize("edit", EXACT)
 def test_the_formula(edit: str) -> None:
-    picture = np.full((2, 3, 3), (0.25, 0.5, 0.7), dtype=np.float32)
-    changed = apply_edit(edit, picture)
+    image = np.full((2, 3, 3), (0.25, 0.5, 0.7), dtype=np.float32)
+    changed = apply_edit(edit, image)
     assert changed.dtype == np.float32
     np.testing.assert_allclose(changed, np.broadcast_to(EXACT[edit], (2, 3, 3)), rtol=1e-6)
 
@@ -33,25 +33,25 @@ def test_light_is_cut_off_at_one() -> None:
 
 
 def test_blurry_makes_of_an_edge_the_normal_distribution() -> None:
-    picture = np.zeros((128, 128, 3), dtype=np.float32)
-    picture[:, 64:] = 1
+    image = np.zeros((128, 128, 3), dtype=np.float32)
+    image[:, 64:] = 1
     sigma = 128 / 64
     expected = ndtr((np.arange(128) + 0.5 - 64) / sigma)
-    np.testing.assert_allclose(apply_edit("blurry", picture)[64, :, 0], expected, atol=0.02)
+    np.testing.assert_allclose(apply_edit("blurry", image)[64, :, 0], expected, atol=0.02)
 
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_objects_edit_stays_within_its_mask(photo, objects, edit: str) -> None:
     scene = make_scene(photo, objects, 1, 128, random.Random(0))
     [mask] = scene.masks.values()
-    changed, whole = apply_edit(edit, scene.picture, mask), apply_edit(edit, scene.picture)
-    assert np.array_equal(changed[mask == 0], scene.picture[mask == 0])
+    changed, whole = apply_edit(edit, scene.image, mask), apply_edit(edit, scene.image)
+    assert np.array_equal(changed[mask == 0], scene.image[mask == 0])
     np.testing.assert_allclose(changed[mask == 1], whole[mask == 1], atol=1e-6)
-    half = apply_edit(edit, scene.picture, np.full_like(mask, 0.5))
-    np.testing.assert_allclose(half, (scene.picture + whole) / 2, atol=1e-6)
-    assert np.abs(whole - scene.picture).mean() > 0.01
+    half = apply_edit(edit, scene.image, np.full_like(mask, 0.5))
+    np.testing.assert_allclose(half, (scene.image + whole) / 2, atol=1e-6)
+    assert np.abs(whole - scene.image).mean() > 0.01
 
 
-def test_instructions_name_the_picture_or_the_thing() -> None:
-    assert instruction("darker") == "make the picture darker"
+def test_instructions_name_the_image_or_the_thing() -> None:
+    assert instruction("darker") == "make the image darker"
     assert instruction("darker", "guitar") == "make the guitar darker"

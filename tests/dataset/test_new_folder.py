@@ -20,7 +20,7 @@ def test_refused_before_any_work(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(DataError, match="taken is there already: remove it, or give another folder"):
         require_target(tmp_path / "taken", 10, 256)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**39, 100 * 2**20))
-    sentence = r"up to 4,000 pictures of 256 x 256 need 0\.7 GiB .* only 100\.0 MiB are free there: make room"
+    sentence = r"up to 4,000 images of 256 x 256 need 0\.7 GiB .* only 100\.0 MiB are free there: make room"
     with pytest.raises((DataError, StorageError), match=sentence):
         require_target(tmp_path / "deep" / "set", 4000, 256)
 

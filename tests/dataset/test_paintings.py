@@ -34,9 +34,9 @@ def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
     asked = []
 
     class Teacher:
-        def stylize(self, picture, style):
+        def stylize(self, image, style):
             asked.append(style)
-            return picture
+            return image
 
     monkeypatch.setattr(paintings, "_teacher", Teacher)
     for style in (7, 26):
@@ -46,9 +46,9 @@ def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
 
 def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch) -> None:
     class Teacher:
-        def stylize(self, picture, style):
+        def stylize(self, image, style):
             asked.append(style)
-            return picture
+            return image
 
     asked: list[dict[int, float]] = []
     monkeypatch.setattr(paintings, "_teacher", Teacher)

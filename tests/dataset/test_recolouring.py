@@ -8,17 +8,17 @@ from styleroute.dataset.recolouring import Recolouring
 
 
 def lab(colour: tuple[int, int, int], recolouring: Recolouring) -> np.ndarray:
-    picture = np.full((4, 4, 3), colour, dtype=np.uint8)
-    changed = recolouring.apply(picture)
-    assert changed.shape == picture.shape
+    image = np.full((4, 4, 3), colour, dtype=np.uint8)
+    changed = recolouring.apply(image)
+    assert changed.shape == image.shape
     assert changed.dtype == np.uint8
     return rgb2lab(changed)[0, 0]
 
 
 def test_the_map_that_changes_nothing_changes_nothing() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    changed = Recolouring(turn=0, chroma=1, cast=(0, 0), gamma=1).apply(picture)
-    np.testing.assert_allclose(changed, picture, atol=1)
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    changed = Recolouring(turn=0, chroma=1, cast=(0, 0), gamma=1).apply(image)
+    np.testing.assert_allclose(changed, image, atol=1)
 
 
 def test_hue_is_turned_and_lightness_stays() -> None:

@@ -25,7 +25,7 @@ FILES = (
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    """A manifest of the release beside a folder of pictures."""
+    """A manifest of the release beside a folder of images."""
     for name in FILES:
         path = tmp_path / "dataset" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def test_paths_are_relative_to_the_manifest_unless_a_root_is_given(release: Path
     own = tmp_path / "dataset" / "prompts.json"
     own.write_text(release.read_text())
     assert read_manifest(own) == read_manifest(release, root=tmp_path / "dataset")
-    with pytest.raises(DataError, match=r"no example whose pictures and masks are all in .*prompts .*--root"):
+    with pytest.raises(DataError, match=r"no example whose images and masks are all in .*prompts .*--root"):
         read_manifest(release)
 
 
@@ -88,7 +88,7 @@ def test_what_lacks_a_file_is_skipped_and_told(release: Path, tmp_path: Path, ca
         ("[", "is no JSON"),
         ("[" * 100_000, "is no JSON"),
         ('{"prompt": 1}', "holds a dict, expected a list of examples"),
-        ("[]", r"no example whose pictures .*\(0 lack one, the first none\)"),
+        ("[]", r"no example whose images .*\(0 lack one, the first none\)"),
         ("[3]", "entry 1, is no example"),
         (json.dumps([ENTRY, {**ENTRY, "objects": {}}]), r"entry 2, is no example .*it names no object"),
         (json.dumps([{**ENTRY, "objects": ["man"]}]), "entry 1, is no example"),

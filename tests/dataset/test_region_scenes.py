@@ -22,8 +22,8 @@ SMALL = ["--scenes", "5", "--test-scenes", "3", "--size", "64", "--styles", *STY
 Usage = namedtuple("Usage", "total used free")
 
 
-def _teacher(picture: np.ndarray, style: int) -> np.ndarray:
-    return picture // 2 + np.uint8(4 * style)
+def _teacher(image: np.ndarray, style: int) -> np.ndarray:
+    return image // 2 + np.uint8(4 * style)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_scenes_follow_from_their_number_alone(photo: Photo, objects: list[Cutou
     monkeypatch.setattr(region_scenes, "paint", _teacher)
     few, many = (RegionScenes("train", RegionScenesConfig(scenes=count, size=32), [photo], objects) for count in (2, 4))
     for one, other in zip(few, many, strict=False):
-        assert np.array_equal(one.picture, other.picture)
+        assert np.array_equal(one.image, other.image)
         assert one.masks.keys() == other.masks.keys()
 
 

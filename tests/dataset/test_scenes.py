@@ -12,8 +12,8 @@ ORANGE = np.float32([230, 120, 60]) / 255
 
 def test_the_same_seed_makes_the_same_scene(photo, objects) -> None:
     first, again, other = (make_scene(photo, objects, 2, 128, random.Random(seed)) for seed in (3, 3, 4))
-    assert np.array_equal(first.picture, again.picture)
-    assert not np.array_equal(first.picture, other.picture)
+    assert np.array_equal(first.image, again.image)
+    assert not np.array_equal(first.image, other.image)
     for name, mask in first.masks.items():
         assert np.array_equal(mask, again.masks[name])
 
@@ -23,14 +23,14 @@ def test_a_mask_tells_exactly_where_its_object_is(photo, objects) -> None:
     scene, other = (make_scene(under, objects[:1], 1, 128, random.Random(0), crop=False) for under in (photo, inverse))
     [mask] = scene.masks.values()
     plain, inverted = (under.square(128).astype(np.float32) / 255 for under in (photo, inverse))
-    assert np.array_equal(scene.picture[mask == 0], plain[mask == 0])
+    assert np.array_equal(scene.image[mask == 0], plain[mask == 0])
     # What shows through of two photos beneath the same object is 1 - mask of their difference, soft edges included.
     shown = (1 - mask[..., None]) * (plain - inverted)
-    np.testing.assert_allclose(scene.picture - other.picture, shown, atol=1e-6)
+    np.testing.assert_allclose(scene.image - other.image, shown, atol=1e-6)
     assert 0 < ((mask > 0) & (mask < 1)).sum() < 0.1 * mask.size
     inside = binary_erosion(mask == 1, iterations=8)
-    np.testing.assert_allclose(scene.picture[inside], np.tile(ORANGE, (inside.sum(), 1)), atol=1e-2)
-    # The ball fills 69 % of its square, and the square's side is 0.45 to 0.7 of the picture's.
+    np.testing.assert_allclose(scene.image[inside], np.tile(ORANGE, (inside.sum(), 1)), atol=1e-2)
+    # The ball fills 69 % of its square, and the square's side is 0.45 to 0.7 of the image's.
     assert 0.69 * 0.44**2 < mask.mean() < 0.69 * 0.71**2
 
 

@@ -13,12 +13,12 @@ from styleroute.errors import DataError
 OIL, INK = Style("Öl / alt", 0), Style("test ink", 1)
 
 
-def _picture(*colour: int) -> np.ndarray:
+def _image(*colour: int) -> np.ndarray:
     return np.full((16, 16, 3), colour, dtype=np.uint8)
 
 
 def _example(name: str, styles: tuple[Style, ...], red: int = 0) -> Example:
-    return Example(name, f"a {name}", _picture(red, 9, 9), [(style, _picture(red, 99, style.id)) for style in styles])
+    return Example(name, f"a {name}", _image(red, 9, 9), [(style, _image(red, 99, style.id)) for style in styles])
 
 
 def _splits() -> dict[str, list[Example]]:
@@ -37,8 +37,8 @@ def test_datasets_reads_three_image_columns(tmp_path: Path, embed) -> None:
     assert columns == ["content", "reference", "stylised"]
     row = loaded["train"][0]
     assert (row["style"], row["style_id"], row["content_name"], row["prompt"]) == ("Öl / alt", 0, "boat", "a boat")
-    assert np.array_equal(np.asarray(row["stylised"]), _picture(0, 99, 0))
-    assert np.array_equal(np.asarray(row["reference"]), _picture(40, 99, 0))
+    assert np.array_equal(np.asarray(row["stylised"]), _image(0, 99, 0))
+    assert np.array_equal(np.asarray(row["reference"]), _image(40, 99, 0))
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path, embed) -> None:
@@ -62,7 +62,7 @@ def test_a_style_with_a_single_content_is_left_out_and_named(tmp_path: Path, emb
     train = [_example("boat", (OIL,)), _example("boat", (INK, OIL)), _example("owl", (INK,)), _example("cat", (OIL,))]
     lone = Style("lone", 2)
     write_triplets(tmp_path / "set", {"train": [*train, _example("pig", (lone,))]}, embed, report)
-    assert report.left_out == {"train: its style has no picture of another content": ["lone/pig"]}
+    assert report.left_out == {"train: its style has no image of another content": ["lone/pig"]}
     folders = {path.name for path in (tmp_path / "set" / "train").iterdir() if path.is_dir()}
     assert folders == {"content", "öl_alt", "styletestink"}
     assert len(list((tmp_path / "set" / "train" / "content").iterdir())) == 4
@@ -75,7 +75,7 @@ def test_styles_whose_names_become_equal_have_folders_of_their_own(tmp_path: Pat
     assert folders == {"oil": "oil", "Oil!": "oil_2", "content": "content_2", "***": "style"}
 
 
-def test_pictures_are_embedded_in_batches_that_change_nothing(tmp_path: Path, embed, monkeypatch, read_all) -> None:
+def test_images_are_embedded_in_batches_that_change_nothing(tmp_path: Path, embed, monkeypatch, read_all) -> None:
     write_triplets(tmp_path / "one", _splits(), embed, Report({}))
     monkeypatch.setattr("styleroute.dataset.triplet_writer.BATCH", 2)
     write_triplets(tmp_path / "more", _splits(), embed, Report({}))
@@ -95,7 +95,7 @@ def test_a_stop_half_way_leaves_nothing(tmp_path: Path, embed) -> None:
 
 def test_no_triplet_at_all_is_refused_with_the_reasons(tmp_path: Path, embed) -> None:
     splits = {"train": [_example("boat", (OIL, INK))]}
-    with pytest.raises(DataError, match=r"no training triplet came of it \(2 x train: its style has no picture of"):
+    with pytest.raises(DataError, match=r"no training triplet came of it \(2 x train: its style has no image of"):
         write_triplets(tmp_path / "set", splits, embed, Report({}))
     assert not list(tmp_path.iterdir())
 

@@ -31,7 +31,7 @@ def test_the_most_similar_of_the_style() -> None:
 
 
 def test_never_itself_and_never_the_same_content() -> None:
-    # 0 and 1 show the same, and are the same picture; of what is left 3 is nearest to both.
+    # 0 and 1 show the same, and are the same image; of what is left 3 is nearest to both.
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.1], [0.5, 0.5]])
     assert choose_references(embeddings, ["oil"] * 4, ["a", "a", "b", "c"]) == [3, 3, 3, 0]
 
@@ -42,7 +42,7 @@ def test_the_first_wins_a_tie() -> None:
     assert choose_references(torch.ones(5, 3), ["oil"] * 5, list("abcde")) == [1, 0, 0, 0, 0]
 
 
-def test_a_style_with_a_single_picture_or_content_has_none() -> None:
+def test_a_style_with_a_single_image_or_content_has_none() -> None:
     styles, contents = ["oil", "ink", "ink", "wash", "wash"], ["a", "a", "a", "a", "b"]
     assert choose_references(torch.randn(5, 4), styles, contents) == [None, None, None, 4, 3]
 
@@ -88,7 +88,7 @@ def test_a_row_is_read_as_absolute_paths(tmp_path: Path, monkeypatch) -> None:
     ]
 
 
-def test_triplets_without_their_pictures_are_skipped_and_named(tmp_path: Path, capsys) -> None:
+def test_triplets_without_their_images_are_skipped_and_named(tmp_path: Path, capsys) -> None:
     lost = {**ROW, "stylised_file_name": "oil/0009.png"}
     _dataset(tmp_path, json.dumps(ROW), json.dumps(lost))
     assert len(read_triplets(tmp_path, "train")) == 1
@@ -96,7 +96,7 @@ def test_triplets_without_their_pictures_are_skipped_and_named(tmp_path: Path, c
     assert "Skipped 1 of 2 triplets" in shown
     assert "oil/0009.png" in shown
     _dataset(tmp_path, json.dumps(lost))
-    with pytest.raises(DataError, match="no triplet whose pictures are there"):
+    with pytest.raises(DataError, match="no triplet whose images are there"):
         read_triplets(tmp_path, "train")
 
 

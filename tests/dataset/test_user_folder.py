@@ -25,7 +25,7 @@ def _save(path: Path, seed: int, size: tuple[int, int] = (48, 48)) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Four contents in three styles."""
-    root = tmp_path / "pictures"
+    root = tmp_path / "images"
     for number, name in enumerate(CONTENT_NAMES):
         _save(root / CONTENTS / f"{name}.png", number)
         for style in STYLES:
@@ -42,7 +42,7 @@ def _listed(folder: Path) -> tuple[Report, dict]:
 def test_the_command_end_to_end(folder: Path, tmp_path: Path, capsys) -> None:
     _save(folder / "oil" / "pig.png", 5)
     _save(folder / "lone" / "cat.webp", 6)
-    (folder / "ink" / "dog.jpg").write_bytes(b"no picture")
+    (folder / "ink" / "dog.jpg").write_bytes(b"no image")
     (folder / "wash" / "owl.jpg").write_bytes((folder / "wash" / "owl.jpg").read_bytes()[:900])
     _save(folder / "wash" / "boat.jpg", 0, (64, 60))
     output = tmp_path / "made" / "set"
@@ -55,9 +55,9 @@ def test_the_command_end_to_end(folder: Path, tmp_path: Path, capsys) -> None:
     assert {Image.open(path).size for row in rows for path in (row.content, row.stylised)} == {(32, 32)}
     left_out = json.loads((output / "report.json").read_text())["left_out"]
     assert {reason: part["names"] for reason, part in left_out.items()} == {
-        "its content picture is missing": ["oil/pig.png"],
-        "broken, or no picture": ["ink/dog.jpg", "wash/owl.jpg"],
-        "train: its style has no picture of another content": ["lone/cat"],
+        "its content image is missing": ["oil/pig.png"],
+        "broken, or no image": ["ink/dog.jpg", "wash/owl.jpg"],
+        "train: its style has no image of another content": ["lone/cat"],
     }
     shown = capsys.readouterr().out
     for words in ("oil/pig.png", "ink/dog.jpg", "lone/cat", "cut to a square of 32 x 32 (kept)", "Wrote"):
@@ -110,7 +110,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path: Path, capsys) -> None:
     assert main(["data", "triplets", str(tmp_path), str(tmp_path / "set")]) == 1
     assert "has no folder 'contents': expected <style>/<content>.png" in capsys.readouterr().err
     (tmp_path / CONTENTS).mkdir()
-    with pytest.raises(DataError, match="no picture in a style together with its content"):
+    with pytest.raises(DataError, match="no image in a style together with its content"):
         list_folder(tmp_path, Report({}))
 
 
@@ -123,8 +123,8 @@ def test_other_files_are_named(folder: Path) -> None:
     report, styles = _listed(folder)
     assert report.left_out == {
         "no .png, .jpg or .webp": ["oil/notes.doc"],
-        "a second picture of the same name": ["oil/cat.png"],
-        "a folder without a picture": ["empty"],
+        "a second image of the same name": ["oil/cat.png"],
+        "a folder without an image": ["empty"],
         "a content in no style": ["contents/unused.png"],
     }
     assert tuple(styles) == STYLES
@@ -137,22 +137,22 @@ def _read(folder: Path, size: int = 32) -> tuple[list, Report]:
     return [(row, list(row.stylised)) for row in FolderExamples(listed, part, size, report)], report
 
 
-def test_a_broken_content_takes_its_pictures_along(folder: Path) -> None:
+def test_a_broken_content_takes_its_images_along(folder: Path) -> None:
     (folder / CONTENTS / "dog.png").write_bytes(b"\x89PNG broken")
     rows, report = _read(folder)
     assert [row.name for row, _ in rows] == ["boat", "cat", "owl"]
-    assert report.left_out["broken, or no picture"] == ["contents/dog.png"]
-    assert report.left_out["its content picture is broken"] == ["ink/dog.jpg", "oil/dog.jpg", "wash/dog.jpg"]
+    assert report.left_out["broken, or no image"] == ["contents/dog.png"]
+    assert report.left_out["its content image is broken"] == ["ink/dog.jpg", "oil/dog.jpg", "wash/dog.jpg"]
 
 
-def test_a_picture_of_another_shape_is_left_out(folder: Path) -> None:
+def test_a_image_of_another_shape_is_left_out(folder: Path) -> None:
     _save(folder / "oil" / "owl.jpg", 3, (96, 48))
     rows, report = _read(folder)
     assert report.left_out == {"another shape than its content": ["oil/owl.jpg"]}
     assert [style.name for style, _ in rows[-1][1]] == ["ink", "wash"]
 
 
-def test_pictures_are_upright_in_rgb_and_on_white(folder: Path) -> None:
+def test_images_are_upright_in_rgb_and_on_white(folder: Path) -> None:
     pixels = np.zeros((48, 48, 4), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / CONTENTS / "boat.png")
     turned = Image.new("RGB", (64, 48))
@@ -161,8 +161,8 @@ def test_pictures_are_upright_in_rgb_and_on_white(folder: Path) -> None:
     exif[0x0112] = 6  # to be turned by a quarter, clockwise: what is left comes to the top
     turned.save(folder / CONTENTS / "cat.png", exif=exif)
     rows, _ = _read(folder, 16)
-    pictures = {row.name: row.picture for row, _ in rows}
-    assert pictures["boat"].min() == 255
-    assert pictures["cat"].shape == (16, 16, 3)
-    assert pictures["cat"][0, :, 0].min() > 200
-    assert pictures["cat"][-1].max() < 50
+    images = {row.name: row.image for row, _ in rows}
+    assert images["boat"].min() == 255
+    assert images["cat"].shape == (16, 16, 3)
+    assert images["cat"][0, :, 0].min() > 200
+    assert images["cat"][-1].max() < 50

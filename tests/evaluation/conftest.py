@@ -28,9 +28,9 @@ def painted(number: int, colour: tuple[int, int, int]) -> np.ndarray:
     return (photo(number) * 0.25 + np.array(colour) * 0.75).round().astype(np.uint8)
 
 
-def mean_colour(picture: np.ndarray) -> np.ndarray:
+def mean_colour(image: np.ndarray) -> np.ndarray:
     """A judge: [H, W, 3] -> [3]."""
-    return picture.mean((0, 1)) / 255
+    return image.mean((0, 1)) / 255
 
 
 @pytest.fixture

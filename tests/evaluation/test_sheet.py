@@ -7,8 +7,8 @@ from styleroute.evaluation.sheet import GAP, LABEL, TEXT, labelled_sheet, requir
 RED, BLUE = (np.full((256, 256, 3), colour, dtype=np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
 
 
-def test_pictures_stand_in_their_places_with_names_beside_them(tmp_path) -> None:
-    sheet = labelled_sheet(["style picture", "cat"], {"photo": [None, RED], "autumn oil": [BLUE, RED]})
+def test_images_stand_in_their_places_with_names_beside_them(tmp_path) -> None:
+    sheet = labelled_sheet(["style image", "cat"], {"photo": [None, RED], "autumn oil": [BLUE, RED]})
     top = 2 * GAP + TEXT
     assert sheet.getpixel((LABEL + 5, top + 5)) == (255, 255, 255)
     assert sheet.getpixel((LABEL + 256 + GAP + 5, top + 5)) == (255, 0, 0)

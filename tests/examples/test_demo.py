@@ -1,4 +1,4 @@
-"""The demo from its command to its pictures: the shipped workflow in a real ComfyUI, on random weights."""
+"""The demo from its command to its images: the shipped workflow in a real ComfyUI, on random weights."""
 
 from pathlib import Path
 
@@ -43,17 +43,17 @@ def models(reference, monkeypatch: pytest.MonkeyPatch) -> Path:
     return reference.folder
 
 
-def test_pictures_go_in_and_come_out(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_images_go_in_and_come_out(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     photo, style = tmp_path / "photo.jpg", tmp_path / "style.png"
     Image.linear_gradient("L").resize((300, 200)).save(photo)
     Image.radial_gradient("L").convert("RGBA").save(style)
     command = ["demo", "--photo", str(photo), "--style", str(style), "--output", str(tmp_path / "out")]
     assert main(command) == 0, capsys.readouterr().err
-    pictures = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
-    assert pictures.keys() == {"content", "style", "result", "routing", "contact_sheet"}
-    assert all(pictures[name].size == (256, 256) for name in ("content", "style", "result"))
-    assert np.asarray(pictures["result"]).std() > 1
-    assert pictures["contact_sheet"].width > 3 * 256
+    images = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
+    assert images.keys() == {"content", "style", "result", "routing", "contact_sheet"}
+    assert all(images[name].size == (256, 256) for name in ("content", "style", "result"))
+    assert np.asarray(images["result"]).std() > 1
+    assert images["contact_sheet"].width > 3 * 256
 
 
 def test_a_missing_expert_file_is_named(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -75,12 +75,12 @@ def test_a_region_is_painted_and_shown_on_a_map(models: Path, tmp_path: Path, ca
     expert = write_region_expert(models)
     command = ["demo", "--region", "the guitar", "--region-style", "Ink-Comic", "--output", str(tmp_path / "out")]
     assert main(command) == 0, capsys.readouterr().err
-    pictures = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
-    assert pictures.keys() == {"content", "map", "result", "contact_sheet"}
-    assert all(pictures[name].size == (256, 256) for name in ("content", "result"))
-    assert pictures["map"].width == 256
-    assert pictures["map"].height > 256  # its caption stands below
-    assert np.asarray(pictures["result"]).std() > 1
+    images = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
+    assert images.keys() == {"content", "map", "result", "contact_sheet"}
+    assert all(images[name].size == (256, 256) for name in ("content", "result"))
+    assert images["map"].width == 256
+    assert images["map"].height > 256  # its caption stands below
+    assert np.asarray(images["result"]).std() > 1
     expert.unlink()
 
 

@@ -11,7 +11,7 @@ from styleroute.moe import StyleExpert
 from transformers import CLIPTokenizer, T5TokenizerFast
 
 VAE_SCALE, VAE_SHIFT = 0.3611, 0.1159
-PROMPT = "a picture"
+PROMPT = "an image"
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
 
@@ -41,9 +41,9 @@ def test_text_states_and_pooled_text(loading, reference):
 
 @torch.no_grad()
 def test_vision_states(loading, reference):
-    picture = torch.rand(2, 128, 128, 3).mul(255).round() / 255
-    found = loading.load_clip_vision().encode_image(picture)["all_hidden_states"]
-    outputs = reference.siglip(pixel_values=picture.movedim(-1, 1) * 2 - 1, output_hidden_states=True)
+    image = torch.rand(2, 128, 128, 3).mul(255).round() / 255
+    found = loading.load_clip_vision().encode_image(image)["all_hidden_states"]
+    outputs = reference.siglip(pixel_values=image.movedim(-1, 1) * 2 - 1, output_hidden_states=True)
     assert found.shape == (2, 6, 64, 192)
     for tap in (-2, -3, -5):
         torch.testing.assert_close(found[:, tap], outputs.hidden_states[tap], **CLOSE)
@@ -52,9 +52,9 @@ def test_vision_states(loading, reference):
 @torch.no_grad()
 def test_the_model_sees_the_encoder_output_unchanged(loading):
     vae, model = loading.load_vae(), loading.load_model()
-    picture = torch.rand(1, 64, 64, 3)
-    raw = vae.first_stage_model.taesd_encoder(picture.movedim(-1, 1))
-    latent = vae.encode(picture)
+    image = torch.rand(1, 64, 64, 3)
+    raw = vae.first_stage_model.taesd_encoder(image.movedim(-1, 1))
+    latent = vae.encode(image)
     torch.testing.assert_close(latent, raw / VAE_SCALE + VAE_SHIFT, **CLOSE)
     torch.testing.assert_close(model.model.process_latent_in(latent), raw, **CLOSE)
     decoded = vae.first_stage_model.taesd_decoder(raw).clamp(0, 1)

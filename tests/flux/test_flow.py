@@ -86,7 +86,7 @@ def test_references_stand_at_positions_of_their_own(rows: int, expected: int) ->
     noisy, content, style = torch.randn(3, 2, 16, 4, 6)
     references = [Reference(content, 1, (3, 1)), Reference.of_style(style, (2, 5), rows)]
     velocity = predict_velocity(stub, noisy, references, torch.ones(2), text, torch.ones(2), corner=(3, 1))
-    # The answer is the noisy picture's part alone.
+    # The answer is the noisy image's part alone.
     assert torch.equal(velocity, noisy)
     assert torch.equal(stub.inputs["hidden_states"], torch.cat([pack(part) for part in (noisy, content, style)], dim=1))
     ids = stub.inputs["img_ids"].reshape(3, 6, 3)

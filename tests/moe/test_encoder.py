@@ -78,7 +78,7 @@ def test_new_encoder_has_the_file_keys():
 
 @pytest.mark.parametrize("shape", [(1, 6, 8, 6), (1, 6, 7, 5), (1, 4, 7, 6), (6, 7, 6), (0, 6, 7, 6)])
 def test_states_of_another_vision_model_are_refused(written, shape):
-    with pytest.raises(StyleExpertError, match=r"expected .pictures, at least 5 layers, 7 tokens, width 6"):
+    with pytest.raises(StyleExpertError, match=r"expected .images, at least 5 layers, 7 tokens, width 6"):
         _open(written, encoder_state(), 30).encoder(torch.randn(shape))
 
 

@@ -1,41 +1,41 @@
-"""Arrays of pictures: what cannot be read, or gives no numbers, is named and has no row."""
+"""Arrays of images: what cannot be read, or gives no numbers, is named and has no row."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from styleroute.storage.image_rows import picture_rows, picture_size, tell_broken
+from styleroute.storage.image_rows import image_rows, image_size, tell_broken
 
 SHAPES = {"mean": ((3,), "float16"), "size": ((2,), "float32")}
 
 
-def _compute(pictures: list[Image.Image]) -> dict[str, np.ndarray]:
-    means = [np.asarray(picture, dtype=np.float32).mean((0, 1)) for picture in pictures]
-    return {"mean": np.stack(means), "size": np.array([picture.size for picture in pictures])}
+def _compute(images: list[Image.Image]) -> dict[str, np.ndarray]:
+    means = [np.asarray(image, dtype=np.float32).mean((0, 1)) for image in images]
+    return {"mean": np.stack(means), "size": np.array([image.size for image in images])}
 
 
-def _rows(folder: Path, pictures: list[Path], compute=_compute):
-    return picture_rows(folder, {}, pictures, SHAPES, compute, "means", chunk=2)
+def _rows(folder: Path, images: list[Path], compute=_compute):
+    return image_rows(folder, {}, images, SHAPES, compute, "means", chunk=2)
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
+def images(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{number}.png" for number in range(5)]
     for number, path in enumerate(paths):
         Image.new("RGB", (4, 6), (number, 10, 20)).save(path)
     return paths
 
 
-def test_rows_by_path_in_any_order(tmp_path: Path, pictures: list[Path]) -> None:
-    found = _rows(tmp_path / "cache", pictures)
+def test_rows_by_path_in_any_order(tmp_path: Path, images: list[Path]) -> None:
+    found = _rows(tmp_path / "cache", images)
     assert found.broken == {}
-    assert found.of([pictures[3], pictures[0]], "mean").tolist() == [[3, 10, 20], [0, 10, 20]]
+    assert found.of([images[3], images[0]], "mean").tolist() == [[3, 10, 20], [0, 10, 20]]
 
 
-def test_faults_are_named_kept_and_told(tmp_path: Path, pictures: list[Path], capsys: pytest.CaptureFixture) -> None:
-    pictures[0].unlink()
-    pictures[1].write_text("This is no picture.")
+def test_faults_are_named_kept_and_told(tmp_path: Path, images: list[Path], capsys: pytest.CaptureFixture) -> None:
+    images[0].unlink()
+    images[1].write_text("This is no image.")
 
     def compute(whole: list[Image.Image]) -> dict[str, np.ndarray]:
         arrays = _compute(whole)
@@ -43,24 +43,24 @@ def test_faults_are_named_kept_and_told(tmp_path: Path, pictures: list[Path], ca
         return arrays
 
     for _ in range(2):  # computed, and read again
-        found = _rows(tmp_path / "cache", pictures, compute)
-        assert list(found.rows) == pictures[2:4]
+        found = _rows(tmp_path / "cache", images, compute)
+        assert list(found.rows) == images[2:4]
         assert found.broken == {
-            pictures[0]: "it is missing",
-            pictures[1]: "it is no whole picture",
-            pictures[4]: "what was computed of it is NaN or beyond float16",
+            images[0]: "it is missing",
+            images[1]: "it is no whole image",
+            images[4]: "what was computed of it is NaN or beyond float16",
         }
-    tell_broken(found, "pictures")
+    tell_broken(found, "images")
     shown = capsys.readouterr().out
-    assert "Left out 3 of 5 pictures" in shown
+    assert "Left out 3 of 5 images" in shown
     assert all(path.name in shown for path in found.broken)
 
 
-def test_pictures_are_seen_as_they_were_held(tmp_path: Path) -> None:
+def test_images_are_seen_as_they_were_held(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     turned = tmp_path / "turned.jpg"
     Image.new("RGB", (4, 6)).save(turned, exif=exif)
-    assert picture_size(turned) == (6, 4)
+    assert image_size(turned) == (6, 4)
     assert _rows(tmp_path / "cache", [turned]).of([turned], "size").tolist() == [[6, 4]]
-    assert picture_size(tmp_path / "missing.png") is None
+    assert image_size(tmp_path / "missing.png") is None

@@ -98,7 +98,7 @@ def test_a_full_disk_is_refused_and_what_was_there_stays(tmp_path: Path, monkeyp
 
 
 def test_fingerprints_tell_changed_and_missing_files(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     missing = fingerprint(path)
     path.write_text("one")
     one = fingerprint(path)

@@ -30,7 +30,7 @@ class TrainConfig(Protocol):
         compile: torch.compile of the transformer.
         minutes: how long this piece may run; the next one goes on where it stopped.
         save_every: steps between two checkpoints.
-        run: folder of configuration, checkpoint, curves and pictures.
+        run: folder of configuration, checkpoint, curves and images.
     """
 
     rate: float

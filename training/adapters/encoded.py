@@ -1,4 +1,4 @@
-"""Pictures and prompts as the base encodes them, once, kept on disk."""
+"""Images and prompts as the base encodes them, once, kept on disk."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import TrainingError
-from ...storage.image_rows import PictureRows, picture_rows, picture_size
+from ...storage.image_rows import ImageRows, image_rows, image_size
 from ...storage.row_cache import cached_rows
 from ..bases import Base
 
 MULTIPLE = 16
-"""Sides of pictures: a latent cell is 8 pixels wide, a token 2 cells."""
+"""Sides of images: a latent cell is 8 pixels wide, a token 2 cells."""
 PIXELS = 2**20
-"""At once through the VAE, whatever the pictures' size."""
+"""At once through the VAE, whatever the images' size."""
 
 Derived = tuple[int, Callable[[Tensor], Tensor]]
 """A width, and what gives [B, width] of latents [B, 16, h, w]."""
@@ -37,28 +37,28 @@ class Prompts:
         return torch.from_numpy(self.states[rows]).float(), torch.from_numpy(self.pooled[rows]).float()
 
 
-def encode_pictures(
+def encode_images(
     paths: Sequence[Path], base: Base, cache: Path, remedy: str, derived: Mapping[str, Derived] | None = None
-) -> PictureRows:
+) -> ImageRows:
     """An array "latents" float16 [P, 16, H/8, W/8], and float32 arrays derived from them.
 
     Args:
-        remedy: what makes pictures of one size, for the sentence that refuses others.
+        remedy: what makes images of one size, for the sentence that refuses others.
 
     Raises:
-        TrainingError: the pictures have different or odd sizes, none is whole, or the disk has no room.
+        TrainingError: the images have different or odd sizes, none is whole, or the disk has no room.
     """
     width, height = one_size(paths, remedy)
     derived = derived or {}
 
-    def encode(pictures: list[Image.Image]) -> dict[str, np.ndarray]:
-        latents = base.encode(pixels(pictures)).float().cpu()
+    def encode(images: list[Image.Image]) -> dict[str, np.ndarray]:
+        latents = base.encode(pixels(images)).float().cpu()
         return {"latents": latents.numpy(), **{name: make(latents).numpy() for name, (_, make) in derived.items()}}
 
     shapes = {"latents": ((16, height // 8, width // 8), "float16")}
     shapes |= {name: ((wide,), "float32") for name, (wide, _) in derived.items()}
     chunk = max(1, min(32, PIXELS // (width * height)))
-    return picture_rows(cache, {"base": base.identity}, paths, shapes, encode, "latents", chunk)
+    return image_rows(cache, {"base": base.identity}, paths, shapes, encode, "latents", chunk)
 
 
 def encode_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
@@ -77,21 +77,21 @@ def encode_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
     return Prompts({prompt: row for row, prompt in enumerate(prompts)}, **text)
 
 
-def pixels(pictures: Sequence[Image.Image]) -> Tensor:
-    """RGB pictures of one size -> [B, 3, H, W] in 0..1."""
-    values = np.stack([np.asarray(picture, dtype=np.float32) / 255 for picture in pictures])
+def pixels(images: Sequence[Image.Image]) -> Tensor:
+    """RGB images of one size -> [B, 3, H, W] in 0..1."""
+    values = np.stack([np.asarray(image, dtype=np.float32) / 255 for image in images])
     return torch.from_numpy(values).permute(0, 3, 1, 2)
 
 
 def one_size(paths: Sequence[Path], remedy: str) -> tuple[int, int]:
-    """Width and height of all pictures that can be opened.
+    """Width and height of all images that can be opened.
 
     Raises:
         TrainingError: they are not of one size, it is odd, or none can be opened.
     """
-    found = {size: path for path in paths if (size := picture_size(path)) is not None}
+    found = {size: path for path in paths if (size := image_size(path)) is not None}
     if not found:
-        raise TrainingError(f"none of the {len(paths)} pictures is whole: {remedy}")
+        raise TrainingError(f"none of the {len(paths)} images is whole: {remedy}")
     if len(found) > 1:
         (first, one), (second, other), *_ = found.items()
         raise TrainingError(
@@ -100,6 +100,6 @@ def one_size(paths: Sequence[Path], remedy: str) -> tuple[int, int]:
     [(width, height)] = found
     if width % MULTIPLE or height % MULTIPLE:
         raise TrainingError(
-            f"the pictures are {width} x {height}, expected sides that are multiples of {MULTIPLE}: {remedy}"
+            f"the images are {width} x {height}, expected sides that are multiples of {MULTIPLE}: {remedy}"
         )
     return width, height

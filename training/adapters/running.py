@@ -10,7 +10,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from ...progress import console
 
 PATIENCE = timedelta(days=7)
-"""How long processes wait for the first one, which encodes all pictures; torch's own 10 to 30 minutes are too few."""
+"""How long processes wait for the first one, which encodes all images; torch's own 10 to 30 minutes are too few."""
 
 
 def start_accelerator(precision: str) -> Accelerator:

@@ -17,7 +17,7 @@ def sample(transformer: torch.nn.Module, noise: Tensor, references: Sequence[Ref
            guidance: float, steps: int = STEPS) -> Tensor:  # fmt: skip
     """Euler sampling from noise [B, 16, H, W], as ComfyUI's `euler` and `simple` make it."""
     latents = noise
-    # A compiled transformer would be compiled again for whole pictures without gradients.
+    # A compiled transformer would be compiled again for whole images without gradients.
     with torch.compiler.set_stance("force_eager"):
         for now, after in itertools.pairwise(euler_sigmas(steps).tolist()):
             level = torch.full((len(noise),), now, device=noise.device)

@@ -16,7 +16,7 @@ def load_base(
 
     Args:
         source: "tiny", a hub name or a folder.
-        device: where pictures and prompts are encoded.
+        device: where images and prompts are encoded.
         dtype: of FLUX's weights.
         text_tokens: length of FLUX's prompts; the small one's is its own.
 

@@ -14,7 +14,7 @@ def short_digest(identity: str) -> str:
 
 
 class Base(Protocol):
-    """A FLUX.1 Kontext, loaded part by part: pictures and prompts are encoded once, before the transformer is needed.
+    """A FLUX.1 Kontext, loaded part by part: images and prompts are encoded once, before the transformer is needed.
 
     Attributes:
         name: what the expert file says in its ``base`` entry.
@@ -30,12 +30,12 @@ class Base(Protocol):
     @property
     def tokenizer(self) -> Any: ...
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Pictures [B, 3, H, W] in 0..1 -> the transformer's latents [B, 16, H/8, W/8] (the mode, no sample)."""
+    def encode(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] in 0..1 -> the transformer's latents [B, 16, H/8, W/8] (the mode, no sample)."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, 16, H/8, W/8] -> pictures [B, 3, H, W] in 0..1."""
+        """Latents [B, 16, H/8, W/8] -> images [B, 3, H, W] in 0..1."""
         ...
 
     def encode_prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:

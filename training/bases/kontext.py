@@ -41,8 +41,8 @@ class KontextBase:
         self.identity = f"{source} {dtype} {_digest(Path(source))}"
 
     @torch.no_grad()
-    def encode(self, pictures: Tensor) -> Tensor:
-        posterior = self._vae.encode((pictures * 2 - 1).to(self.device, self.dtype)).latent_dist
+    def encode(self, images: Tensor) -> Tensor:
+        posterior = self._vae.encode((images * 2 - 1).to(self.device, self.dtype)).latent_dist
         return (posterior.mode().float() - self._vae.config.shift_factor) * self._vae.config.scaling_factor
 
     @torch.no_grad()
@@ -70,7 +70,7 @@ class KontextBase:
     def tokenizer(self) -> T5TokenizerFast:
         return T5TokenizerFast.from_pretrained(self.source, subfolder="tokenizer_2")
 
-    # Two parts: validation decodes pictures beside the transformer, where T5's 9 GB would have no room.
+    # Two parts: validation decodes images beside the transformer, where T5's 9 GB would have no room.
     @cached_property
     def _vae(self) -> AutoencoderKL:
         return AutoencoderKL.from_pretrained(self.source, subfolder="vae", torch_dtype=self.dtype).to(self.device)

@@ -29,10 +29,10 @@ class TinyBase:
         self.identity = _digest(models)
 
     @torch.no_grad()
-    def encode(self, pictures: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         # bfloat16 as in the training of the base, and thrice as fast.
         with torch.autocast("cpu", torch.bfloat16):
-            return self._autoencoder.encode(pictures.contiguous(memory_format=torch.channels_last)).float()
+            return self._autoencoder.encode(images.contiguous(memory_format=torch.channels_last)).float()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

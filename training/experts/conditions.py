@@ -1,4 +1,4 @@
-"""What the routers read of a style picture: the style encoder's embedding, or the picture's pooled latents."""
+"""What the routers read of a style image: the style encoder's embedding, or the image's pooled latents."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from torch.nn import functional
 from ...errors import TrainingError
 from ...moe import StyleEncoder
 from ...moe.expert import open_encoder
-from ...storage.image_rows import PictureRows, picture_rows
+from ...storage.image_rows import ImageRows, image_rows
 from ..style_encoder.states import stored_layers
 from ..style_encoder.vision import Vision, load_vision, require_layers
 from .config import POOLED_CELLS, ExpertsTrainConfig
 
 CHUNK = 32
-"""Pictures that the vision model sees at once."""
+"""Images that the vision model sees at once."""
 
 
 class StyleCondition(Protocol):
@@ -37,8 +37,8 @@ class StyleCondition(Protocol):
     identity: str
     encoder: StyleEncoder | None
 
-    def rows(self, pictures: Sequence[Path], latents: PictureRows, cache: Path) -> PictureRows:
-        """An array "styles" [N, cond_dim], given the pictures' latents."""
+    def rows(self, images: Sequence[Path], latents: ImageRows, cache: Path) -> ImageRows:
+        """An array "styles" [N, cond_dim], given the images' latents."""
         ...
 
     def free(self) -> None:
@@ -54,10 +54,10 @@ class EncodedStyle:
         self.width = encoder.config.cond_dim
         self.identity = _digest(encoder, vision)
 
-    def rows(self, pictures: Sequence[Path], latents: PictureRows, cache: Path) -> PictureRows:
+    def rows(self, images: Sequence[Path], latents: ImageRows, cache: Path) -> ImageRows:
         shapes = {"styles": ((self.width,), "float32")}
         identity = {"condition": self.identity}
-        return picture_rows(cache / "styles", identity, pictures, shapes, self._encode, "style embeddings", CHUNK)
+        return image_rows(cache / "styles", identity, images, shapes, self._encode, "style embeddings", CHUNK)
 
     def free(self) -> None:
         self._vision = None
@@ -65,17 +65,17 @@ class EncodedStyle:
             torch.cuda.empty_cache()
 
     @torch.no_grad()
-    def _encode(self, pictures: list[Image.Image]) -> dict[str, np.ndarray]:
-        states = self._vision.read(pictures, stored_layers(self.encoder.config.taps)).states
+    def _encode(self, images: list[Image.Image]) -> dict[str, np.ndarray]:
+        states = self._vision.read(images, stored_layers(self.encoder.config.taps)).states
         return {"styles": self.encoder(states).numpy()}
 
 
 class PooledLatents:
-    """The style picture's VAE latents, averaged to 16 x 4 x 4 numbers: no Stage 1."""
+    """The style image's VAE latents, averaged to 16 x 4 x 4 numbers: no Stage 1."""
 
     width, identity, encoder = 16 * POOLED_CELLS**2, "pooled latents", None
 
-    def rows(self, pictures: Sequence[Path], latents: PictureRows, cache: Path) -> PictureRows:
+    def rows(self, images: Sequence[Path], latents: ImageRows, cache: Path) -> ImageRows:
         return replace(latents, arrays={"styles": latents.arrays["pooled"]}, broken={})
 
     def free(self) -> None:

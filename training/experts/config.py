@@ -12,11 +12,11 @@ from ..adapters.config import require_numbers
 from .routed_linear import AdapterConfig
 
 Condition = Literal["style-encoder", "pooled-latents", "none"]
-"""What the routers read: the frozen style encoder's embedding, the style picture's VAE latents, pooled (no Stage 1),
+"""What the routers read: the frozen style encoder's embedding, the style image's VAE latents, pooled (no Stage 1),
 or nothing (one plain LoRA)."""
 
 POOLED_CELLS = 4
-"""Pooled latents are the means of 4 x 4 fields of the style picture's latents."""
+"""Pooled latents are the means of 4 x 4 fields of the style image's latents."""
 
 WIDE = 12
 """Times the paper's rank of the shared expert."""
@@ -37,11 +37,11 @@ class ExpertsTrainConfig:
         start: expert file whose weights the training begins with, our own or a published one, of the same sizes; its
             encoder must be `encoder`. None: from nothing.
         condition: what the routers read.
-        style_reference: whether the style picture's latents also stand beside the content's, as a second reference.
+        style_reference: whether the style image's latents also stand beside the content's, as a second reference.
         style_rows: rows, in tokens, that the second reference's position is moved down by: 64 as in StyleExpert's
             release, 0 as ComfyUI's stock reference method `index` places it.
         routing_dropout: share of the rows that are trained without their routed experts, so that the shared one learns
-            to read the style picture beside the content; routers alone know the styles of the training by heart.
+            to read the style image beside the content; routers alone know the styles of the training by heart.
         adapter: sizes of the adapter; its `cond_dim` is what the style encoder gives, whatever stands here.
         rate: AdamW's learning rate.
         schedule: "constant", or "cosine" down to a twentieth.
@@ -50,20 +50,20 @@ class ExpertsTrainConfig:
         accumulation: batches whose gradients are added up before a step.
         steps: length of the training.
         guidance: guidance scale that the model is told.
-        window: side in latent cells, an even number, of the random window that a batch sees; None for whole pictures.
-        whole_share: share of the steps, the last ones, that see whole pictures in the place of windows, as many fewer
-            at once: a palette is of the whole, and whole pictures are what is painted later.
+        window: side in latent cells, an even number, of the random window that a batch sees; None for whole images.
+        whole_share: share of the steps, the last ones, that see whole images in the place of windows, as many fewer
+            at once: a palette is of the whole, and whole images are what is painted later.
         precision: "bf16" or "no" (float32).
         optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
         checkpointing: recompute activations in the backward pass, for less memory.
         compile: torch.compile of the transformer.
         seed: of first weights and all batches.
-        run: folder of configuration, checkpoint, curves and pictures.
+        run: folder of configuration, checkpoint, curves and images.
         output: the expert file; by default experts.safetensors in the run's folder.
         cache: folder of latents and embeddings, which are made once.
         minutes: how long this piece may run; the next one goes on where it stopped.
         save_every: steps between two checkpoints.
-        validate_every: steps between two sheets of validation pictures; 0 for none.
+        validate_every: steps between two sheets of validation images; 0 for none.
 
     Raises:
         TrainingError: a value is impossible.
@@ -112,7 +112,7 @@ class ExpertsTrainConfig:
 
     @property
     def steps_shape_the_run(self) -> bool:
-        """Whether another number of steps would be another run: whole pictures come in its last share."""
+        """Whether another number of steps would be another run: whole images come in its last share."""
         return self.window is not None and self.whole_share > 0
 
     @property
@@ -133,7 +133,7 @@ class ExpertsTrainConfig:
         if self.routing_dropout and not (self.style_reference and self.adapter.experts):
             raise TrainingError(
                 f"routing_dropout is {self.routing_dropout}, but without routed experts nothing can be left out, and "
-                "without the style picture beside the content such rows know no style: give --style-reference, or 0"
+                "without the style image beside the content such rows know no style: give --style-reference, or 0"
             )
         if (self.condition == "none") != (self.adapter.experts == 0):
             raise TrainingError(
@@ -162,11 +162,11 @@ SMALL: dict[str, Any] = {
     "compile": True,
     "validate_every": 500,
 }
-"""What fits the small Kontext on two cores: at first windows of a quarter of the picture."""
+"""What fits the small Kontext on two cores: at first windows of a quarter of the image."""
 
 
 def single_lora(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
-    """One LoRA with as many parameters as all experts; it sees the style picture as a second reference."""
+    """One LoRA with as many parameters as all experts; it sees the style image as a second reference."""
     adapter = config.adapter
     rank = adapter.experts * adapter.rank + adapter.shared_rank
     # alpha / r as the experts have it: the rank makes no change of the learning rate in disguise.
@@ -177,7 +177,7 @@ def single_lora(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
 
 
 def no_encoder(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
-    """Routers that read the style picture's pooled latents: no Stage 1."""
+    """Routers that read the style image's pooled latents: no Stage 1."""
     return replace(config, condition="pooled-latents", encoder=None, run=_beside(config, "no_encoder"))
 
 
@@ -187,12 +187,12 @@ def release_1(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
 
 
 def style_reference(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
-    """Routed experts that also see the style picture, as a second reference."""
+    """Routed experts that also see the style image, as a second reference."""
     return replace(config, style_reference=True, run=_beside(config, "style_reference"))
 
 
 def wide(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
-    """A wide shared expert that learns to read the style picture, half of the time alone, and routed experts beside it.
+    """A wide shared expert that learns to read the style image, half of the time alone, and routed experts beside it.
 
     Routers know the styles of the training by heart; what they send a new style to, alone, is known ones.
     """

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...dataset.triplets import Triplet
 from ...errors import TrainingError
-from ...storage.image_rows import PictureRows, tell_broken
-from ..adapters.encoded import Prompts, encode_pictures, encode_prompts
+from ...storage.image_rows import ImageRows, tell_broken
+from ..adapters.encoded import Prompts, encode_images, encode_prompts
 from ..bases import Base
 from .conditions import PooledLatents, StyleCondition, pool
 
@@ -22,28 +22,28 @@ REMEDY = "`styleroute data triplets FOLDER OUTPUT --size S` writes all anew at o
 
 @dataclass(frozen=True)
 class Examples:
-    """Triplets with what was computed of their pictures and prompts.
+    """Triplets with what was computed of their images and prompts.
 
     Attributes:
-        triplets: those whose pictures are all readable.
-        pictures: latents float16 [P, 16, H, W].
+        triplets: those whose images are all readable.
+        images: latents float16 [P, 16, H, W].
         prompts: text.
         styles: embeddings [S, cond_dim] of the references; None for a plain LoRA.
     """
 
     triplets: Sequence[Triplet]
-    pictures: PictureRows
+    images: ImageRows
     prompts: Prompts
-    styles: PictureRows | None
+    styles: ImageRows | None
 
     def latents(self, paths: Sequence[Path]) -> Tensor:
         """[B, 16, H, W]."""
-        return torch.from_numpy(self.pictures.of(paths, "latents")).float()
+        return torch.from_numpy(self.images.of(paths, "latents")).float()
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of a picture in latent cells."""
-        return tuple(self.pictures.arrays["latents"].shape[-2:])
+        """Height and width of an image in latent cells."""
+        return tuple(self.images.arrays["latents"].shape[-2:])
 
     def style(self, references: Sequence[Path]) -> Tensor | None:
         """Style embeddings [B, cond_dim]."""
@@ -78,25 +78,25 @@ class Batch:
 
 
 def make_examples(triplets: Sequence[Triplet], base: Base, condition: StyleCondition | None, cache: Path) -> Examples:
-    """Encode every picture and prompt once; broken pictures leave their triplets out, counted and named.
+    """Encode every image and prompt once; broken images leave their triplets out, counted and named.
 
     Raises:
-        TrainingError: the pictures have different sizes, no triplet is whole, or the disk has no room.
+        TrainingError: the images have different sizes, no triplet is whole, or the disk has no room.
     """
     paths = sorted({path for row in triplets for path in (row.content, row.stylised, row.reference)})
     pooled = {"pooled": (PooledLatents.width, pool)}
-    pictures = encode_pictures(paths, base, cache / "latents", REMEDY, pooled)
-    tell_broken(pictures, "pictures")
-    triplets = [row for row in triplets if {row.content, row.stylised, row.reference} <= pictures.rows.keys()]
+    images = encode_images(paths, base, cache / "latents", REMEDY, pooled)
+    tell_broken(images, "images")
+    triplets = [row for row in triplets if {row.content, row.stylised, row.reference} <= images.rows.keys()]
     styles = None
     if condition is not None and triplets:
-        styles = condition.rows(sorted({row.reference for row in triplets}), pictures, cache)
+        styles = condition.rows(sorted({row.reference for row in triplets}), images, cache)
         triplets = [row for row in triplets if row.reference in styles.rows]
-        tell_broken(styles, "style pictures")
+        tell_broken(styles, "style images")
     if not triplets:
-        raise TrainingError(f"no triplet has pictures that are all whole: {REMEDY}")
+        raise TrainingError(f"no triplet has images that are all whole: {REMEDY}")
     prompts = encode_prompts(sorted({row.prompt for row in triplets}), base, cache / "text")
-    return Examples(triplets, pictures, prompts, styles)
+    return Examples(triplets, images, prompts, styles)
 
 
 def draw(examples: Examples, count: int, window: int | None, seed: int, number: int) -> Batch:

@@ -67,7 +67,7 @@ class ExpertsTrainer(AdapterTrainer):
         return kept.float().to(self.accelerator.device)
 
     def _batch_shape(self, step: int) -> tuple[int, int | None]:
-        """Triplets of a batch and the window they are seen through; of whole pictures about as many tokens at once."""
+        """Triplets of a batch and the window they are seen through; of whole images about as many tokens at once."""
         config = self.config
         if config.window is None or step < (1 - config.whole_share) * config.steps:
             return config.batch, config.window

@@ -21,12 +21,12 @@ from .start import all_steps, open_start
 from .trainer import LOSSES, ExpertsTrainer
 from .validation import Validation
 
-PICTURES = 6
+IMAGES = 6
 """Rows of the validation sheet."""
 
 
 def train_experts(config: ExpertsTrainConfig) -> None:
-    """Train, write the expert file, and sheets of validation pictures on the way.
+    """Train, write the expert file, and sheets of validation images on the way.
 
     Under `accelerate launch` every process calls this; the first alone writes.
 
@@ -81,7 +81,7 @@ def _a_few(triplets: list[Triplet]) -> list[Triplet]:
     first: dict[str, Triplet] = {}
     for row in sorted(triplets, key=lambda row: row.seen_style):
         first.setdefault(row.style, row)
-    return list(first.values())[:PICTURES]
+    return list(first.values())[:IMAGES]
 
 
 def _validate(trainer: ExpertsTrainer, validation: Validation | None, step: int) -> None:
@@ -120,7 +120,7 @@ def _write(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base
 def _summary(trainer: ExpertsTrainer, condition: StyleCondition | None, base: Base) -> dict[str, Any]:
     """What the expert file says of its training; `style_reference` is what whoever applies it must do likewise.
 
-    Digests tell which weights and pictures it was: experts of another base, or trained on other data, do not compare.
+    Digests tell which weights and images it was: experts of another base, or trained on other data, do not compare.
     """
     config, last = trainer.config, trainer.losses[-LOSSES:]
     told = ("condition", "style_reference", "style_rows", "routing_dropout", "guidance", "rate", "batch", "seed")

@@ -40,13 +40,13 @@ class Validation:
         """Write the sheet and give its pixels [H, W, 3] back."""
         columns = [self._latents(part) for part in ("content", "reference", "stylised")]
         columns.insert(2, latents.float().cpu())
-        rows = [[self._picture(column[row]) for column in columns] for row in range(len(self.chosen))]
+        rows = [[self._image(column[row]) for column in columns] for row in range(len(self.chosen))]
         write_sheet(rows, path)
         return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
     def _latents(self, part: str) -> Tensor:
         return self.examples.latents([getattr(row, part) for row in self.chosen])
 
-    def _picture(self, latents: Tensor) -> np.ndarray:
+    def _image(self, latents: Tensor) -> np.ndarray:
         """[16, H, W] -> [8 H, 8 W, 3], one at a time: the decoder of a full FLUX needs gigabytes for each."""
         return self.base.decode(latents[None])[0].float().cpu().permute(1, 2, 0).numpy()

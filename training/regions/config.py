@@ -37,7 +37,7 @@ class RegionTrainConfig:
         changed_weight: weight, in the flow matching loss, of the latent cells that the style changes; 1 is the paper's.
         early_share: how many of the noise levels are drawn from the sampler's first half, where it is decided what
             changes; 0 is the paper's.
-        reference_index: first position of the context picture: 1 as Kontext has it (paper), or 0, the target's own.
+        reference_index: first position of the context image: 1 as Kontext has it (paper), or 0, the target's own.
         rate: AdamW's learning rate.
         schedule: "constant", or "cosine" down to a twentieth.
         warmup: steps until the full rate.
@@ -50,13 +50,13 @@ class RegionTrainConfig:
         optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
         checkpointing: recompute activations in the backward pass, for less memory.
         seed: of first weights and all batches.
-        run: folder of the runs, one for each style, with configuration, checkpoint, curves and pictures.
+        run: folder of the runs, one for each style, with configuration, checkpoint, curves and images.
         output: folder of the finished LoRAs; by default the runs'.
         half: write the LoRAs in float16; the published ones are float32.
         cache: folder of latents, masks and texts, which are made once.
         minutes: how long this piece may run, all styles together; the next one goes on where it stopped.
         save_every: steps between two checkpoints.
-        validate_every: steps between two sheets of validation pictures; 0 for none.
+        validate_every: steps between two sheets of validation images; 0 for none.
 
     Raises:
         TrainingError: a value is impossible.

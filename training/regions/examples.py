@@ -1,4 +1,4 @@
-"""What region experts learn from: pictures as cached latents, masks on the maps' cells, prompts and their spans."""
+"""What region experts learn from: images as cached latents, masks on the maps' cells, prompts and their spans."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ from torch import Tensor
 from ...attention import resize
 from ...dataset.region_manifest import RegionExample
 from ...errors import TrainingError
-from ...storage.image_rows import PictureRows, picture_rows, tell_broken
-from ..adapters.encoded import PIXELS, Prompts, encode_pictures, encode_prompts, one_size
+from ...storage.image_rows import ImageRows, image_rows, tell_broken
+from ..adapters.encoded import PIXELS, Prompts, encode_images, encode_prompts, one_size
 from ..bases import Base
 from .spans import Described, Mention
 
@@ -25,25 +25,25 @@ REMEDY = "`styleroute data regions --size S` writes all anew at one size"
 
 @dataclass(frozen=True)
 class RegionExamples:
-    """Examples of one style with what was computed of their pictures and prompts.
+    """Examples of one style with what was computed of their images and prompts.
 
     Attributes:
         rows: those whose files are all readable.
         mentions: for each row where its style stands and what it is said of.
-        pictures: latents float16 [P, 16, H, W].
+        images: latents float16 [P, 16, H, W].
         masks: float32 [M, h, w], how much of each cell of the maps an object covers.
         prompts: text.
     """
 
     rows: Sequence[RegionExample]
     mentions: Sequence[tuple[Mention, ...]]
-    pictures: PictureRows
-    masks: PictureRows
+    images: ImageRows
+    masks: ImageRows
     prompts: Prompts
 
     def latents(self, paths: Sequence[Path]) -> Tensor:
         """[B, 16, H, W]."""
-        return torch.from_numpy(self.pictures.of(paths, "latents")).float()
+        return torch.from_numpy(self.images.of(paths, "latents")).float()
 
     def mask(self, mention: Mention) -> Tensor:
         """[h, w] in 0..1 of all objects that a mention is said of."""
@@ -82,26 +82,26 @@ class Batch:
 
 
 def make_examples(described: Sequence[Described], base: Base, cache: Path) -> RegionExamples:
-    """Encode every picture, mask and prompt once; broken files leave their examples out, counted and named.
+    """Encode every image, mask and prompt once; broken files leave their examples out, counted and named.
 
     Raises:
-        TrainingError: pictures or masks have different sizes, no example is whole, a mask is empty, or the disk has no
+        TrainingError: images or masks have different sizes, no example is whole, a mask is empty, or the disk has no
             room.
     """
     rows = [row for row, _ in described]
-    pictures = encode_pictures(
+    images = encode_images(
         sorted({path for row in rows for path in (row.original, row.styled)}), base, cache / "latents", REMEDY
     )
-    masks = _read_masks(sorted({region.mask for row in rows for region in row.regions}), pictures, cache / "masks")
-    for found, what in ((pictures, "pictures"), (masks, "masks")):
+    masks = _read_masks(sorted({region.mask for row in rows for region in row.regions}), images, cache / "masks")
+    for found, what in ((images, "images"), (masks, "masks")):
         tell_broken(found, what)
-    readable = pictures.rows.keys() | masks.rows.keys()
+    readable = images.rows.keys() | masks.rows.keys()
     whole = [(row, mentions) for row, mentions in described if set(row.files) <= readable]
     if not whole:
-        raise TrainingError(f"no example has pictures and a mask that are all whole: {REMEDY}")
+        raise TrainingError(f"no example has images and a mask that are all whole: {REMEDY}")
     rows, mentions = zip(*whole, strict=True)
     prompts = encode_prompts(sorted({row.prompt for row in rows}), base, cache / "text")
-    return RegionExamples(rows, mentions, pictures, masks, prompts)
+    return RegionExamples(rows, mentions, images, masks, prompts)
 
 
 def draw(examples: RegionExamples, count: int, seed: int, number: int) -> Batch:
@@ -125,16 +125,16 @@ def make_batch(examples: RegionExamples, chosen: Sequence[int]) -> Batch:
     )
 
 
-def _read_masks(paths: Sequence[Path], pictures: PictureRows, cache: Path) -> PictureRows:
+def _read_masks(paths: Sequence[Path], images: ImageRows, cache: Path) -> ImageRows:
     """An array "masks": each mask's mean over every cell of a map, which is a token, 16 x 16 pixels.
 
     Raises:
-        TrainingError: the masks are not of the pictures' size, or one is empty.
+        TrainingError: the masks are not of the images' size, or one is empty.
     """
     width, height = one_size(paths, REMEDY)
-    rows, cols = (side * 8 for side in pictures.arrays["latents"].shape[-2:])
+    rows, cols = (side * 8 for side in images.arrays["latents"].shape[-2:])
     if (height, width) != (rows, cols):
-        raise TrainingError(f"the masks are {width} x {height}, expected {cols} x {rows} as the pictures: {REMEDY}")
+        raise TrainingError(f"the masks are {width} x {height}, expected {cols} x {rows} as the images: {REMEDY}")
     cells = (height // 16, width // 16)
 
     def read(masks: list[Image.Image]) -> dict[str, np.ndarray]:
@@ -144,7 +144,7 @@ def _read_masks(paths: Sequence[Path], pictures: PictureRows, cache: Path) -> Pi
         return {"masks": resize(torch.from_numpy(values / brightest), cells).numpy()}
 
     chunk = max(1, min(32, PIXELS // (width * height)))
-    found = picture_rows(cache, {"cells": list(cells)}, paths, {"masks": (cells, "float32")}, read, "masks", chunk)
+    found = image_rows(cache, {"cells": list(cells)}, paths, {"masks": (cells, "float32")}, read, "masks", chunk)
     for path, row in found.rows.items():
         if not found.arrays["masks"][row].any():
             raise TrainingError(f"{path} shows no object, it is all black: remove its example from the manifest")

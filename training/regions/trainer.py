@@ -90,6 +90,6 @@ def noise_levels(config: RegionTrainConfig, generator: torch.Generator) -> Tenso
 
 
 def target_rows(batch: Batch) -> slice:
-    """The queries of the picture that is painted: behind the text, before the original."""
+    """The queries of the image that is painted: behind the text, before the original."""
     text, (rows, cols) = batch.text[0].shape[1], (side // 2 for side in batch.styled.shape[-2:])
     return slice(text, text + rows * cols)

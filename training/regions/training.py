@@ -43,7 +43,7 @@ class Material:
 
 
 def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
-    """Train each style in turn and write its LoRA, with sheets of validation pictures on the way.
+    """Train each style in turn and write its LoRA, with sheets of validation images on the way.
 
     Under `accelerate launch` every process calls this; the first alone writes.
 
@@ -88,7 +88,7 @@ def _material(config: RegionTrainConfig, rows: Sequence[RegionExample], styles: 
         for style in styles:
             require_writable(config.expert_file(style))
     base = load_base(config.base, str(accelerator.device), base_dtype(config.precision), config.text_tokens)
-    # Every prompt is looked through before the first picture is encoded.
+    # Every prompt is looked through before the first image is encoded.
     trained = _described(config, rows, styles, base)
     if config.supervised and config.losses.slice == "span":
         for style, described in trained.items():

@@ -16,7 +16,7 @@ from .examples import RegionExamples, make_batch
 from .losses import share_inside
 from .trainer import RegionTrainer, flow_matching_loss, target_rows
 
-PICTURES = 6
+IMAGES = 6
 SIGMA = 0.5
 """Noise level at which the maps are looked at."""
 
@@ -26,7 +26,7 @@ class Validation:
 
     def __init__(self, config: RegionTrainConfig, base: Base, examples: RegionExamples) -> None:
         self.config, self.base = config, base
-        self.batch = make_batch(examples, range(min(PICTURES, len(examples.rows))))
+        self.batch = make_batch(examples, range(min(IMAGES, len(examples.rows))))
 
     def run(self, trainer: RegionTrainer, path: Path) -> tuple[np.ndarray, dict[str, float]]:
         """Write the sheet; gives its pixels [H, W, 3] and the maps' figures by name."""
@@ -64,13 +64,13 @@ class Validation:
         """A row an example; mask and map of its first mention."""
         rows = []
         for place, (original, target) in enumerate(zip(self.batch.original, self.batch.styled, strict=True)):
-            shown = [self._picture(part) for part in (original, latents[place], target)]
+            shown = [self._image(part) for part in (original, latents[place], target)]
             grey = (_grey(part[place, 0], shown[0].shape[:2]) for part in (self.batch.masks, heat))
             rows.append([shown[0], *grey, *shown[1:]])
         write_sheet(rows, path)
         return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
-    def _picture(self, latents: Tensor) -> np.ndarray:
+    def _image(self, latents: Tensor) -> np.ndarray:
         """[16, H, W] -> [8 H, 8 W, 3], one at a time: the decoder of a full FLUX needs gigabytes for each."""
         return self.base.decode(latents[None])[0].float().cpu().permute(1, 2, 0).numpy()
 

@@ -38,7 +38,7 @@ class EncoderTrainConfig:
         proj_dim: width of each pooled token; a style has taps x num_queries x proj_dim numbers.
         temperature: tau of InfoNCE; the paper does not give it, this is CLIP's first value.
         rate: AdaBelief's learning rate.
-        batch: B, pictures in each of the two batches of a step.
+        batch: B, images in each of the two batches of a step.
         steps: length of the training; a longer one goes on where a shorter one ended.
         seed: of the encoder's first weights and of all batches.
         run: folder of configuration, checkpoint, curves and report.

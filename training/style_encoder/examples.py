@@ -1,4 +1,4 @@
-"""What an encoder is trained and judged on: pictures of known styles with their cached states."""
+"""What an encoder is trained and judged on: images of known styles with their cached states."""
 
 import hashlib
 import json
@@ -12,37 +12,37 @@ from torch import Tensor
 
 from ...moe import StyleEncoder
 from ...progress import console
-from ...storage.image_rows import PictureRows, tell_broken
+from ...storage.image_rows import ImageRows, tell_broken
 from .config import EncoderTrainConfig
-from .pictures import Picture, lone_styles, require_pairs
+from .images import StyleImage, lone_styles, require_pairs
 from .states import cached_states, stored_layers
 from .vision import Vision
 
 
 @dataclass(frozen=True)
 class StyleExamples:
-    """Pictures and the vision model's states of them.
+    """Images and the vision model's states of them.
 
     Attributes:
-        pictures: N of them.
+        images: N of them.
         cache: where their states are.
-        identity: a digest of the pictures' names and styles and of the vision model.
+        identity: a digest of the images' names and styles and of the vision model.
     """
 
-    pictures: list[Picture]
-    cache: PictureRows
+    images: list[StyleImage]
+    cache: ImageRows
     identity: str
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @cached_property
     def labels(self) -> Tensor:
         """Style ids, [N]."""
-        return torch.tensor([picture.style_id for picture in self.pictures], dtype=torch.long)
+        return torch.tensor([image.style_id for image in self.images], dtype=torch.long)
 
     def states(self, indices: Tensor) -> Tensor:
-        """Float16 states [B, L, T, D] of the pictures at `indices` [B], read from disk."""
+        """Float16 states [B, L, T, D] of the images at `indices` [B], read from disk."""
         return torch.from_numpy(np.asarray(self.cache.arrays["states"][self._rows[indices.numpy()]]))
 
     @property
@@ -59,39 +59,39 @@ class StyleExamples:
 
     @cached_property
     def _rows(self) -> np.ndarray:
-        return np.array([self.cache.rows[picture.path] for picture in self.pictures], dtype=np.int64)
+        return np.array([self.cache.rows[image.path] for image in self.images], dtype=np.int64)
 
 
-def train_examples(config: EncoderTrainConfig, pictures: list[Picture], vision: Vision) -> StyleExamples:
-    """The training split, without broken pictures and without styles of a single picture.
+def train_examples(config: EncoderTrainConfig, images: list[StyleImage], vision: Vision) -> StyleExamples:
+    """The training split, without broken images and without styles of a single image.
 
     Raises:
         TrainingError: fewer than two styles remain, or the disk is too full.
     """
-    pictures, cache = _readable(config, vision, "train", pictures)
-    lone = set(lone_styles(pictures))
+    images, cache = _readable(config, vision, "train", images)
+    lone = set(lone_styles(images))
     if lone:
-        console.print(f"Left out {len(lone)} styles with a single picture: {', '.join(sorted(lone))}", soft_wrap=True)
-    pictures = [picture for picture in pictures if picture.style not in lone]
-    require_pairs(config.data, pictures)
-    return StyleExamples(pictures, cache, _digest(config.data, pictures, vision))
+        console.print(f"Left out {len(lone)} styles with a single image: {', '.join(sorted(lone))}", soft_wrap=True)
+    images = [image for image in images if image.style not in lone]
+    require_pairs(config.data, images)
+    return StyleExamples(images, cache, _digest(config.data, images, vision))
 
 
-def unseen_examples(config: EncoderTrainConfig, pictures: list[Picture], vision: Vision) -> StyleExamples:
-    """The pictures of unseen styles, without broken ones."""
-    pictures, cache = _readable(config, vision, "test", pictures)
-    return StyleExamples(pictures, cache, _digest(config.data, pictures, vision))
+def unseen_examples(config: EncoderTrainConfig, images: list[StyleImage], vision: Vision) -> StyleExamples:
+    """The images of unseen styles, without broken ones."""
+    images, cache = _readable(config, vision, "test", images)
+    return StyleExamples(images, cache, _digest(config.data, images, vision))
 
 
 def _readable(
-    config: EncoderTrainConfig, vision: Vision, split: str, pictures: list[Picture]
-) -> tuple[list[Picture], PictureRows]:
-    paths = [picture.path for picture in pictures]
+    config: EncoderTrainConfig, vision: Vision, split: str, images: list[StyleImage]
+) -> tuple[list[StyleImage], ImageRows]:
+    paths = [image.path for image in images]
     cache = cached_states(config.cache / split, paths, vision, stored_layers(config.taps))
-    tell_broken(cache, f"{split} pictures")
-    return [picture for picture in pictures if picture.path in cache.rows], cache
+    tell_broken(cache, f"{split} images")
+    return [image for image in images if image.path in cache.rows], cache
 
 
-def _digest(data: Path, pictures: list[Picture], vision: Vision) -> str:
-    names = [(str(picture.path.relative_to(data.resolve())), picture.style_id) for picture in pictures]
+def _digest(data: Path, images: list[StyleImage], vision: Vision) -> str:
+    names = [(str(image.path.relative_to(data.resolve())), image.style_id) for image in images]
     return hashlib.sha256(json.dumps([vision.identity, names]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The vision model's states of every picture, computed once and kept on disk."""
+"""The vision model's states of every image, computed once and kept on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from ...storage.image_rows import PictureRows, picture_rows
+from ...storage.image_rows import ImageRows, image_rows
 from .vision import Vision
 
 _CHUNK = 32
-"""Pictures that the vision model sees at once."""
+"""Images that the vision model sees at once."""
 
 
 def stored_layers(taps: tuple[int, ...]) -> tuple[int, ...]:
@@ -19,11 +19,11 @@ def stored_layers(taps: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(taps)) if len(taps) == -min(taps) else taps
 
 
-def cached_states(folder: Path, pictures: Sequence[Path], vision: Vision, layers: tuple[int, ...]) -> PictureRows:
+def cached_states(folder: Path, images: Sequence[Path], vision: Vision, layers: tuple[int, ...]) -> ImageRows:
     """The arrays "states", float16 [N, L, T, D], and "pooled", the vision model's own vectors, float32 [N, D].
 
     They are read from `folder` where they are there, else made; an interrupted run goes on. A changed list of
-    pictures, changed files, another vision model or other layers make everything anew.
+    images, changed files, another vision model or other layers make everything anew.
 
     Raises:
         TrainingError: the disk has no room for them; what was there stays.
@@ -38,4 +38,4 @@ def cached_states(folder: Path, pictures: Sequence[Path], vision: Vision, layers
         output = vision.read(found, layers)
         return {"states": output.states.half().numpy(), "pooled": output.pooled.numpy()}
 
-    return picture_rows(folder, identity, pictures, shapes, read, "vision states", _CHUNK)
+    return image_rows(folder, identity, images, shapes, read, "vision states", _CHUNK)

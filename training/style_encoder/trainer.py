@@ -129,7 +129,7 @@ class EncoderTrainer:
             return
         if state["examples"] != self.examples.identity:
             raise TrainingError(
-                f"{self.run.path} holds a run on other pictures or another vision model than there are now in "
+                f"{self.run.path} holds a run on other images or another vision model than there are now in "
                 f"{self.config.data} and {self.config.vision}: bring them back to go on with it, or give another "
                 "--run to start anew"
             )

@@ -12,7 +12,7 @@ from ...storage.disk_space import require_writable
 from ..run_folder import RunFolder
 from .config import EncoderTrainConfig
 from .examples import StyleExamples, train_examples, unseen_examples
-from .pictures import train_pictures, unseen_pictures
+from .images import train_images, unseen_images
 from .trainer import LOSSES, EncoderTrainer
 from .vision import Vision, load_vision, require_layers
 
@@ -48,12 +48,12 @@ def train_style_encoder(config: EncoderTrainConfig, evaluate: Evaluate[Scores] |
     """
     run = RunFolder(config.run, config, FREE)
     require_writable(config.encoder_file)
-    pictures = train_pictures(config.data)
-    unseen = unseen_pictures(config.data, pictures)
+    images = train_images(config.data)
+    unseen = unseen_images(config.data, images)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     vision = load_vision(config.vision, device)
     require_layers(vision, config.taps)
-    examples = train_examples(config, pictures, vision)
+    examples = train_examples(config, images, vision)
     trainer = EncoderTrainer(config, run, new_encoder(config, vision).to(device), examples)
     run.begin()
     tried = unseen_examples(config, unseen, vision) if unseen and evaluate else None
@@ -83,7 +83,7 @@ def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, scores: EncoderS
     """The encoder file, with a summary of its training."""
     summary: dict[str, Any] = {
         "steps": trainer.step,
-        "pictures": len(trainer.examples),
+        "images": len(trainer.examples),
         "styles": len(set(trainer.examples.labels.tolist())),
         **{name: getattr(config, name) for name in ("batch", "rate", "temperature", "seed")},
     }

@@ -27,7 +27,7 @@ _KNOWN_TYPES = ("siglip", "siglip_vision_model")
 
 @dataclass(frozen=True)
 class VisionOutput:
-    """states [B, L, T, D] of the layers asked for, and one vector a picture, pooled [B, D]."""
+    """states [B, L, T, D] of the layers asked for, and one vector an image, pooled [B, D]."""
 
     states: Tensor
     pooled: Tensor
@@ -35,11 +35,11 @@ class VisionOutput:
 
 @dataclass(frozen=True)
 class Vision:
-    """A SigLIP vision tower with its preparation of pictures.
+    """A SigLIP vision tower with its preparation of images.
 
     Attributes:
         model: the tower, frozen, in float32.
-        prepare: pictures to pixel values [B, 3, S, S].
+        prepare: images to pixel values [B, 3, S, S].
         file: the model's file name for ComfyUI's users, or what comes nearest to it.
         has_head: whether its pooling head was trained; else the mean of the last states stands for the pooled vector.
         identity: a digest of its weights.
@@ -57,7 +57,7 @@ class Vision:
 
     @property
     def num_tokens(self) -> int:
-        """T: patches of a picture."""
+        """T: patches of an image."""
         return (self.model.config.image_size // self.model.config.patch_size) ** 2
 
     @property
@@ -66,9 +66,9 @@ class Vision:
         return self.model.config.hidden_size
 
     @torch.no_grad()
-    def read(self, pictures: list[Image], layers: tuple[int, ...]) -> VisionOutput:
+    def read(self, images: list[Image], layers: tuple[int, ...]) -> VisionOutput:
         """States of `layers` (counted from the end) and pooled vectors, on the CPU in float32."""
-        output = self.model(self.prepare(pictures).to(self.model.device), output_hidden_states=True)
+        output = self.model(self.prepare(images).to(self.model.device), output_hidden_states=True)
         states = torch.stack([output.hidden_states[layer] for layer in layers], dim=1)  # [B, L, T, D]
         pooled = output.pooler_output if self.has_head else output.last_hidden_state.mean(dim=1)
         return VisionOutput(states.float().cpu(), pooled.float().cpu())
@@ -119,7 +119,7 @@ def _load_siglip(name: str) -> tuple[SiglipVisionModel, SiglipImageProcessor]:
     side = model.config.image_size
     if {processor.size["height"], processor.size["width"]} != {side}:
         raise TrainingError(
-            f"vision = {name} takes pictures of {side} x {side}, but its preprocessor_config.json makes them "
+            f"vision = {name} takes images of {side} x {side}, but its preprocessor_config.json makes them "
             f"{processor.size['height']} x {processor.size['width']}: take the one that belongs to it"
         )
     return model, processor
@@ -136,17 +136,17 @@ def _opened(name: str, load: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _prepare(processor: SiglipImageProcessor, pictures: list[Image]) -> Tensor:
-    return processor(images=pictures, return_tensors="pt")["pixel_values"]
+def _prepare(processor: SiglipImageProcessor, images: list[Image]) -> Tensor:
+    return processor(images=images, return_tensors="pt")["pixel_values"]
 
 
-def _prepare_tiny(pictures: list[Image]) -> Tensor:
-    return torch.cat([normalize(_tiny_pixels(picture)) for picture in pictures])
+def _prepare_tiny(images: list[Image]) -> Tensor:
+    return torch.cat([normalize(_tiny_pixels(image)) for image in images])
 
 
-def _tiny_pixels(picture: Image) -> Tensor:
-    """uint8 [1, 3, 128, 128], rounded as the pictures that the tiny SigLIP was trained on."""
-    pixels = to_tensor(picture.convert("RGB"))[None]
+def _tiny_pixels(image: Image) -> Tensor:
+    """uint8 [1, 3, 128, 128], rounded as the images that the tiny SigLIP was trained on."""
+    pixels = to_tensor(image.convert("RGB"))[None]
     return (vision_size(pixels) * 255).round().byte()
 
 

@@ -35,7 +35,7 @@ def _conv(inputs: int = WIDTH, outputs: int = WIDTH, **options) -> nn.Conv2d:
 
 
 def build_encoder() -> nn.Sequential:
-    """Pictures [B, 3, H, W] in 0..1 to latents [B, 16, H/8, W/8]."""
+    """Images [B, 3, H, W] in 0..1 to latents [B, 16, H/8, W/8]."""
     layers: list[nn.Module] = [_conv(3), Block()]
     for _ in range(3):
         layers += [_conv(stride=2, bias=False), Block(), Block(), Block()]
@@ -43,7 +43,7 @@ def build_encoder() -> nn.Sequential:
 
 
 def build_decoder() -> nn.Sequential:
-    """Latents [B, 16, H/8, W/8] to pictures [B, 3, H, W] in 0..1."""
+    """Latents [B, 16, H/8, W/8] to images [B, 3, H, W] in 0..1."""
     layers: list[nn.Module] = [SoftClamp(), _conv(LATENT_CHANNELS), nn.ReLU()]
     for _ in range(3):
         layers += [Block(), Block(), Block(), nn.Upsample(scale_factor=2), _conv(bias=False)]
@@ -60,9 +60,9 @@ class Autoencoder(nn.Module):
         self.vae_scale = nn.Parameter(torch.tensor(FLUX_SCALE), requires_grad=False)
         self.vae_shift = nn.Parameter(torch.tensor(FLUX_SHIFT), requires_grad=False)
 
-    def encode(self, pictures: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] in 0..1 -> [B, 16, H/8, W/8]."""
-        return self.taesd_encoder(pictures)
+        return self.taesd_encoder(images)
 
     def decode(self, latents: Tensor) -> Tensor:
         """[B, 16, H/8, W/8] -> [B, 3, H, W], about 0..1 (not clamped)."""

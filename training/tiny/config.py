@@ -6,8 +6,8 @@ HIDDEN = 256
 T5_TOKENS = 32
 """Prompts are padded to this many tokens."""
 
-PICTURE = 256
-"""Side of a picture in pixels: 32 x 32 latent cells, 16 x 16 tokens."""
+IMAGE_SIDE = 256
+"""Side of an image in pixels: 32 x 32 latent cells, 16 x 16 tokens."""
 
 TRANSFORMER: dict[str, Any] = {
     "patch_size": 1,

@@ -20,7 +20,7 @@ from ...dataset.scenes import Scene, caption_photo, make_scene
 from ...progress import track
 from ...storage.whole_file import whole_file
 from .autoencoder import Autoencoder
-from .config import PICTURE, SIGLIP
+from .config import IMAGE_SIDE, SIGLIP
 
 KINDS = ("keep", "whole", "object", "paint")
 
@@ -35,7 +35,7 @@ EDITS_OF_AN_OBJECT = 3
 class Lesson:
     """One target of one scene; the scene's own latents are its reference, and ``caption`` tells of it alone.
 
-    ``scene`` and ``target`` are indices of latents; ``picture``, for photos and paintings, of the small pictures.
+    ``scene`` and ``target`` are indices of latents; ``image``, for photos and paintings, of the small images.
     """
 
     kind: str
@@ -44,16 +44,16 @@ class Lesson:
     scene: int
     target: int
     style: int = -1
-    picture: int = -1
+    image: int = -1
 
 
 @dataclass
 class Lessons:
-    """All lessons, and what they point into: latents [N, 16, 32, 32] (float16), pictures [M, 3, 128, 128] (uint8)."""
+    """All lessons, and what they point into: latents [N, 16, 32, 32] (float16), images [M, 3, 128, 128] (uint8)."""
 
     lessons: list[Lesson]
     latents: Tensor
-    pictures: Tensor
+    images: Tensor
 
     @cached_property
     def groups(self) -> dict[str, list[Lesson]]:
@@ -63,7 +63,7 @@ class Lessons:
 
 def restyle_prompt(style: int) -> str:
     """The instruction to paint the reference in a style by name."""
-    return f"paint the picture in the {STYLE_NAMES[style]} style"
+    return f"paint the image in the {STYLE_NAMES[style]} style"
 
 
 def load_lessons(model: Autoencoder, path: Path, scenes: int, object_scenes: int = 0, seed: int = 0) -> Lessons:
@@ -78,7 +78,7 @@ def load_lessons(model: Autoencoder, path: Path, scenes: int, object_scenes: int
         with whole_file(path) as partial:
             torch.save(made, partial)
     stored = torch.load(path, weights_only=True)
-    return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["pictures"])
+    return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["images"])
 
 
 def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dict:
@@ -86,59 +86,57 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
     photos, objects = load_photos("train"), load_objects()
     lessons: list[dict] = []
     latents: list[Tensor] = []
-    pictures: list[Tensor] = []
+    images: list[Tensor] = []
     numbers = range(scenes + object_scenes)
     for number in track(numbers, "lessons"):
         of_objects = number >= scenes
         count = rng.choices((0, 1, 2), (0, 0.5, 0.5) if of_objects else (0.25, 0.45, 0.3))[0]
-        scene = make_scene(photos[number % len(photos)], objects, count, PICTURE, rng)
+        scene = make_scene(photos[number % len(photos)], objects, count, IMAGE_SIDE, rng)
         first = sum(len(batch) for batch in latents)
         others = _object_targets(scene, rng) if of_objects else _targets(scene, rng)
-        targets = [({"kind": "keep", "prompt": KEEP}, scene.picture), *others]
-        latents.append(_encode(model, [picture for _, picture in targets]))
-        for offset, (entry, picture) in enumerate(targets):
+        targets = [({"kind": "keep", "prompt": KEEP}, scene.image), *others]
+        latents.append(_encode(model, [image for _, image in targets]))
+        for offset, (entry, image) in enumerate(targets):
             if entry["kind"] in ("keep", "paint"):
-                entry["picture"] = len(pictures)
-                pictures.append(_shrink(picture))
+                entry["image"] = len(images)
+                images.append(_shrink(image))
             lessons.append({"caption": caption_photo(scene), **entry, "scene": first, "target": first + offset})
-    return {"lessons": lessons, "latents": torch.cat(latents), "pictures": torch.stack(pictures)}
+    return {"lessons": lessons, "latents": torch.cat(latents), "images": torch.stack(images)}
 
 
-def _shrink(picture: np.ndarray) -> Tensor:
+def _shrink(image: np.ndarray) -> Tensor:
     """[S, S, 3] in 0..1 -> uint8 [3, 128, 128], as the vision tower takes it."""
-    pixels = to_tensor(picture)[None].float()
+    pixels = to_tensor(image)[None].float()
     return (vision_size(pixels) * 255).round().byte()[0]
 
 
 def _targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarray]]:
     for edit in rng.sample(list(EDITS), 2):
-        yield {"kind": "whole", "prompt": instruction(edit)}, apply_edit(edit, scene.picture)
+        yield {"kind": "whole", "prompt": instruction(edit)}, apply_edit(edit, scene.image)
     for edit in rng.sample(list(EDITS), 3) if scene.masks else ():
         name = rng.choice(list(scene.masks))
-        yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.picture, scene.masks[name])
+        yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, scene.masks[name])
     for style in rng.sample(TRAIN_STYLES, PAINTINGS):
-        painted = paint((scene.picture * 255).astype(np.uint8), style).astype(np.float32) / 255
+        painted = paint((scene.image * 255).astype(np.uint8), style).astype(np.float32) / 255
         caption = f"a painting in the {STYLE_NAMES[style]} style"
         yield {"kind": "paint", "prompt": restyle_prompt(style), "caption": caption, "style": style}, painted
 
 
 def _object_targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarray]]:
-    """The same picture edited in one place and in the other: only the name in the prompt tells which."""
+    """The same image edited in one place and in the other: only the name in the prompt tells which."""
     for name, mask in scene.masks.items():
         for edit in rng.sample(list(EDITS), EDITS_OF_AN_OBJECT):
-            yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.picture, mask)
+            yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, mask)
 
 
-def vision_size(pictures: Tensor) -> Tensor:
-    """Pictures [B, 3, H, W] in 0..1 at the vision tower's size, resized without cropping (bicubic)."""
+def vision_size(images: Tensor) -> Tensor:
+    """Images [B, 3, H, W] in 0..1 at the vision tower's size, resized without cropping (bicubic)."""
     size = (SIGLIP["image_size"],) * 2
-    return functional.interpolate(pictures, size, mode="bicubic", antialias=True).clamp(0, 1)
+    return functional.interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 @torch.no_grad()
-def _encode(model: Autoencoder, pictures: list[np.ndarray]) -> Tensor:
-    batch = (
-        torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-    )
+def _encode(model: Autoencoder, images: list[np.ndarray]) -> Tensor:
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         return model.encode(batch).half().contiguous()

@@ -75,13 +75,13 @@ class TinyTraining:
 
     def autoencoder(self) -> None:
         config = self.config.autoencoder
-        model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._pictures)
+        model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._images)
         self._finish_autoencoder(model)
 
     def decoder(self) -> None:
         """Train the decoder alone, on the encoder as it is, so that lessons and transformer stay good."""
         stage = self._stage("decoder", self.config.decoder.steps)
-        model = train_autoencoder(stage, self.config.decoder, self._pictures, start=self._autoencoder)
+        model = train_autoencoder(stage, self.config.decoder, self._images, start=self._autoencoder)
         self._finish_autoencoder(model)
 
     def kontext(self) -> None:
@@ -107,7 +107,7 @@ class TinyTraining:
         return Stage(name, self.config.run, 10**9, 0)
 
     @cached_property
-    def _pictures(self) -> list:
+    def _images(self) -> list:
         return [photo.pixels for photo in load_photos("train")]
 
     @cached_property

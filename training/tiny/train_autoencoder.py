@@ -29,11 +29,11 @@ class AutoencoderConfig:
 
 
 def train_autoencoder(
-    stage: Stage, config: AutoencoderConfig, pictures: list[np.ndarray], start: Autoencoder | None = None
+    stage: Stage, config: AutoencoderConfig, images: list[np.ndarray], start: Autoencoder | None = None
 ) -> Autoencoder:
-    """Train from ``pictures`` ([H, W, 3] uint8 each), resuming from the stage's checkpoint, else from ``start``.
+    """Train from ``images`` ([H, W, 3] uint8 each), resuming from the stage's checkpoint, else from ``start``.
 
-    The loss is the mean logarithm of each picture's squared error (so it is PSNR itself, and no hard picture rules
+    The loss is the mean logarithm of each image's squared error (so it is PSNR itself, and no hard image rules
     the rest), with a weak pull of the latents to zero mean and unit spread, which the transformer's noise schedule
     expects. ``decoder_only`` leaves the encoder, and so every cached latent, as it is.
     """
@@ -44,14 +44,14 @@ def train_autoencoder(
     stage.restore(model=model, optimizer=optimizer)
 
     def loss_of(step: int) -> Tensor:
-        return autoencoder_loss(model, _batch(pictures, config, random.Random(step)), config.decoder_only)
+        return autoencoder_loss(model, _batch(images, config, random.Random(step)), config.decoder_only)
 
     run_stage(stage, model, optimizer, loss_of)
     return model.eval()
 
 
 def autoencoder_loss(model: Autoencoder, batch: Tensor, decoder_only: bool) -> Tensor:
-    """Loss on pictures [B, 3, S, S] in 0..1."""
+    """Loss on images [B, 3, S, S] in 0..1."""
     with torch.autocast("cpu", torch.bfloat16):
         latents = model.encode(batch)
         restored = model.decode(latents.detach() if decoder_only else latents)
@@ -59,13 +59,13 @@ def autoencoder_loss(model: Autoencoder, batch: Tensor, decoder_only: bool) -> T
     return error if decoder_only else error + 0.02 * spread_penalty(latents.float())
 
 
-def _batch(pictures: list[np.ndarray], config: AutoencoderConfig, rng: random.Random) -> Tensor:
-    return swap_colors(random_crops(pictures, config.batch, config.crop, rng), config.swapped, rng)
+def _batch(images: list[np.ndarray], config: AutoencoderConfig, rng: random.Random) -> Tensor:
+    return swap_colors(random_crops(images, config.batch, config.crop, rng), config.swapped, rng)
 
 
-def random_crops(pictures: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:
-    """Random square crops at a random scale between 1/3 and 1 of the picture: [count, 3, size, size] in 0..1."""
-    crops = [Photo("", rng.choice(pictures)).square(256, rng) for _ in range(count)]
+def random_crops(images: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:
+    """Random square crops at a random scale between 1/3 and 1 of the image: [count, 3, size, size] in 0..1."""
+    crops = [Photo("", rng.choice(images)).square(256, rng) for _ in range(count)]
     windows = []
     for crop in crops:
         top, left = rng.randint(0, 256 - size), rng.randint(0, 256 - size)
@@ -74,19 +74,19 @@ def random_crops(pictures: list[np.ndarray], count: int, size: int, rng: random.
     return batch.to(memory_format=torch.channels_last)
 
 
-def swap_colors(pictures: Tensor, share: float, rng: random.Random) -> Tensor:
-    """Permute the colour channels of a share of the pictures.
+def swap_colors(images: Tensor, share: float, rng: random.Random) -> Tensor:
+    """Permute the colour channels of a share of the images.
 
     Photos are mostly orange and blue; without this the latents of a young autoencoder forget red from pink.
     """
-    orders = [rng.sample(range(3), 3) if rng.random() < share else [0, 1, 2] for _ in pictures]
-    return torch.stack([picture[order] for picture, order in zip(pictures, orders, strict=True)]).contiguous(
+    orders = [rng.sample(range(3), 3) if rng.random() < share else [0, 1, 2] for _ in images]
+    return torch.stack([image[order] for image, order in zip(images, orders, strict=True)]).contiguous(
         memory_format=torch.channels_last
     )
 
 
 def log_error(restored: Tensor, target: Tensor) -> Tensor:
-    """Mean over pictures of ln(MSE + 1e-5): minus 4.34 times it is PSNR in dB."""
+    """Mean over images of ln(MSE + 1e-5): minus 4.34 times it is PSNR in dB."""
     return ((restored - target).pow(2).flatten(1).mean(1) + 1e-5).log().mean()
 
 
@@ -101,7 +101,7 @@ def autoencoder_psnr(model: Autoencoder, size: int = 256) -> float:
     """Mean PSNR in dB on whole test photos at ``size`` x ``size``, 8-bit rounding included."""
     values = []
     for photo in load_photos("test"):
-        picture = to_tensor(photo.square(size))[None]
-        restored = (model.decode(model.encode(picture)).clamp(0, 1) * 255).round() / 255
-        values.append(-10 * (restored - picture).pow(2).mean().log10().item())
+        image = to_tensor(photo.square(size))[None]
+        restored = (model.decode(model.encode(image)).clamp(0, 1) * 255).round() / 255
+        values.append(-10 * (restored - image).pow(2).mean().log10().item())
     return float(np.mean(values))

@@ -27,10 +27,10 @@ CAPTIONED = ("keep", "paint")
 
 @dataclass(frozen=True)
 class KontextConfig:
-    """Schedule: the first ``crop_share`` of the steps see quarter pictures (windows of 16 x 16 latent cells).
+    """Schedule: the first ``crop_share`` of the steps see quarter images (windows of 16 x 16 latent cells).
 
     Attributes:
-        kinds: shares of the lessons to keep, to edit the picture, to edit an object, to paint.
+        kinds: shares of the lessons to keep, to edit the image, to edit an object, to paint.
         unreferenced_every: every how many steps there is no reference, and the caption alone is painted.
         caption_share: how often the caption stands in for the instruction where a reference is kept or painted: the
             content prompts that experts are trained with.

@@ -1,4 +1,4 @@
-"""Stage 3 of the tiny Kontext: the SigLIP vision tower, by the sigmoid loss of pictures against captions."""
+"""Stage 3 of the tiny Kontext: the SigLIP vision tower, by the sigmoid loss of images against captions."""
 
 import math
 import random
@@ -39,7 +39,7 @@ class CaptionTower(nn.Module):
         return self.head(self.embedding(ids))
 
 
-class PictureCaptionModel(nn.Module):
+class ImageCaptionModel(nn.Module):
     """Vision tower and caption tower with SigLIP's learned temperature and bias."""
 
     def __init__(self) -> None:
@@ -49,25 +49,25 @@ class PictureCaptionModel(nn.Module):
         self.scale = nn.Parameter(torch.tensor(2.3))
         self.bias = nn.Parameter(torch.tensor(-5.0))
 
-    def forward(self, pictures: Tensor, ids: Tensor) -> Tensor:
-        """Logits [B, B] of every picture with every caption."""
-        seen = functional.normalize(self.vision(pictures).pooler_output, dim=-1)
+    def forward(self, images: Tensor, ids: Tensor) -> Tensor:
+        """Logits [B, B] of every image with every caption."""
+        seen = functional.normalize(self.vision(images).pooler_output, dim=-1)
         told = functional.normalize(self.caption(ids), dim=-1)
         return seen @ told.T * self.scale.exp() + self.bias
 
 
 def train_vision(stage: Stage, config: VisionConfig, lessons: Lessons, tokenizers: Tokenizers) -> SiglipVisionModel:
     """Train on the lessons' photos and paintings, resuming from the stage's checkpoint."""
-    model = PictureCaptionModel()
+    model = ImageCaptionModel()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
     stage.restore(model=model, optimizer=optimizer)
 
     def loss_of(step: int) -> Tensor:
         chosen = _choose(lessons, config, random.Random(step))
-        pictures = normalize(lessons.pictures[[lesson.picture for lesson in chosen]])
+        images = normalize(lessons.images[[lesson.image for lesson in chosen]])
         captions = [lesson.caption for lesson in chosen]
         with torch.autocast("cpu", torch.bfloat16):
-            logits = model(pictures, tokenizers(captions)[0])
+            logits = model(images, tokenizers(captions)[0])
         return sigmoid_loss(logits.float(), captions)
 
     run_stage(stage, model, optimizer, loss_of, clip=math.inf)
@@ -75,14 +75,14 @@ def train_vision(stage: Stage, config: VisionConfig, lessons: Lessons, tokenizer
 
 
 def sigmoid_loss(logits: Tensor, captions: list[str]) -> Tensor:
-    """SigLIP's loss, pictures with equal captions counted as matches: -mean over rows of sum log sigmoid(+-logit)."""
+    """SigLIP's loss, images with equal captions counted as matches: -mean over rows of sum log sigmoid(+-logit)."""
     same = torch.tensor([[1.0 if a == b else -1.0 for b in captions] for a in captions])
     return -functional.logsigmoid(same * logits).sum(1).mean()
 
 
-def normalize(pictures: Tensor) -> Tensor:
-    """uint8 pictures [B, 3, 128, 128] as the SigLIP processor gives them: mean and std 0.5."""
-    return pictures.float() / 127.5 - 1
+def normalize(images: Tensor) -> Tensor:
+    """uint8 images [B, 3, 128, 128] as the SigLIP processor gives them: mean and std 0.5."""
+    return images.float() / 127.5 - 1
 
 
 def _choose(lessons: Lessons, config: VisionConfig, rng: random.Random) -> list[Lesson]:

@@ -75,7 +75,7 @@ def examples(data: Path) -> list[RegionExample]:
 @pytest.fixture
 def judge():
     """[H, W, 3] -> [3], the mean colour less grey."""
-    return lambda picture: picture.mean((0, 1)) / 255
+    return lambda image: image.mean((0, 1)) / 255
 
 
 @pytest.fixture

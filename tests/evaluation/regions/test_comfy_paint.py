@@ -14,7 +14,7 @@ pytestmark = pytest.mark.comfy
 STEPS = 2
 
 
-def test_pictures_and_maps_come_back(examples, write_variant) -> None:
+def test_images_and_maps_come_back(examples, write_variant) -> None:
     example = next(row for row in examples if region_of(row).style == "woven")
     methods = choose_methods(RegionEvidenceConfig(variants=write_variant(FULL, "woven")), ["woven"]).methods
     with comfy_paint() as painter:
@@ -23,15 +23,15 @@ def test_pictures_and_maps_come_back(examples, write_variant) -> None:
         base, full, locked = (painter(RegionJob(method, example, 0)) for method in methods)
         few_blocks = painter(RegionJob(methods[0], example, 0, blocks="single 0"))
     for painted in (base, full, locked):
-        assert painted.picture.size == painted.heat.size == (256, 256)
+        assert painted.image.size == painted.heat.size == (256, 256)
         assert {name.split(":")[0] for name in painted.maps} == {"style", "object"}
         # Attention over all keys: every cell gives the words a share that is above 0 and below 1.
         cells = np.array(painted.maps["style: woven"])
         assert cells.shape == (16, 16)
         assert 0 < cells.min() < cells.max() < 1
-    pixels = [np.asarray(painted.picture, float) for painted in (base, full, locked)]
+    pixels = [np.asarray(painted.image, float) for painted in (base, full, locked)]
     assert np.abs(pixels[0] - pixels[1]).mean() > 1
     assert np.abs(pixels[1] - pixels[2]).mean() > 1
     assert few_blocks.maps["style: woven"] != base.maps["style: woven"]
-    # Capturing changes the picture by rounding only.
-    assert np.abs(np.asarray(few_blocks.picture, float) - pixels[0]).max() <= 1
+    # Capturing changes the image by rounding only.
+    assert np.abs(np.asarray(few_blocks.image, float) - pixels[0]).max() <= 1

@@ -22,11 +22,11 @@ from styleroute.training.regions.variants import FULL, NO_COVER
 
 
 def perfect(job: RegionJob) -> PaintedRegion:
-    """The teacher's picture and the mask where there is an expert, else the photo and an even map."""
+    """The teacher's image and the mask where there is an expert, else the photo and an even map."""
     example, trained = job.example, bool(job.method.files)
     cells = coverage(open_mask(region_of(example).mask), (16, 16)) if trained else np.ones((16, 16))
-    picture = Image.open(example.styled if trained else example.original)
-    return PaintedRegion(picture, picture, {f"style: {job.style}": cells.tolist(), "object: x": [[1.0]]})
+    image = Image.open(example.styled if trained else example.original)
+    return PaintedRegion(image, image, {f"style: {job.style}": cells.tolist(), "object: x": [[1.0]]})
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def photo_and_blend(trials) -> dict:
     return {name: every[name] for name in (PHOTO, BLEND)}
 
 
-def test_table_pictures_and_json_come_out_and_a_second_run_paints_nothing(config, judge, monkeypatch, capsys) -> None:
+def test_table_images_and_json_come_out_and_a_second_run_paints_nothing(config, judge, monkeypatch, capsys) -> None:
     monkeypatch.setattr(gather.gather_regions, "__defaults__", (painter, judge, photo_and_blend))
     regions(config)
     said = capsys.readouterr().out
@@ -63,7 +63,7 @@ def test_table_pictures_and_json_come_out_and_a_second_run_paints_nothing(config
     report = json.loads((config.output / "evidence.json").read_text())
     rows = {row["method"]: row for row in report["rows"]}
     assert list(rows) == [PHOTO, BLEND, BASE, NO_COVER, FULL, LOCKED]
-    assert len(rows[FULL]["pictures"]) == 4
+    assert len(rows[FULL]["images"]) == 4
     means = {name: {column: value["mean"] for column, value in row["means"].items()} for name, row in rows.items()}
     assert [means[FULL][column] for column in ("iou", "pointing", "inside", "own_style", "mse")] == [1, 1, 1, 1, 0]
     assert [means[BASE][column] for column in ("iou", "own_style", "mse", "seam")] == [0, 0, 0, 0]
@@ -93,15 +93,15 @@ def test_a_sheet_of_another_format_is_refused_before_anything(config, judge, tmp
 
 def test_the_baselines_keep_change_and_blend(examples) -> None:
     trials = choose_trials(examples, ["woven"], scenes=1)
-    pictures = {name: dict(found)[0].astype(float) for name, found in baselines(trials).items()}
+    images = {name: dict(found)[0].astype(float) for name, found in baselines(trials).items()}
     outside = open_mask(region_of(trials.examples[0]).mask) == 0
-    changed = {name: abs(picture - pictures[PHOTO])[outside].mean() for name, picture in pictures.items()}
+    changed = {name: abs(image - images[PHOTO])[outside].mean() for name, image in images.items()}
     assert changed[BLEND] == 0 < changed[AUTOENCODER] < changed[GLOBAL]
 
 
 def test_what_was_painted_is_read_back(examples, tmp_path) -> None:
-    picture, path = Image.new("RGB", (8, 8), "red"), tmp_path / "new" / "0001_boat.png"
-    save_region(PaintedRegion(picture, picture, {"style: a": [[1.0, 3.0]], "object: boat": [[9.0, 9.0]]}), path)
+    image, path = Image.new("RGB", (8, 8), "red"), tmp_path / "new" / "0001_boat.png"
+    save_region(PaintedRegion(image, image, {"style: a": [[1.0, 3.0]], "object: boat": [[9.0, 9.0]]}), path)
     np.testing.assert_array_equal(read_map(path), [[1, 3]])
     assert path.exists()
     assert heat_file(path).exists()

@@ -1,4 +1,4 @@
-"""Maps and pictures whose figures are known: a perfect map, an even one, a point, a map of something else."""
+"""Maps and images whose figures are known: a perfect map, an even one, a point, a map of something else."""
 
 import numpy as np
 import pytest
@@ -96,9 +96,9 @@ def test_only_the_background_counts(mask: np.ndarray) -> None:
     assert background_ssim(photo, photo[::-1], background) < 0.2
 
 
-def test_an_object_that_fills_the_picture_leaves_no_background() -> None:
-    background, picture = background_of(np.ones((16, 16))), np.zeros((16, 16, 3), np.uint8)
-    assert (background_mse(picture, picture, background), background_ssim(picture, picture, background)) == (0, 1)
+def test_an_object_that_fills_the_image_leaves_no_background() -> None:
+    background, image = background_of(np.ones((16, 16))), np.zeros((16, 16, 3), np.uint8)
+    assert (background_mse(image, image, background), background_ssim(image, image, background)) == (0, 1)
 
 
 def test_a_seam_is_an_edge_that_was_not_there(mask: np.ndarray) -> None:

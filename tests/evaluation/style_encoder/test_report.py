@@ -11,7 +11,7 @@ from styleroute.evaluation.style_encoder.report import EncoderReport, Retrieval,
 
 def test_a_perfect_embedding_finds_everything_even_at_negative_cosines() -> None:
     labels = torch.tensor([0, 0, 1, 1])
-    # Within a style the pictures are 100 degrees apart, to the other content of the other style 145.
+    # Within a style the images are 100 degrees apart, to the other content of the other style 145.
     angles = torch.tensor([0.0, 100.0, 245.0, 145.0]).deg2rad()
     vectors = torch.stack([angles.cos(), angles.sin()], dim=1)
     found = retrieve("perfect", vectors, labels, ["a", "b", "a", "b"])
@@ -46,13 +46,13 @@ def test_without_a_second_content_in_any_style_there_is_no_query() -> None:
 
 
 def test_silhouette_is_the_textbooks() -> None:
-    # Cosine distances: 0 within a style, 1 to the other one; the second style's pictures are 2 apart.
+    # Cosine distances: 0 within a style, 1 to the other one; the second style's images are 2 apart.
     vectors = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     found = retrieve("", vectors, torch.tensor([0, 0, 1, 1]), list("abcd"))
     assert found.silhouette == pytest.approx((1 + 1 - 0.5 - 0.5) / 4)
 
 
-def test_the_picture_shows_every_style_and_too_few_pictures_give_none(tmp_path: Path) -> None:
+def test_the_image_shows_every_style_and_too_few_images_give_none(tmp_path: Path) -> None:
     labels, names = torch.arange(12) % 3, {0: "oil", 1: "ink", 2: "chalk"}
     panels = {"encoder": torch.randn(12, 6), "baseline": torch.randn(12, 5)}
     assert draw_styles(tmp_path / "styles.png", panels, labels, names)

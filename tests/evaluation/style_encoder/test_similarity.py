@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from styleroute.evaluation.style_encoder.similarity import PER_STYLE, few_of_each, judged, likeness, style_means
 from styleroute.training.style_encoder.examples import StyleExamples
-from styleroute.training.style_encoder.pictures import Picture
+from styleroute.training.style_encoder.images import StyleImage
 
 UNSEEN, KNOWN = torch.tensor([7, 7]), torch.tensor([0, 0, 1, 2])
 
@@ -29,15 +29,15 @@ def test_equal_distances_have_no_order() -> None:
     assert likeness((at(0, 0), at(0, 0)), (at(10, 20, 30, 40), at(9, 9, 9, 9)), (UNSEEN, KNOWN)) is None
 
 
-def test_a_style_is_the_mean_of_its_pictures() -> None:
+def test_a_style_is_the_mean_of_its_images() -> None:
     means = style_means(at(0, 90, 30), torch.tensor([1, 1, 4]))
     torch.testing.assert_close(means, at(45, 30).double(), rtol=1e-5, atol=1e-5)
 
 
-def test_a_few_pictures_stand_for_a_style() -> None:
-    pictures = [Picture(Path(f"{number}.png"), "ab"[number % 2], number % 2, str(number)) for number in range(9)]
-    few = few_of_each(StyleExamples(pictures, None, ""))
-    assert [picture.path.stem for picture in few.pictures] == ["0", "1", "2", "3"]
+def test_a_few_images_stand_for_a_style() -> None:
+    images = [StyleImage(Path(f"{number}.png"), "ab"[number % 2], number % 2, str(number)) for number in range(9)]
+    few = few_of_each(StyleExamples(images, None, ""))
+    assert [image.path.stem for image in few.images] == ["0", "1", "2", "3"]
     assert PER_STYLE == 2
 
 
@@ -45,10 +45,10 @@ def test_the_judge_sees_the_upright_square(tmp_path: Path) -> None:
     Image.new("RGB", (40, 20), (200, 10, 10)).save(tmp_path / "a.png")
     seen = []
 
-    def judge(picture: np.ndarray) -> np.ndarray:
-        seen.append(picture)
-        return picture.mean((0, 1))
+    def judge(image: np.ndarray) -> np.ndarray:
+        seen.append(image)
+        return image.mean((0, 1))
 
-    vectors = judged(StyleExamples([Picture(tmp_path / "a.png", "a", 0, "x")], None, ""), judge)
+    vectors = judged(StyleExamples([StyleImage(tmp_path / "a.png", "a", 0, "x")], None, ""), judge)
     assert seen[0].shape == (256, 256, 3)
     torch.testing.assert_close(vectors, torch.tensor([[200.0, 10.0, 10.0]], dtype=torch.float64))

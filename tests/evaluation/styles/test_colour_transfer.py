@@ -4,9 +4,9 @@ from styleroute.evaluation.styles.colour_transfer import transfer_colour
 
 def two_greys(dark: int, bright: int) -> np.ndarray:
     """Left half dark, right half bright, [16, 16, 3]."""
-    picture = np.full((16, 16, 3), dark, dtype=np.uint8)
-    picture[:, 8:] = bright
-    return picture
+    image = np.full((16, 16, 3), dark, dtype=np.uint8)
+    image[:, 8:] = bright
+    return image
 
 
 def test_two_greys_become_the_styles_two_greys() -> None:
@@ -15,9 +15,9 @@ def test_two_greys_become_the_styles_two_greys() -> None:
     np.testing.assert_allclose(result.astype(int), two_greys(40, 220), atol=1)
 
 
-def test_a_picture_keeps_its_own_colours() -> None:
-    picture = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
-    np.testing.assert_allclose(transfer_colour(picture, picture).astype(int), picture, atol=1)
+def test_a_image_keeps_its_own_colours() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    np.testing.assert_allclose(transfer_colour(image, image).astype(int), image, atol=1)
 
 
 def test_a_flat_photo_takes_the_mean_colour() -> None:

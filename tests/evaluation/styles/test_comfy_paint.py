@@ -1,4 +1,4 @@
-"""One picture a method through a real ComfyUI, and the second reference against training's own sampler."""
+"""One image a method through a real ComfyUI, and the second reference against training's own sampler."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,15 +24,15 @@ SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 
 @pytest.fixture(scope="module")
 def painter() -> Iterator[ComfyPainter]:
-    """A real server; two steps a picture."""
+    """A real server; two steps an image."""
     with comfy_paint() as painter:
         next(node for node in painter._workflow.values() if node["class_type"] == "KSampler")["inputs"]["steps"] = STEPS
         yield painter
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> tuple[Path, Path]:
-    """A photo and a style picture of 256 x 256."""
+def images(tmp_path: Path) -> tuple[Path, Path]:
+    """A photo and a style image of 256 x 256."""
     rng = np.random.default_rng(0)
     paths = tmp_path / "photo.png", tmp_path / "style.png"
     for path in paths:
@@ -40,8 +40,8 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
-def test_the_shipped_experts_and_pooled_routing_paint(painter, pictures, write_moe) -> None:
-    content, style = pictures
+def test_the_shipped_experts_and_pooled_routing_paint(painter, images, write_moe) -> None:
+    content, style = images
     methods = (
         Method("wide", SHIPPED, "style-encoder", style_reference=True),
         Method("pooled", write_moe(), "pooled-latents"),
@@ -52,7 +52,7 @@ def test_the_shipped_experts_and_pooled_routing_paint(painter, pictures, write_m
 
 
 @torch.no_grad()
-def test_a_lora_with_the_style_picture_paints_what_trainings_sampler_paints(painter, pictures, tmp_path) -> None:
+def test_a_lora_with_the_style_image_paints_what_trainings_sampler_paints(painter, images, tmp_path) -> None:
     base, rank = load_base("tiny"), 4
     transformer = base.transformer()
     adapter = AdapterConfig(experts=0, shared_rank=rank, alpha=rank, cond_dim=0)
@@ -67,9 +67,9 @@ def test_a_lora_with_the_style_picture_paints_what_trainings_sampler_paints(pain
     config = ExpertConfig.plain_lora(rank, base.name)
     save_expert(tmp_path / "lora.safetensors", lora, config, None)
     method = Method("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True)
-    found = painter(Job(method, *pictures, "a photo of a cat", SEED))
+    found = painter(Job(method, *images, "a photo of a cat", SEED))
 
-    pixels = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255 for path in pictures]
+    pixels = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255 for path in images]
     content, style = (base.encode(part) for part in pixels)
     noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(SEED))
     references = [Reference(content), Reference.of_style(style, rows=0)]

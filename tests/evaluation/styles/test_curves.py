@@ -37,7 +37,7 @@ def test_runs_without_a_curve_are_left_out_by_name(tmp_path, capsys) -> None:
     assert "empty" in said
 
 
-def test_the_plot_is_a_picture_and_nothing_to_plot_is_none(tmp_path) -> None:
+def test_the_plot_is_a_image_and_nothing_to_plot_is_none(tmp_path) -> None:
     curve = (np.arange(40), np.linspace(1, 0.4, 40))
     path = draw_curves(tmp_path / "new" / "curves.png", {"full": curve, "single LoRA": curve})
     assert Image.open(path).width > 800

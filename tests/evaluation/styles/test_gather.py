@@ -19,7 +19,7 @@ from styleroute.evaluation.styles.overlap import CHANCE, SAME
 
 @contextmanager
 def copy_style() -> Iterator:
-    """Paints nothing: the style picture itself comes back."""
+    """Paints nothing: the style image itself comes back."""
     yield lambda job: Image.open(job.style).convert("RGB").resize((256, 256))
 
 
@@ -43,7 +43,7 @@ def config(data, tmp_path, write_lora, write_moe) -> EvidenceConfig:
     )
 
 
-def test_tables_pictures_and_json_come_out_and_a_second_run_paints_nothing(
+def test_tables_images_and_json_come_out_and_a_second_run_paints_nothing(
     config, judge, monkeypatch, capsys, tmp_path
 ) -> None:
     monkeypatch.setattr(gather.gather_evidence, "__defaults__", (copy_style, judge))
@@ -59,7 +59,7 @@ def test_tables_pictures_and_json_come_out_and_a_second_run_paints_nothing(
     losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
     assert set(losses) == {"no experts", SINGLE_LORA, NO_ENCODER, WIDE}
     rows = {row["method"]: row for row in report["groups"][0]["rows"]}
-    assert [len(rows[name]["pictures"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [8, 8, 8]
+    assert [len(rows[name]["images"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [8, 8, 8]
     assert rows[WIDE]["means"]["judge"]["mean"] > rows["photo, unchanged"]["means"]["judge"]["mean"]
     assert (Image.open(config.output / "sheet.jpg").width, Image.open(config.output / "methods.png").height) > (
         500,

@@ -43,35 +43,35 @@ def upstream(graph: Prompt) -> list[str]:
     return [node["class_type"] for node in before(graph, only(graph, "SaveImage"))]
 
 
-def pictures(graph: Prompt, node: dict) -> list[str]:
-    """Titles of the pictures that a node depends on."""
+def images(graph: Prompt, node: dict) -> list[str]:
+    """Titles of the images that a node depends on."""
     return sorted(found["_meta"]["title"] for found in before(graph, node) if found["class_type"] == "LoadImage")
 
 
-def test_with_routing_and_the_style_picture_it_is_the_workflow_without_its_preview(workflow) -> None:
+def test_with_routing_and_the_style_image_it_is_the_workflow_without_its_preview(workflow) -> None:
     graph = graph_for(workflow, routed=True, style_reference=True)
     preview = next(key for key, node in workflow.items() if node["class_type"] == "StyleRoute_RoutingPreview")
     assert graph == {key: node for key, node in workflow.items() if key != preview}
 
 
-def test_the_content_is_the_first_reference_and_the_style_picture_the_second(workflow) -> None:
+def test_the_content_is_the_first_reference_and_the_style_image_the_second(workflow) -> None:
     graph = graph_for(workflow, routed=False, style_reference=True)
     assert "StyleRoute_EncodeStyle" not in upstream(graph)
     method = only(graph, "FluxKontextMultiReferenceLatentMethod")
     second = graph[method["inputs"]["conditioning"][0]]
     first = graph[second["inputs"]["conditioning"][0]]
-    assert [pictures(graph, node) for node in (first, second)] == [["Photo"], ["Photo", "Style picture"]]
+    assert [images(graph, node) for node in (first, second)] == [["Photo"], ["Photo", "Style image"]]
 
 
-def test_without_the_style_picture_beside_it_the_content_is_the_only_reference(workflow) -> None:
+def test_without_the_style_image_beside_it_the_content_is_the_only_reference(workflow) -> None:
     graph = graph_for(workflow, routed=True, style_reference=False)
     used = upstream(graph)
     assert (used.count("ReferenceLatent"), len(used)) == (1, len(graph))
     assert "StyleRoute_EncodeStyle" in used
-    assert pictures(graph, only(graph, "FluxGuidance")) == ["Photo"]
+    assert images(graph, only(graph, "FluxGuidance")) == ["Photo"]
 
 
-def test_pooled_routing_leaves_no_style_picture(workflow) -> None:
+def test_pooled_routing_leaves_no_style_image(workflow) -> None:
     graph = graph_for(workflow, routed=False, style_reference=False)
     assert [node["_meta"]["title"] for node in graph.values() if node["class_type"] == "LoadImage"] == ["Photo"]
     assert "StyleRoute_MoEApply" in upstream(graph)
@@ -83,7 +83,7 @@ def test_files_prompt_and_seed_are_filled_in_and_the_graph_stays(workflow) -> No
     filled = fill(graph, "x.safetensors", "photo.png", "style.png", "a cat", 7)
     values = {(node["class_type"], node["_meta"]["title"]): node["inputs"] for node in filled.values()}
     assert values["LoadImage", "Photo"]["image"] == "photo.png"
-    assert values["LoadImage", "Style picture"]["image"] == "style.png"
+    assert values["LoadImage", "Style image"]["image"] == "style.png"
     assert next(v for (kind, _), v in values.items() if kind == "KSampler")["seed"] == 7
     assert next(v for (kind, _), v in values.items() if kind == "CLIPTextEncode")["text"] == "a cat"
     assert json.dumps(graph) == as_it_was

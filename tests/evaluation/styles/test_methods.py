@@ -39,7 +39,7 @@ def retold(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.mark.parametrize(
     ("training", "said"),
-    [({"style_reference": False}, "trained without the style picture"), ({"style_rows": 64}, "64 rows below")],
+    [({"style_reference": False}, "trained without the style image"), ({"style_rows": 64}, "64 rows below")],
 )
 def test_experts_are_painted_as_they_were_trained_or_refused(config, retold, training: dict, said: str) -> None:
     file = retold(**{"style_reference": True, **training})

@@ -13,7 +13,7 @@ def squares() -> np.ndarray:
     return np.kron(small, np.ones((16, 16, 1), np.uint8))
 
 
-def test_equal_pictures_are_at_no_distance(squares) -> None:
+def test_equal_images_are_at_no_distance(squares) -> None:
     assert multi_scale_ssim(squares, squares) == pytest.approx(1, abs=1e-5)
     assert edge_ssim(squares, squares) == pytest.approx(1)
     assert l1(squares, squares) == 0
@@ -23,7 +23,7 @@ def test_l1_is_a_share_of_the_whole_range() -> None:
     assert l1(flat(51), flat(102)) == pytest.approx(0.2)
 
 
-def test_flat_pictures_differ_by_the_luminance_of_the_last_scale_alone() -> None:
+def test_flat_images_differ_by_the_luminance_of_the_last_scale_alone() -> None:
     first, second, c1 = 0.2, 0.6, 0.01**2
     luminance = (2 * first * second + c1) / (first**2 + second**2 + c1)
     assert multi_scale_ssim(flat(51), flat(153)) == pytest.approx(luminance ** BETAS[-1], abs=1e-3)

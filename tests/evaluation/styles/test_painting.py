@@ -1,4 +1,4 @@
-"""Pictures are painted once; what paints them is a stand-in here."""
+"""Images are painted once; what paints them is a stand-in here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from styleroute.evaluation.styles.painting import Job, jobs_of
 
 
 class FakePaint:
-    """Counts what it paints and how often it was made ready; stops before picture `stop`."""
+    """Counts what it paints and how often it was made ready; stops before image `stop`."""
 
     def __init__(self, stop: int = 10**9) -> None:
         self.jobs: list[Job] = []
@@ -53,7 +53,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_opens_nothing(jobs, tmp_path: 
     assert (none.jobs, none.opened) == ([], 0)
 
 
-def test_other_weights_other_pictures_and_other_prompts_are_painted_anew(jobs, triplets, write_moe, tmp_path) -> None:
+def test_other_weights_other_images_and_other_prompts_are_painted_anew(jobs, triplets, write_moe, tmp_path) -> None:
     paint_all(jobs, tmp_path / "out", FakePaint())
     content = jobs[0].content
     Image.new("RGB", (64, 64), "gray").save(content)

@@ -1,11 +1,11 @@
-"""Figures of handmade pictures, whose order is known."""
+"""Figures of handmade images, whose order is known."""
 
 import io
 
 import numpy as np
 import pytest
 from rich.console import Console
-from styleroute.evaluation.pictures import open_picture
+from styleroute.evaluation.images import open_image
 from styleroute.evaluation.styles.scores import (
     COLOUR,
     COLOUR_REDRAWN,
@@ -40,14 +40,14 @@ def test_the_teacher_is_the_ceiling_and_the_photo_the_floor(scoring) -> None:
     assert photo.mean("judge").value < teacher.mean("judge").value
 
 
-def test_a_picture_in_the_other_style_is_not_near_its_own(scoring) -> None:
+def test_a_image_in_the_other_style_is_not_near_its_own(scoring) -> None:
     red, lime = scoring.trials.triplets[0], scoring.trials.triplets[2]
-    assert scoring.score(open_picture(red.stylised), red).own_style == 1
-    assert scoring.score(open_picture(lime.stylised), red).own_style == 0
+    assert scoring.score(open_image(red.stylised), red).own_style == 1
+    assert scoring.score(open_image(lime.stylised), red).own_style == 0
 
 
 def test_rows_through_the_vae_stand_beside_the_plain_ones(triplets, judge) -> None:
-    dark = Scoring(choose_trials(triplets, seen=False, photos=2), judge, redraw=lambda picture: picture // 2)
+    dark = Scoring(choose_trials(triplets, seen=False, photos=2), judge, redraw=lambda image: image // 2)
     rows = {row.name: row for row in dark.rows({})}
     assert list(rows) == [PHOTO, COLOUR, COLOUR_REDRAWN, TEACHER_REDRAWN, TEACHER]
     assert rows[TEACHER].mean("l1").value == 0
@@ -55,12 +55,12 @@ def test_rows_through_the_vae_stand_beside_the_plain_ones(triplets, judge) -> No
     assert rows[COLOUR_REDRAWN].mean("l1").value != rows[COLOUR].mean("l1").value
 
 
-def test_the_small_vae_gives_back_nearly_the_same_picture(triplets) -> None:
-    picture = open_picture(triplets[0].content)
-    redrawn = redraw_by_tiny_vae()(picture)
-    assert redrawn.shape == picture.shape
+def test_the_small_vae_gives_back_nearly_the_same_image(triplets) -> None:
+    image = open_image(triplets[0].content)
+    redrawn = redraw_by_tiny_vae()(image)
+    assert redrawn.shape == image.shape
     assert redrawn.dtype == np.uint8
-    assert 0 < np.abs(redrawn.astype(float) - picture).mean() < 20
+    assert 0 < np.abs(redrawn.astype(float) - image).mean() < 20
 
 
 def test_mean_and_standard_error_are_over_trials_whose_seeds_count_once() -> None:
@@ -70,7 +70,7 @@ def test_mean_and_standard_error_are_over_trials_whose_seeds_count_once() -> Non
     assert Row("x", [0], row.scores[:1], photos=1).mean("judge").text(".1f") == "1.0"
 
 
-def test_the_table_shows_every_row_with_its_pictures(scoring) -> None:
+def test_the_table_shows_every_row_with_its_images(scoring) -> None:
     rows = scoring.rows({"nothing done": [(0, scoring.trials.triplets[0].content)]})
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(score_table(rows, "unseen", scoring.trials.styles, {"nothing done": 1200}))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from styleroute.errors import TrainingError
-from styleroute.evaluation.pictures import SIDE, open_picture, readable
+from styleroute.evaluation.images import SIDE, open_image, readable
 from styleroute.evaluation.styles.trials import choose_trials, sheet_references
 
 
@@ -20,7 +20,7 @@ def test_seen_styles_are_tried_on_unseen_photos(triplets) -> None:
     assert choose_trials(triplets, seen=True, photos=1).styles == ["blue"]
 
 
-def test_a_second_picture_of_a_photo_and_a_photo_that_lacks_a_style_are_passed_over(triplets) -> None:
+def test_a_second_image_of_a_photo_and_a_photo_that_lacks_a_style_are_passed_over(triplets) -> None:
     rows = [replace(row, content_name="cat") if row.content_name == "dog" else row for row in triplets]
     rows = [row for row in rows if (row.style, row.content_name) != ("lime", "owl")]
     trials = choose_trials(rows, seen=False, photos=9)
@@ -37,12 +37,12 @@ def test_a_data_set_without_unseen_styles_is_refused(triplets) -> None:
         choose_trials([row for row in triplets if row.seen_style], seen=False, photos=1)
 
 
-def test_the_sheets_style_picture_shows_none_of_its_photos(triplets) -> None:
+def test_the_sheets_style_image_shows_none_of_its_photos(triplets) -> None:
     references = sheet_references(choose_trials(triplets, seen=False, photos=4))
     assert {style: path.name for style, path in references.items()} == {"red": "3.png", "lime": "3.png"}
 
 
-def test_broken_pictures_leave_their_triplets_out(triplets, capsys) -> None:
+def test_broken_images_leave_their_triplets_out(triplets, capsys) -> None:
     broken: Path = triplets[0].stylised
     broken.write_bytes(broken.read_bytes()[:60])
     # It is also the reference of the last photo's.
@@ -52,5 +52,5 @@ def test_broken_pictures_leave_their_triplets_out(triplets, capsys) -> None:
     assert broken.name in said
 
 
-def test_pictures_are_brought_to_the_models_size(triplets) -> None:
-    assert open_picture(triplets[0].content).shape == (SIDE, SIDE, 3)
+def test_images_are_brought_to_the_models_size(triplets) -> None:
+    assert open_image(triplets[0].content).shape == (SIDE, SIDE, 3)

@@ -1,4 +1,4 @@
-"""The held-out loss on the shipped small Kontext, with handmade pictures and experts of random weights."""
+"""The held-out loss on the shipped small Kontext, with handmade images and experts of random weights."""
 
 import pytest
 import torch

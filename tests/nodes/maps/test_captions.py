@@ -1,4 +1,4 @@
-"""Text below pictures: readable, whole, and never wider than the picture."""
+"""Text below images: readable, whole, and never wider than the image."""
 
 import pytest
 import torch
@@ -51,9 +51,9 @@ def test_empty_paragraphs_take_no_line():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_the_picture_itself_stays(dtype):
-    picture = torch.rand(40, 256, 3).to(dtype)
-    found = captioned(picture, ["style: mosaic"])
+def test_the_image_itself_stays(dtype):
+    image = torch.rand(40, 256, 3).to(dtype)
+    found = captioned(image, ["style: mosaic"])
     assert found.dtype == dtype
-    assert torch.equal(found[:40], picture)
+    assert torch.equal(found[:40], image)
     assert ink(found[40:].float()).any()

@@ -22,12 +22,12 @@ def test_grey_is_the_heat_itself():
 
 
 @pytest.mark.parametrize(("opacity", "index"), [(0.0, 0), (1.0, 1)])
-def test_opacity_goes_from_the_picture_to_the_map(opacity, index):
-    pictures, heat = torch.rand(1, 5, 7, 3), torch.rand(2, 5, 7)
-    ends = pictures.expand(2, -1, -1, -1), colours(heat, "fire")
-    torch.testing.assert_close(overlay(pictures, heat, "fire", opacity), ends[index])
+def test_opacity_goes_from_the_image_to_the_map(opacity, index):
+    images, heat = torch.rand(1, 5, 7, 3), torch.rand(2, 5, 7)
+    ends = images.expand(2, -1, -1, -1), colours(heat, "fire")
+    torch.testing.assert_close(overlay(images, heat, "fire", opacity), ends[index])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_any_picture_has_three_channels(channels):
+def test_any_image_has_three_channels(channels):
     assert rgb(torch.rand(2, 5, 7, channels)).shape == (2, 5, 7, 3)

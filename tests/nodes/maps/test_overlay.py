@@ -1,4 +1,4 @@
-"""Chosen maps as pictures and masks, and the memory that they take."""
+"""Chosen maps as images and masks, and the memory that they take."""
 
 import sys
 from pathlib import Path
@@ -9,43 +9,43 @@ from styleroute.attention import AttentionError
 from styleroute.nodes.maps.colour_maps import colours
 from styleroute.nodes.maps.map_selection import ChosenMap
 from styleroute.nodes.maps.overlay import BYTES_OF_ONE, _require_memory, overlay, painted
-from styleroute.nodes.maps.region_mask import to_picture
+from styleroute.nodes.maps.region_mask import to_image
 
 LATENT = (9, 12)
 
 
-def chosen(count: int, pictures: int = 1) -> list[ChosenMap]:
+def chosen(count: int, images: int = 1) -> list[ChosenMap]:
     return [
-        ChosenMap(number % pictures, "style: mosaic", "", torch.rand(5, 6), torch.rand(5, 6), 0.5)
+        ChosenMap(number % images, "style: mosaic", "", torch.rand(5, 6), torch.rand(5, 6), 0.5)
         for number in range(count)
     ]
 
 
 @pytest.mark.parametrize("size", [(72, 96), (200, 130), (20, 10)])
-@pytest.mark.parametrize(("pictures", "channels"), [(1, 3), (3, 4), (3, 1)])
-def test_each_is_painted_as_all_at_once(size, pictures, channels):
-    maps, image = chosen(6, pictures), torch.rand(pictures, *size, channels)
+@pytest.mark.parametrize(("images", "channels"), [(1, 3), (3, 4), (3, 1)])
+def test_each_is_painted_as_all_at_once(size, images, channels):
+    maps, image = chosen(6, images), torch.rand(images, *size, channels)
     found, masks = painted(maps, image, LATENT, "ice", 0.4)
-    heat = to_picture(torch.stack([one.heat for one in maps]), LATENT, size)
-    torch.testing.assert_close(found, overlay(image.repeat(6 // pictures, 1, 1, 1), heat, "ice", 0.4))
-    torch.testing.assert_close(masks, to_picture(torch.stack([one.mask for one in maps]), LATENT, size))
+    heat = to_image(torch.stack([one.heat for one in maps]), LATENT, size)
+    torch.testing.assert_close(found, overlay(image.repeat(6 // images, 1, 1, 1), heat, "ice", 0.4))
+    torch.testing.assert_close(masks, to_image(torch.stack([one.mask for one in maps]), LATENT, size))
 
 
-def test_one_picture_stands_for_all():
+def test_one_image_stands_for_all():
     maps, image = chosen(4, 2), torch.rand(1, 72, 96, 3)
     found, _ = painted(maps, image, LATENT, "fire", 1.0)
-    heat = torch.stack([to_picture(one.heat, LATENT, (72, 96)) for one in maps])
+    heat = torch.stack([to_image(one.heat, LATENT, (72, 96)) for one in maps])
     torch.testing.assert_close(found, colours(heat, "fire"))
 
 
-def test_too_many_pictures_are_refused():
-    with pytest.raises(AttentionError, match=r"1000 pictures of 1024 x 1024 would take 15\.7 GB, and 4 are allowed"):
+def test_too_many_images_are_refused():
+    with pytest.raises(AttentionError, match=r"1000 images of 1024 x 1024 would take 15\.7 GB, and 4 are allowed"):
         painted(chosen(1000), torch.zeros(1, 1, 1, 3).expand(1, 1024, 1024, 3), LATENT, "fire", 0.5)
 
 
-def test_one_large_picture_is_let_through_and_a_larger_one_is_not():
+def test_one_large_image_is_let_through_and_a_larger_one_is_not():
     _require_memory(1, 7000, 7000, 4)
-    with pytest.raises(AttentionError, match=r"1 pictures of 7400 x 7400 .* give a smaller image"):
+    with pytest.raises(AttentionError, match=r"1 images of 7400 x 7400 .* give a smaller image"):
         _require_memory(1, 7400, 7400, 4)
 
 

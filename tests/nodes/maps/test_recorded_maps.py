@@ -5,7 +5,7 @@ import torch
 from styleroute.attention import AttentionError
 from styleroute.nodes.maps.map_selection import MapChoice, chosen_maps
 from styleroute.nodes.maps.recorded_maps import RecordedMaps
-from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_picture
+from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_image
 from styleroute.nodes.maps.region_spans import RegionSpan
 
 GUITAR, MOSAIC = RegionSpan("guitar", "object", (3,)), RegionSpan("mosaic", "style", (5, 6))
@@ -19,16 +19,16 @@ def spot(height: int = 4, width: int = 6, row: int = 1, column: int = 1) -> torc
     return cells
 
 
-def recorded(keep: str = "steps and blocks", pictures: int = 1, spans=(GUITAR, MOSAIC)) -> RecordedMaps:
+def recorded(keep: str = "steps and blocks", images: int = 1, spans=(GUITAR, MOSAIC)) -> RecordedMaps:
     """Three steps of two blocks; every map is other."""
     maps = RecordedMaps(keep)
     maps.size = (8, 12)
     generator = torch.Generator().manual_seed(0)
-    for picture in range(pictures):
+    for image in range(images):
         for span in spans:
             for step in range(3):
                 for block in ("double 0", "single 0"):
-                    maps.add(picture, span, step, block, spot() + 0.1 * torch.rand(4, 6, generator=generator))
+                    maps.add(image, span, step, block, spot() + 0.1 * torch.rand(4, 6, generator=generator))
     return maps
 
 
@@ -58,7 +58,7 @@ def test_nothing_captured_is_refused_in_words():
 
 
 def test_a_phrase_that_was_not_captured_is_refused():
-    with pytest.raises(AttentionError, match='No map of "style: cubism" was captured for picture 1'):
+    with pytest.raises(AttentionError, match='No map of "style: cubism" was captured for image 1'):
         recorded().read(0, "style: cubism")
     with pytest.raises(AttentionError, match='No map of "banana" was captured; there are "guitar", "mosaic"'):
         chosen_maps(recorded(), MapChoice(phrase=" banana "))
@@ -67,7 +67,7 @@ def test_a_phrase_that_was_not_captured_is_refused():
 def test_clear_forgets():
     maps = recorded()
     maps.clear()
-    assert maps.pictures == 0
+    assert maps.images == 0
     assert not has_region(maps, "style")
 
 
@@ -103,9 +103,9 @@ def test_captions_say_what_is_shown_and_how_sure_it_is():
     assert step.captions == ("style: mosaic", f"step 1: {step.certainty:.0%} sure")
 
 
-def test_pictures_of_a_batch_come_one_after_the_other():
-    chosen = chosen_maps(recorded(pictures=2), MapChoice(step="each"))
-    assert [one.picture for one in chosen] == [0, 0, 0, 1, 1, 1]
+def test_images_of_a_batch_come_one_after_the_other():
+    chosen = chosen_maps(recorded(images=2), MapChoice(step="each"))
+    assert [one.image for one in chosen] == [0, 0, 0, 1, 1, 1]
 
 
 def test_a_step_is_the_step():
@@ -157,7 +157,7 @@ def test_two_objects_are_one_region():
 
 @pytest.mark.parametrize("region", ["style", "both"])
 def test_region_mask_is_soft_and_in_its_place(region):
-    mask = region_mask(recorded(pictures=2), region, (64, 96))
+    mask = region_mask(recorded(images=2), region, (64, 96))
     assert mask.shape == (2, 64, 96)
     assert 0 <= mask.min() < mask.max() <= 1
     inside = mask[0, 16:48, 16:48].mean()
@@ -195,7 +195,7 @@ def test_an_even_map_gives_an_empty_mask():
 def test_padding_of_odd_latents_is_cut_off(latent, cells):
     """A ramp over the padded latents keeps its slope: nothing is stretched."""
     ramp = torch.arange(cells[1]).float().expand(cells)
-    picture = to_picture(ramp, latent, (latent[0] * 8, latent[1] * 8))
-    assert picture.shape == (latent[0] * 8, latent[1] * 8)
-    middle = picture[0, 8 : (2 * cells[1] - 3) * 8 - 8]
+    image = to_image(ramp, latent, (latent[0] * 8, latent[1] * 8))
+    assert image.shape == (latent[0] * 8, latent[1] * 8)
+    middle = image[0, 8 : (2 * cells[1] - 3) * 8 - 8]
     torch.testing.assert_close(middle.diff(), torch.full_like(middle.diff(), 1 / 16), rtol=1e-3, atol=1e-4)

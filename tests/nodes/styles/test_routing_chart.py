@@ -41,7 +41,7 @@ def test_contributions_follow_the_arithmetic(arithmetic, has_shared, row):
     assert len(labels) == len(row)
 
 
-def test_chart_is_an_rgb_picture():
+def test_chart_is_an_rgb_image():
     chart = routing_chart(table_of())
     assert chart.dtype == torch.float32
     assert chart.ndim == 4

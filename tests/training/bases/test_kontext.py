@@ -32,10 +32,10 @@ def _copied(folder: Path, target: Path, part: str, **values: object) -> str:
 
 
 def test_latents_are_the_pipelines(base: KontextBase, pipeline: FluxKontextPipeline) -> None:
-    pictures = torch.rand(2, 3, 32, 64)
-    latents = base.encode(pictures)
+    images = torch.rand(2, 3, 32, 64)
+    latents = base.encode(images)
     assert latents.shape == (2, 16, 4, 8)
-    expected = pipeline._encode_vae_image(pictures * 2 - 1, generator=torch.Generator())
+    expected = pipeline._encode_vae_image(images * 2 - 1, generator=torch.Generator())
     torch.testing.assert_close(latents, expected)
     scaled = latents / pipeline.vae.config.scaling_factor + pipeline.vae.config.shift_factor
     with torch.no_grad():
@@ -64,11 +64,11 @@ def test_the_transformer_comes_anew_and_predicts(base: KontextBase) -> None:
 
 
 def test_freed_encoders_are_loaded_again(base: KontextBase) -> None:
-    pictures = torch.rand(1, 3, 32, 32)
-    before = base.encode(pictures)
+    images = torch.rand(1, 3, 32, 32)
+    before = base.encode(images)
     base.free_encoders()
     assert not {"_vae", "_text"} & vars(base).keys()
-    torch.testing.assert_close(base.encode(pictures), before)
+    torch.testing.assert_close(base.encode(images), before)
 
 
 def test_decoding_loads_no_text_encoder(base: KontextBase) -> None:

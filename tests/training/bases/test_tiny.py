@@ -18,10 +18,10 @@ def test_every_part_works_and_fits_the_others() -> None:
     latents = base.encode(torch.rand(2, 3, 64, 64))
     assert latents.shape == (2, 16, 8, 8)
     assert latents.dtype == torch.float32
-    pictures = base.decode(latents)
-    assert pictures.shape == (2, 3, 64, 64)
-    assert (pictures >= 0).all()
-    assert (pictures <= 1).all()
+    images = base.decode(latents)
+    assert images.shape == (2, 3, 64, 64)
+    assert (images >= 0).all()
+    assert (images <= 1).all()
     states, pooled = base.encode_prompts(["a photo", "a photo of a guitar"])
     assert (*states.shape[1:], pooled.shape[1]) == base.text_sizes
     with torch.no_grad():

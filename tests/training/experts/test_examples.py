@@ -23,7 +23,7 @@ def _pixels(path: Path) -> torch.Tensor:
     return torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255
 
 
-def test_rows_are_what_the_base_says_of_the_pictures_and_prompts(examples: Examples, base: Base) -> None:
+def test_rows_are_what_the_base_says_of_the_images_and_prompts(examples: Examples, base: Base) -> None:
     row = examples.triplets[4]
     latents = base.encode(_pixels(row.stylised))
     torch.testing.assert_close(examples.latents([row.stylised]), latents, atol=1e-3, rtol=1e-3)
@@ -42,12 +42,12 @@ def test_a_batch_follows_from_seed_and_number(examples: Examples) -> None:
 
 
 def test_content_and_stylised_share_a_window_whose_corner_is_told(examples: Examples) -> None:
-    whole = {path: examples.latents([path])[0] for path in examples.pictures.rows}
+    whole = {path: examples.latents([path])[0] for path in examples.images.rows}
     corners = set()
     for number in range(12):
         batch = draw(examples, 1, 4, 0, number)
         top, left = (2 * place for place in batch.corner)
-        inside = [picture[:, top : top + 4, left : left + 4] for picture in whole.values()]
+        inside = [image[:, top : top + 4, left : left + 4] for image in whole.values()]
         for part in (batch.content, batch.stylised):
             assert any(torch.equal(part[0], window) for window in inside)
         corners.add(batch.corner)
@@ -62,28 +62,28 @@ def test_pooled_latents_are_the_means_of_fields(own_data: Path, base: Base, tmp_
     torch.testing.assert_close(examples.style([reference])[0], fields, atol=1e-3, rtol=1e-3)
 
 
-def test_missing_and_broken_pictures_are_counted_and_named(
+def test_missing_and_broken_images_are_counted_and_named(
     own_data: Path, base: Base, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     train = own_data / "train"
-    (train / "red" / "0.png").unlink()  # one triplet's picture, and another's reference
+    (train / "red" / "0.png").unlink()  # one triplet's image, and another's reference
     broken = train / "green" / "1.png"
     broken.write_bytes(broken.read_bytes()[:100])
     for _ in range(2):  # computed, and read again
         examples = _made(own_data, base, tmp_path / "cache")
         shown = " ".join(capsys.readouterr().out.split())
-        assert "Skipped 2 of 9 triplets, for want of pictures (1): " in shown
+        assert "Skipped 2 of 9 triplets, for want of images (1): " in shown
         assert str(train.resolve() / "red" / "0.png") in shown
-        assert "Left out 1 of 11 pictures" in shown
-        assert f"{broken}: it is no whole picture" in shown
+        assert "Left out 1 of 11 images" in shown
+        assert f"{broken}: it is no whole image" in shown
         left = [(row.style, row.stylised.stem) for row in examples.triplets]
         assert left == [("red", "1"), ("green", "2"), *(("blue", content) for content in "012")]
 
 
 def test_no_whole_triplet_is_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
     for path in (own_data / "train" / "content").iterdir():
-        path.write_text("This is no picture.")
-    with pytest.raises(TrainingError, match=r"no triplet has pictures that are all whole: `styleroute data triplets"):
+        path.write_text("This is no image.")
+    with pytest.raises(TrainingError, match=r"no triplet has images that are all whole: `styleroute data triplets"):
         _made(own_data, base, tmp_path / "cache")
 
 

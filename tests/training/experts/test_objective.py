@@ -46,13 +46,13 @@ def noise() -> torch.Tensor:
 
 @pytest.fixture
 def recorder(batch: Batch, noise: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    """A model that has learned: it gives the velocity from the stylised picture to the noise."""
+    """A model that has learned: it gives the velocity from the stylised image to the noise."""
     recorder = Recorder(noise - batch.stylised)
     monkeypatch.setattr(module, "predict_velocity", recorder)
     return recorder
 
 
-def test_the_loss_is_the_squared_distance_to_noise_less_the_stylised_picture(batch, noise, recorder) -> None:
+def test_the_loss_is_the_squared_distance_to_noise_less_the_stylised_image(batch, noise, recorder) -> None:
     def loss() -> float:
         return flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), ExpertsTrainConfig()).item()
 
@@ -61,7 +61,7 @@ def test_the_loss_is_the_squared_distance_to_noise_less_the_stylised_picture(bat
     assert loss() == pytest.approx(0.25)
 
 
-def test_the_model_is_given_the_noised_stylised_picture_its_text_and_the_guidance(batch, noise, recorder) -> None:
+def test_the_model_is_given_the_noised_stylised_image_its_text_and_the_guidance(batch, noise, recorder) -> None:
     flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), ExpertsTrainConfig(guidance=2.5))
     given = recorder.given
     assert given["model"] is MODEL
@@ -79,7 +79,7 @@ def test_the_content_alone_stands_beside_it(batch, noise, recorder) -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 64])
-def test_with_the_style_reference_the_style_picture_stands_after_the_content(batch, noise, recorder, rows) -> None:
+def test_with_the_style_reference_the_style_image_stands_after_the_content(batch, noise, recorder, rows) -> None:
     config = ExpertsTrainConfig(style_reference=True, style_rows=rows)
     flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), config)
     content, style = recorder.given["references"]

@@ -16,14 +16,14 @@ SIDE = 256
 
 @pytest.fixture
 def large(data: Path, tmp_path: Path) -> Path:
-    """The triplets as large as the small Kontext's pictures: 32 x 32 latent cells."""
+    """The triplets as large as the small Kontext's images: 32 x 32 latent cells."""
     folder = shutil.copytree(data, tmp_path / "large")
     for path in folder.rglob("*.png"):
         Image.open(path).resize((SIDE, SIDE)).save(path)
     return folder
 
 
-def test_the_preset_trains_on_windows_and_then_on_whole_pictures(
+def test_the_preset_trains_on_windows_and_then_on_whole_images(
     large: Path, comfyui: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, draw = [], module.draw

@@ -38,7 +38,7 @@ def _require_same_run(trainer: ExpertsTrainer, whole: ExpertsTrainer) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
-def test_the_last_steps_see_whole_pictures_and_as_many_tokens(make_trainer: MakeTrainer, monkeypatch) -> None:
+def test_the_last_steps_see_whole_images_and_as_many_tokens(make_trainer: MakeTrainer, monkeypatch) -> None:
     seen = []
 
     def spy(examples, count, window, seed, number):

@@ -102,17 +102,17 @@ def test_validation_paints_a_sheet_with_unseen_styles_first(config: ExpertsTrain
     assert pixels.shape == (2 * 64, 4 * 64, 3)  # yellow and red; content, style, result and target
 
 
-def test_validation_pictures_are_shown_beside_the_curves(config: ExpertsTrainConfig) -> None:
+def test_validation_images_are_shown_beside_the_curves(config: ExpertsTrainConfig) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train_experts(replace(config, steps=3, validate_every=2))
     shown = EventAccumulator(str(config.run / "tensorboard"), {"images": 0}).Reload()
     assert shown.Tags()["images"] == ["validation"]
-    pictures = shown.Images("validation")
-    assert [picture.step for picture in pictures] == [2, 3]
+    images = shown.Images("validation")
+    assert [image.step for image in images] == [2, 3]
     sheets = [np.array(Image.open(path)) for path in sorted((config.run / "validation").iterdir())]
-    for picture, sheet in zip(pictures, sheets, strict=True):
-        pixels = np.array(Image.open(BytesIO(picture.encoded_image_string))).astype(int)
+    for image, sheet in zip(images, sheets, strict=True):
+        pixels = np.array(Image.open(BytesIO(image.encoded_image_string))).astype(int)
         assert pixels.shape == sheet.shape
         assert abs(pixels - sheet).max() <= 1  # rounded in one, cut off in the other
 
@@ -146,7 +146,7 @@ def test_a_run_is_the_same_under_another_name(config: ExpertsTrainConfig, tmp_pa
     assert torch.load(Path(run) / "checkpoint.pt", weights_only=True)["step"] == 2
 
 
-def test_whole_pictures_at_the_end_fix_the_number_of_steps(config: ExpertsTrainConfig) -> None:
+def test_whole_images_at_the_end_fix_the_number_of_steps(config: ExpertsTrainConfig) -> None:
     config = replace(config, steps=2, window=4, whole_share=0.5)
     train_experts(config)
     with pytest.raises(TrainingError, match="steps = 2, this one has 4"):

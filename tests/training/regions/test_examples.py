@@ -95,7 +95,7 @@ def test_broken_files_are_counted_and_named(own_data: Path, base: Base, tmp_path
     broken = whole.rows[0].regions[0].mask
     broken.write_bytes(broken.read_bytes()[:60])
     examples = _made(own_data, base, tmp_path / "cache")
-    assert f"{broken}: it is no whole picture" in " ".join(capsys.readouterr().out.split())
+    assert f"{broken}: it is no whole image" in " ".join(capsys.readouterr().out.split())
     assert len(examples.rows) == len(examples.mentions) == len(whole.rows) - 1
 
 
@@ -119,7 +119,7 @@ def test_an_empty_mask_and_one_of_another_size_are_refused(own_data: Path, base:
         _made(own_data, base, tmp_path / "cache")
     for path in masks:
         Image.new("L", (32, 32), "white").save(path)
-    with pytest.raises(TrainingError, match=r"the masks are 32 x 32, expected 64 x 64 as the pictures"):
+    with pytest.raises(TrainingError, match=r"the masks are 32 x 32, expected 64 x 64 as the images"):
         _made(own_data, base, tmp_path / "cache")
 
 

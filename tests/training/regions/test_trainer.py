@@ -67,7 +67,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: 
 
 
 def test_attention_moves_onto_the_object(make_trainer: MakeTrainer) -> None:
-    """Of one example: pictures of a random autoencoder do not tell more than one object's place."""
+    """Of one example: images of a random autoencoder do not tell more than one object's place."""
     losses = replace(PRESETS["paper"], focus_weight=1.0, cover_weight=1.0)
     trainer = make_trainer(losses=losses, steps=60, rate=0.02, save_every=100)
     examples = trainer.examples
@@ -107,7 +107,7 @@ def test_the_attention_losses_have_a_gradient_of_their_own(make_trainer: MakeTra
         assert all(slope is not None and slope.any() for slope in slopes)
 
 
-def test_the_position_of_the_context_picture_is_told(make_trainer: MakeTrainer, monkeypatch) -> None:
+def test_the_position_of_the_context_image_is_told(make_trainer: MakeTrainer, monkeypatch) -> None:
     seen: list[int] = []
     reference = module.Reference
     monkeypatch.setattr(module, "Reference", lambda latents, index: seen.append(index) or reference(latents, index))

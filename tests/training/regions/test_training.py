@@ -76,7 +76,7 @@ def test_half_the_precision_is_half_the_file(config: RegionTrainConfig) -> None:
     assert all(torch.equal(weight.half(), halved[name]) for name, weight in whole.items())
 
 
-def test_pictures_of_other_styles_are_not_encoded(config: RegionTrainConfig) -> None:
+def test_images_of_other_styles_are_not_encoded(config: RegionTrainConfig) -> None:
     train_regions(replace(config, steps=1, styles=("dusk",)))
     listed = (config.cache / "dusk" / "train" / "latents" / "index.json").read_text()
     assert "dusk" in listed
@@ -143,7 +143,7 @@ def test_other_choices_train_and_are_looked_at(config: RegionTrainConfig, values
 
 
 def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path) -> None:
-    """Its JSON lies apart from its pictures."""
+    """Its JSON lies apart from its images."""
     manifest = tmp_path / "prompts" / "woven.json"
     manifest.parent.mkdir()
     entries = json.loads((config.data / "train" / "manifest.json").read_text())

@@ -12,7 +12,7 @@ from styleroute.training.run_folder import RunFolder
 from styleroute.training.style_encoder import trainer as module
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.examples import StyleExamples, train_examples
-from styleroute.training.style_encoder.pictures import train_pictures
+from styleroute.training.style_encoder.images import train_images
 from styleroute.training.style_encoder.trainer import EncoderTrainer, draw
 from styleroute.training.style_encoder.training import FREE, new_encoder
 from styleroute.training.style_encoder.vision import Vision
@@ -22,7 +22,7 @@ Start = Callable[..., EncoderTrainer]
 
 @pytest.fixture
 def examples(config: EncoderTrainConfig, vision: Vision) -> StyleExamples:
-    return train_examples(config, train_pictures(config.data), vision)
+    return train_examples(config, train_images(config.data), vision)
 
 
 @pytest.fixture
@@ -150,9 +150,9 @@ def test_a_longer_schedule_goes_on(start: Start) -> None:
     assert (longer.step, len(longer.losses)) == (8, 8)
 
 
-def test_other_pictures_are_refused(start: Start, examples: StyleExamples) -> None:
+def test_other_images_are_refused(start: Start, examples: StyleExamples) -> None:
     start("run").train()
-    with pytest.raises(TrainingError, match="holds a run on other pictures or another vision model"):
+    with pytest.raises(TrainingError, match="holds a run on other images or another vision model"):
         start("run", examples=replace(examples, identity="another"))
 
 

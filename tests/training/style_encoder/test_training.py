@@ -48,7 +48,7 @@ def test_the_file_tells_of_its_training(config: EncoderTrainConfig) -> None:
     report = train_style_encoder(config, evaluate_encoder)
     with safe_open(str(config.encoder_file), "pt") as file:
         training = json.loads(file.metadata()["styleroute"])["training"]
-    assert (training["steps"], training["pictures"], training["styles"]) == (6, 15, 3)
+    assert (training["steps"], training["images"], training["styles"]) == (6, 15, 3)
     assert training["unseen_styles"]["recall_at_1"] == report.rows[0].recall_at_1
     inspected = inspect_file(config.encoder_file)
     assert (inspected.kind, inspected.problems) == ("style-encoder", [])
@@ -79,34 +79,32 @@ def test_another_configuration_is_refused_and_nothing_is_lost(config: EncoderTra
     assert config.encoder_file.read_bytes() == before
 
 
-def test_broken_pictures_are_left_out_and_named(config: EncoderTrainConfig, capsys: pytest.CaptureFixture) -> None:
+def test_broken_images_are_left_out_and_named(config: EncoderTrainConfig, capsys: pytest.CaptureFixture) -> None:
     broken = config.data / "train" / "level" / "2.png"
     broken.write_bytes(broken.read_bytes()[:80])
     train_style_encoder(config)
     shown = capsys.readouterr().out
-    assert "Left out 1 of 15 train pictures" in shown
+    assert "Left out 1 of 15 train images" in shown
     assert "level/2.png" in shown.replace("\n", "")
 
 
-def test_a_style_with_a_single_picture_is_left_out_and_named(
+def test_a_style_with_a_single_image_is_left_out_and_named(
     config: EncoderTrainConfig, capsys: pytest.CaptureFixture
 ) -> None:
     keep_only(config.data, "level", "0.png")
     train_style_encoder(config)
-    assert "Left out 1 styles with a single picture: level" in capsys.readouterr().out
+    assert "Left out 1 styles with a single image: level" in capsys.readouterr().out
 
 
 def test_a_single_style_is_refused(config: EncoderTrainConfig) -> None:
     for style in ("level", "checked"):
         keep_only(config.data, style, "0.png")
-    with pytest.raises(
-        TrainingError, match=r"holds 1 styles with two readable pictures or more .* expected at least 2"
-    ):
+    with pytest.raises(TrainingError, match=r"holds 1 styles with two readable images or more .* expected at least 2"):
         train_style_encoder(config)
     assert not config.run.exists()
 
 
-def test_a_picture_under_two_styles_is_refused(config: EncoderTrainConfig) -> None:
+def test_a_image_under_two_styles_is_refused(config: EncoderTrainConfig) -> None:
     metadata = config.data / "train" / "metadata.jsonl"
     row = json.loads(metadata.read_text().splitlines()[0]) | {"style": "other", "style_id": 9}
     metadata.write_text(f"{metadata.read_text()}\n{json.dumps(row)}")
@@ -152,11 +150,11 @@ def test_the_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.Capt
     assert "batch is 1, expected" in capsys.readouterr().err
 
 
-def keep_only(data: Path, style: str, picture: str) -> None:
-    """Leaves one picture to a training style, its own reference."""
+def keep_only(data: Path, style: str, image: str) -> None:
+    """Leaves one image to a training style, its own reference."""
     metadata = data / "train" / "metadata.jsonl"
     rows = [json.loads(line) for line in metadata.read_text().splitlines()]
-    kept = [row for row in rows if row["style"] != style or row["stylised_file_name"].endswith(picture)]
+    kept = [row for row in rows if row["style"] != style or row["stylised_file_name"].endswith(image)]
     for row in kept:
         if row["style"] == style:
             row["reference_file_name"] = row["stylised_file_name"]
@@ -165,14 +163,14 @@ def keep_only(data: Path, style: str, picture: str) -> None:
 
 def test_the_report_has_it_and_does_without_where_there_is_no_judge(config: EncoderTrainConfig, capsys) -> None:
     report = train_style_encoder(
-        config, partial(evaluate_encoder, judge=lambda picture: picture[::32, ::32].ravel().astype(float))
+        config, partial(evaluate_encoder, judge=lambda image: image[::32, ::32].ravel().astype(float))
     )
     ours, vision, random = report.rows
     assert -1 <= ours.likeness <= 1
     assert vision.likeness is not None
     assert random.likeness is None
 
-    def missing(picture: np.ndarray) -> np.ndarray:
+    def missing(image: np.ndarray) -> np.ndarray:
         raise DataError("the judge is missing")
 
     assert train_style_encoder(config, partial(evaluate_encoder, judge=missing)).rows[0].likeness is None

@@ -18,7 +18,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, SiglipImageProcessor
 
 
 @pytest.fixture
-def pictures() -> list[Image.Image]:
+def images() -> list[Image.Image]:
     noise = np.random.default_rng(0).integers(0, 255, (2, 40, 50, 3), dtype=np.uint8)
     return [Image.fromarray(pixels) for pixels in noise]
 
@@ -29,23 +29,23 @@ def copy(siglip: Path, tmp_path: Path) -> Path:
 
 
 def test_states_are_the_hidden_states_that_transformers_gives(
-    siglip: Path, vision: Vision, pictures: list[Image.Image]
+    siglip: Path, vision: Vision, images: list[Image.Image]
 ) -> None:
     model, processor = SiglipVisionModel.from_pretrained(siglip), SiglipImageProcessor.from_pretrained(siglip)
     with torch.no_grad():
-        theirs = model(**processor(images=pictures, return_tensors="pt"), output_hidden_states=True)
-    ours = vision.read(pictures, (-2, -4))
+        theirs = model(**processor(images=images, return_tensors="pt"), output_hidden_states=True)
+    ours = vision.read(images, (-2, -4))
     expected = torch.stack([theirs.hidden_states[-2], theirs.hidden_states[-4]], dim=1)
     torch.testing.assert_close(ours.states, expected)
     torch.testing.assert_close(ours.pooled, theirs.pooler_output)
     assert (vision.num_layers, vision.num_tokens, vision.hidden_size) == (4, 16, 24)
 
 
-def test_the_tiny_one_reads_pictures_as_its_own_training_did(pictures: list[Image.Image]) -> None:
+def test_the_tiny_one_reads_images_as_its_own_training_did(images: list[Image.Image]) -> None:
     vision = load_vision("tiny")
-    pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     bytes_ = (vision_size(pixels) * 255).round().byte()
-    ours = vision.read(pictures, (-2, -5))
+    ours = vision.read(images, (-2, -5))
     hidden = load_tiny()(normalize(bytes_), output_hidden_states=True).hidden_states
     torch.testing.assert_close(ours.states, torch.stack([hidden[-2], hidden[-5]], dim=1))
     assert not vision.has_head
@@ -97,6 +97,6 @@ def test_a_preprocessor_of_another_size_is_refused(copy: Path) -> None:
     file = copy / "preprocessor_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "size": {"height": 64, "width": 64}}))
     with pytest.raises(
-        TrainingError, match=r"takes pictures of 32 x 32, but its preprocessor_config\.json makes them 64"
+        TrainingError, match=r"takes images of 32 x 32, but its preprocessor_config\.json makes them 64"
     ):
         load_vision(str(copy))

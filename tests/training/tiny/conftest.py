@@ -28,7 +28,7 @@ def lessons() -> Lessons:
     """Every kind of lesson on four scenes of noise; the paintings' styles are 0, 1, 2, 0."""
     generator = torch.Generator().manual_seed(0)
     entries = [
-        Lesson(kind, f"make it {kind}", f"a photo {i}", i, i + 1, style=i % 3, picture=i)
+        Lesson(kind, f"make it {kind}", f"a photo {i}", i, i + 1, style=i % 3, image=i)
         for i in range(4)
         for kind in KINDS
     ]

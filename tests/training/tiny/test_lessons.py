@@ -14,8 +14,8 @@ from torch.nn import functional
 class Averages:
     """An encoder whose latents are the means of 8 x 8 pixels, over and over: linear, and easily read."""
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        return functional.avg_pool2d(pictures, 8).repeat(1, 6, 1, 1)[:, :16]
+    def encode(self, images: Tensor) -> Tensor:
+        return functional.avg_pool2d(images, 8).repeat(1, 6, 1, 1)[:, :16]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def made(monkeypatch, photo, objects) -> Path:
     """Photos, objects and a painter (it inverts) that need no network."""
     monkeypatch.setattr(lessons_module, "load_photos", lambda split: {"train": [photo]}[split])
     monkeypatch.setattr(lessons_module, "load_objects", lambda: objects)
-    monkeypatch.setattr(lessons_module, "paint", lambda picture, style: 255 - picture)
+    monkeypatch.setattr(lessons_module, "paint", lambda image, style: 255 - image)
 
 
 @pytest.fixture
@@ -49,18 +49,18 @@ def test_each_kind_changes_what_it_says(small: Lessons) -> None:
     assert min(shares["paint"]) > 0.9
 
 
-def test_paintings_are_of_training_styles_and_point_at_their_own_pictures(small: Lessons) -> None:
+def test_paintings_are_of_training_styles_and_point_at_their_own_images(small: Lessons) -> None:
     for lesson in small.groups["paint"]:
         assert lesson.style in TRAIN_STYLES
-        assert lesson.prompt == f"paint the picture in the {STYLE_NAMES[lesson.style]} style"
+        assert lesson.prompt == f"paint the image in the {STYLE_NAMES[lesson.style]} style"
         assert lesson.caption == f"a painting in the {STYLE_NAMES[lesson.style]} style"
         scene, target = small.latents[lesson.scene].float(), small.latents[lesson.target].float()
         torch.testing.assert_close(target, 1 - scene, rtol=0, atol=0.01)
-        # The small picture is the painting itself, red channel against red channel.
-        red = functional.avg_pool2d(small.pictures[lesson.picture, :1].float() / 255, 4)[0]
+        # The small image is the painting itself, red channel against red channel.
+        red = functional.avg_pool2d(small.images[lesson.image, :1].float() / 255, 4)[0]
         torch.testing.assert_close(red, target[0], rtol=0, atol=0.1)
-    pictured = [lesson.picture for kind in ("keep", "paint") for lesson in small.groups[kind]]
-    assert sorted(pictured) == list(range(len(small.pictures)))
+    imaged = [lesson.image for kind in ("keep", "paint") for lesson in small.groups[kind]]
+    assert sorted(imaged) == list(range(len(small.images)))
 
 
 def test_an_objects_lesson_names_a_thing_of_its_scene(small: Lessons) -> None:

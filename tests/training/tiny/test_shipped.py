@@ -10,7 +10,7 @@ from styleroute.training.tiny.autoencoder import FLUX_SCALE, FLUX_SHIFT, Autoenc
 from styleroute.training.tiny.export import export_autoencoder, export_kontext, export_vision
 from styleroute.training.tiny.shipped import load_autoencoder, load_kontext, load_vision
 from styleroute.training.tiny.train_kontext import TinyKontext
-from styleroute.training.tiny.train_vision import PictureCaptionModel
+from styleroute.training.tiny.train_vision import ImageCaptionModel
 from torch import nn
 
 
@@ -40,7 +40,7 @@ def test_transformer_and_text_encoders(tmp_path: Path) -> None:
 
 
 def test_vision_tower_without_its_head(tmp_path: Path) -> None:
-    trained = PictureCaptionModel().vision
+    trained = ImageCaptionModel().vision
     export_vision(trained, tmp_path)
     _require_rounded_once(load_vision(tmp_path), trained, but="head.")
     assert all(name.startswith("vision_model.") for name in load_file(tmp_path / "siglip.safetensors"))

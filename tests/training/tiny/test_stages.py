@@ -48,19 +48,19 @@ def _require_exact_resume(train: Train, folder: Path) -> None:
         assert torch.equal(resumed[name], weight), name
 
 
-def _pictures(count: int) -> list[np.ndarray]:
+def _images(count: int) -> list[np.ndarray]:
     return [np.random.default_rng(i).integers(0, 255, (200, 220, 3), dtype=np.uint8) for i in range(count)]
 
 
 @pytest.mark.parametrize("decoder_only", [False, True])
 def test_autoencoder_resumes_exactly(tmp_path: Path, decoder_only: bool) -> None:
-    pictures = _pictures(3)
+    images = _images(3)
     config = AutoencoderConfig(steps=4, batch=2, crop=32, decoder_only=decoder_only)
-    _require_exact_resume(lambda stage: train_autoencoder(stage, config, pictures).state_dict(), tmp_path)
+    _require_exact_resume(lambda stage: train_autoencoder(stage, config, images).state_dict(), tmp_path)
 
 
 def test_kontext_resumes_exactly(tmp_path: Path, lessons, tokenizers) -> None:
-    # With and without a reference, quarter pictures and whole ones.
+    # With and without a reference, quarter images and whole ones.
     config = KontextConfig(steps=4, batch=4, compile=False, unreferenced_every=2)
     _require_exact_resume(lambda stage: train_kontext(stage, config, lessons, tokenizers).state_dict(), tmp_path)
 
@@ -91,6 +91,6 @@ def test_the_decoder_stage_leaves_the_encoder_alone(tmp_path: Path) -> None:
     start = Autoencoder()
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     config = AutoencoderConfig(steps=2, batch=2, crop=32, decoder_only=True)
-    after = train_autoencoder(Stage("decoder", tmp_path, 2, 60), config, _pictures(1), start=start).state_dict()
+    after = train_autoencoder(Stage("decoder", tmp_path, 2, 60), config, _images(1), start=start).state_dict()
     kept = {name for name, weight in before.items() if torch.equal(weight, after[name])}
     assert kept == {name for name in before if not name.startswith("taesd_decoder.")}
