@@ -39,16 +39,16 @@ def heat_callback(model: ModelPatcher, maps: RecordedMaps, region: str, steps: i
     progress = comfy.utils.ProgressBar(steps)
 
     def callback(step: int, x0: Tensor, x: Tensor, total: int) -> None:
-        image = _image(previewer, x0)
+        image = _preview(previewer, x0)
         if has_region(maps, region):
             heat = region_heat(maps, region, image.shape[1:3])[:1]
             image = overlay(image, heat, COLOUR_MAP, OPACITY if previewer else 1.0)
-        progress.update_absolute(step + 1, total, (FORMAT, _image(image), latent_preview.MAX_PREVIEW_RESOLUTION))
+        progress.update_absolute(step + 1, total, (FORMAT, _to_pillow(image), latent_preview.MAX_PREVIEW_RESOLUTION))
 
     return callback
 
 
-def _image(previewer: latent_preview.LatentPreviewer | None, x0: Tensor) -> Tensor:
+def _preview(previewer: latent_preview.LatentPreviewer | None, x0: Tensor) -> Tensor:
     """The batch's first image, [1, H, W, 3] in 0..1; grey where there is no previewer."""
     if previewer is None:
         return torch.full((1, *x0.shape[-2:], 3), 0.5)
@@ -56,5 +56,5 @@ def _image(previewer: latent_preview.LatentPreviewer | None, x0: Tensor) -> Tens
     return torch.from_numpy(np.array(image.convert("RGB"))).float().div(255)[None]
 
 
-def _image(image: Tensor) -> Image.Image:
+def _to_pillow(image: Tensor) -> Image.Image:
     return Image.fromarray(image[0].mul(255).round().byte().numpy())
