@@ -45,7 +45,7 @@ def experts(config: ExpertsTrainConfig) -> None:
     Latents, texts and style embeddings are made once and kept on disk. A run that was stopped goes on when the same
     command is given again. On several devices: `accelerate launch -m styleroute.cli train experts ...`.
     """
-    from ..training.experts.training import train_experts
+    from ..training.experts.train_experts import train_experts
 
     train_experts(config)
 
@@ -56,7 +56,7 @@ def region(config: RegionTrainConfig) -> None:
     Latents, masks and texts are made once and kept on disk. A run that was stopped goes on when the same command is
     given again. On several devices: `accelerate launch -m styleroute.cli train region ...`.
     """
-    from ..training.regions.training import train_regions
+    from ..training.regions.train_regions import train_regions
 
     train_regions(config)
 
