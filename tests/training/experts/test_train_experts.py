@@ -13,7 +13,7 @@ from diffusers import FluxTransformer2DModel
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert, StyleExpertError, saving
 from styleroute.moe.expert import open_encoder
@@ -166,7 +166,7 @@ def test_a_constant_rate_can_go_on_for_longer(config: ExpertsTrainConfig) -> Non
 @pytest.mark.parametrize(
     ("schedule", "change", "sentence"),
     [
-        ("constant", {"rate": 0.5}, r"holds a run with rate = 0\.01, this run has 0\.5"),
+        ("constant", {"rate": 0.5}, r"holds a run with optimisation\.rate = 0\.01, this run has 0\.5"),
         ("constant", {"seed": 3}, "seed = 0, this run has 3"),
         ("constant", {"style_reference": True}, "style_reference = False, this run has True"),
         ("cosine", {"steps": 9}, "steps = 2, this run has 9"),
@@ -203,14 +203,14 @@ def test_nothing_is_begun_where_something_does_not_fit(config: ExpertsTrainConfi
     (tmp_path / "sd").mkdir()
     index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
     (tmp_path / "sd" / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(TrainingError, match="is a StableDiffusionPipeline, and these adapters are for FLUX"):
+    with pytest.raises(TrainingError, match="is a StableDiffusionPipeline, expected a FLUX"):
         train_experts(with_options(config, base=str(tmp_path / "sd")))
     assert not config.run.folder.exists()
 
 
 def test_a_result_that_cannot_be_written_is_refused_before_any_work(config: ExpertsTrainConfig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(TrainingError, match=r"file/x\.safetensors cannot be written"):
+    with pytest.raises(StorageError, match=r"file/x\.safetensors cannot be written"):
         train_experts(with_options(config, output=tmp_path / "file" / "x.safetensors", base="none"))
     assert not config.run.folder.exists()
 

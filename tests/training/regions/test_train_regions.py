@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from styleroute.attention import PRESETS as LOSSES
 from styleroute.attention import AttentionError
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert
 from styleroute.training.adapters.config import with_options
@@ -158,7 +158,7 @@ def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"rate": 0.5}, r"holds a run with rate = 0\.01, this run has 0\.5"),
+        ({"rate": 0.5}, r"holds a run with optimisation\.rate = 0\.01, this run has 0\.5"),
         ({"without": "cover"}, "without = 'nothing', this run has 'cover'"),
         ({"blocks": "double"}, r"blocks = 'all', this run has 'double'"),
     ],
@@ -191,7 +191,7 @@ def test_nothing_is_begun_where_something_does_not_fit(
 def test_results_that_cannot_be_written_are_refused_before_any_work(config: RegionTrainConfig, tmp_path: Path) -> None:
     """The files of all styles are checked, not only the first."""
     (tmp_path / "loras" / "dusk.safetensors").mkdir(parents=True)
-    with pytest.raises(TrainingError, match=r"dusk\.safetensors is a folder, expected a file"):
+    with pytest.raises(StorageError, match=r"dusk\.safetensors is a folder, expected a file"):
         train_regions(with_options(config, output=tmp_path / "loras", styles=(), base="none"))
     assert not config.run.folder.exists()
 
