@@ -1,9 +1,12 @@
-"""Where the training code keeps what it downloads and what it makes."""
+"""Folders and commands of the installed pack."""
 
 from pathlib import Path
 
 PACK = Path(__file__).absolute().parent
 """The root folder of the repository: the Python package, and the node pack that ComfyUI loads."""
+
+CONVERT_COMMAND = f"python custom_nodes/{PACK.name} convert SOURCE TARGET"
+"""Command that converts weights with ComfyUI's own Python. It runs in ComfyUI's folder."""
 
 CACHE = PACK / ".cache"
 """Downloaded material: photos, objects. Safe to delete; it is fetched again."""
@@ -12,7 +15,7 @@ RUNS = PACK / "runs"
 """Checkpoints and logs of training runs."""
 
 TINY_PACK = PACK / "examples" / "tiny_kontext"
-"""The demo's pack of nodes: the small Kontext."""
+"""The node pack of the demo: the small Kontext."""
 
 TINY_MODELS = TINY_PACK / "models"
 """The weights that ship with the repository."""
