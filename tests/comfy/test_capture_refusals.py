@@ -29,7 +29,7 @@ def test_a_rectangle_is_refused(capture, prompt, sample, right_half):
     bounds = nodes.ConditioningSetMask().append(prompt(), right_half, "mask bounds", 1.0)[0]
     for positive in (area, bounds):
         with pytest.raises(
-            AttentionError, match=r"rectangle only .* Use Conditioning \(Set Mask\) with set_cond_area at 'default'\.$"
+            AttentionError, match=r"rectangle only, .* Use Conditioning \(Set Mask\) with set_cond_area at 'default'\.$"
         ):
             sample(capture()[0], positive)
 
