@@ -1,4 +1,4 @@
-"""Folders and commands of the installed pack."""
+"""Folders of the pack, and the command that its messages name."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ PACK = Path(__file__).absolute().parent
 """The root folder of the repository: the Python package, and the node pack that ComfyUI loads."""
 
 CONVERT_COMMAND = f"python custom_nodes/{PACK.name} convert SOURCE TARGET"
-"""Command that converts weights with ComfyUI's own Python. It runs in ComfyUI's folder."""
+"""Command for ComfyUI's folder that converts a .pt file to a .safetensors file. Error messages and help name it."""
 
 CACHE = PACK / ".cache"
-"""Downloaded material: photos, objects. Safe to delete; it is fetched again."""
+"""Downloaded material, such as photos and objects. It is safe to delete: the next run downloads it again."""
 
 RUNS = PACK / "runs"
 """Checkpoints and logs of training runs."""
 
 TINY_PACK = PACK / "examples" / "tiny_kontext"
-"""The node pack of the demo: the small Kontext."""
+"""The demo's node pack, which loads the small Kontext."""
 
 TINY_MODELS = TINY_PACK / "models"
 """The weights that ship with the repository."""
