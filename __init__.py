@@ -1,10 +1,10 @@
-"""StyleRoute for ComfyUI: paints an image in the style of another, or a named thing in the style of a region LoRA."""
+"""StyleRoute for ComfyUI: stylises an image, or one named object in it, in the style of another image."""
 
 WEB_DIRECTORY = "./web"
 
 
 async def comfy_entrypoint():
-    """Called once by ComfyUI; only from here on is ComfyUI itself imported."""
+    """Returns the extension. ComfyUI calls this once; nothing imports ComfyUI before."""
     from .nodes.extension import StyleRouteExtension
 
     return StyleRouteExtension()

@@ -1,1 +1,1 @@
-"""The nodes: thin faces between ComfyUI and the ideas, one file a node. The list of them is in `extension.py`."""
+"""The nodes: one file per node, and the few files that touch ComfyUI's internals. `extension.py` lists the nodes."""

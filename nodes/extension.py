@@ -27,9 +27,9 @@ NODES: list[type[io.ComfyNode]] = [
 
 
 class StyleRouteExtension(ComfyExtension):
-    """The pack, as ComfyUI sees it."""
+    """Registers the model folders and returns the nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        # Here and not in `on_load`, which ComfyUI 0.3.75 does not call.
+        # ComfyUI 0.3.75 does not call `on_load`, so the folders are registered here.
         register_model_folders()
         return NODES

@@ -1,25 +1,27 @@
-"""Low-rank changes to ComfyUI's Flux: everything that touches the inside of a MODEL is in this file."""
+"""Adds low-rank weights to ComfyUI's Flux through `ModelPatcher.add_patches`."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from comfy.ldm.flux.model import Flux
 from comfy.model_management import cast_to_device
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter import LoRAAdapter
+from torch import nn
 
 from ..flux.layer_names import ComfyTarget, comfy_target
 from ..moe import LowRank, StyleExpert, StyleExpertError
 
 PatchKey = str | tuple[str, tuple[int, int, int]]
-"""As `ModelPatcher.add_patches` takes it: a state dict key, or (key, (dimension, start, length)) for a slice of one."""
+"""A key for `ModelPatcher.add_patches`: a state dict key, or (key, (dimension, start, length)) for a slice of it."""
 
 
 def patch_keys(model: ModelPatcher, expert: StyleExpert) -> dict[str, PatchKey]:
-    """Where each layer of `expert` lies in `model`; layers are diffusers names.
+    """The patch key in `model` of each layer of `expert`; layers have diffusers names.
 
     Raises:
-        StyleExpertError: the model is not Flux, or has not those layers in those sizes.
+        StyleExpertError: the model is not Flux, or lacks a layer, or has a layer of another size.
     """
     flux = require_flux(model)
     targets = {layer: comfy_target(layer, flux.hidden_size, flux.params.mlp_ratio) for layer in expert.layers}
@@ -29,10 +31,10 @@ def patch_keys(model: ModelPatcher, expert: StyleExpert) -> dict[str, PatchKey]:
         if (problem := _misfit(flux, layer, target, expert.layer_shapes[layer]))
     ]
     if problems:
-        more = f" (and {len(problems) - 1} layers more)" if len(problems) > 1 else ""
+        more = f" (and {len(problems) - 1} more layers)" if len(problems) > 1 else ""
         raise StyleExpertError(
-            f"{expert.path.name} does not fit this model: {problems[0]}{more}; "
-            f"load the model that the experts were trained on ({expert.config.base}), or choose experts for this one."
+            f"{expert.path.name} does not fit this model: {problems[0]}{more}. "
+            f"Load the base model of these experts ({expert.config.base}), or choose experts for the loaded model."
         )
     return {layer: _patch_key(target) for layer, target in targets.items()}
 
@@ -40,43 +42,43 @@ def patch_keys(model: ModelPatcher, expert: StyleExpert) -> dict[str, PatchKey]:
 def patched(
     model: ModelPatcher, keys: Mapping[str, PatchKey], deltas: Mapping[str, LowRank], strength: float
 ) -> ModelPatcher:
-    """A clone of `model` with `strength * up @ down` added to each layer; the pairs stay low-rank until used.
+    """A clone of `model` with `strength * up @ down` added to each layer. ComfyUI multiplies the pairs when it loads.
 
     Raises:
-        StyleExpertError: ComfyUI did not take all of them.
+        StyleExpertError: ComfyUI did not accept all patches.
     """
     patches = {keys[layer]: _adapter(keys[layer], delta) for layer, delta in deltas.items()}
     clone = model.clone()
-    # Unknown keys are skipped silently: only the returned list tells.
+    # ComfyUI skips unknown keys silently; `add_patches` returns the keys that it accepted.
     refused = patches.keys() - set(clone.add_patches(patches, strength_patch=strength))
     if refused:
         raise StyleExpertError(
-            f"ComfyUI did not take the style into {len(refused)} of {len(patches)} weights, {min(map(str, refused))} "
-            "for one; another node has replaced this model's layers: apply the style before that node."
+            f"ComfyUI did not patch {len(refused)} of {len(patches)} weights, for instance {min(map(str, refused))}. "
+            "Another node has replaced layers of this model: apply the style before that node."
         )
     return clone
 
 
 def require_flux(model: ModelPatcher) -> Flux:
-    """The network of a MODEL.
+    """The Flux network of a MODEL.
 
     Raises:
-        StyleExpertError: it is not Flux.
+        StyleExpertError: the network is not Flux.
     """
     network = getattr(model.model, "diffusion_model", None)
     if isinstance(network, Flux):
         return network
     family = type(getattr(model.model, "model_config", model.model)).__name__
     raise StyleExpertError(
-        f"The model is {family} ({type(network).__name__}), but StyleRoute's nodes work with FLUX.1 Kontext only; "
-        "load a Flux Kontext model with Load Diffusion Model."
+        f"The model is {family} ({type(network).__name__}), but StyleRoute's nodes work with FLUX.1 Kontext only. "
+        "Load a FLUX.1 Kontext model with Load Diffusion Model."
     )
 
 
 def _misfit(flux: Flux, layer: str, target: ComfyTarget, shape: tuple[int, int]) -> str | None:
-    """What is wrong with `layer`, [out, in] = `shape`, in this model; None if nothing."""
+    """Why a weight of `shape` [out, in] does not fit `layer` in this model; None if it fits."""
     try:
-        linear = flux.get_submodule(target.key)
+        linear = cast(nn.Linear, flux.get_submodule(target.key))
     except AttributeError:
         blocks = f"{len(flux.double_blocks)} double and {len(flux.single_blocks)} single blocks"
         return f"it changes {layer}, which this model of {blocks} does not have"
@@ -93,11 +95,11 @@ def _patch_key(target: ComfyTarget) -> PatchKey:
 
 
 class LowRankAdapter(LoRAAdapter):
-    """A stock LoRA without alpha, middle, DoRA or reshape, added in place: one pass over the weight, not four."""
+    """A stock LoRA without alpha, middle, DoRA or reshape. It passes over the weight once; stock passes four times."""
 
     def calculate_weight(self, weight, key, strength, strength_model, offset, function,
                          intermediate_dtype=torch.float32, original_weight=None):  # fmt: skip
-        """`weight` [out, in] += strength * up @ down, in `intermediate_dtype`; stock does so where dtypes differ."""
+        """Adds strength * up @ down to `weight` [out, in] in place. Another dtype than `intermediate_dtype`: stock."""
         if weight.dtype != intermediate_dtype:
             return super().calculate_weight(
                 weight, key, strength, strength_model, offset, function, intermediate_dtype, original_weight

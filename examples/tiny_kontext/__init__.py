@@ -1,4 +1,4 @@
-"""Demo only: a genuine FLUX.1 Kontext of small width, through ComfyUI's own classes, for graphs that run anywhere."""
+"""The demo's node pack: a small FLUX.1 Kontext in ComfyUI's own classes, for workflows that run on any computer."""
 
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
@@ -7,7 +7,7 @@ from . import loading
 
 
 class LoadTinyKontext(io.ComfyNode):
-    """All parts of the tiny Kontext; from here on every node of a graph is stock."""
+    """Loads all parts of the small Kontext for stock nodes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -15,8 +15,8 @@ class LoadTinyKontext(io.ComfyNode):
             node_id="TinyKontext_Load",
             display_name="Load Tiny Kontext (demo)",
             category="StyleRoute/demo",
-            description="Loads a FLUX.1 Kontext of 14 million weights that runs on a CPU, made to try the style nodes. "
-            "It works at 256 x 256 pixels. For real images, use the stock loaders and FLUX.1 Kontext.",
+            description="Loads a FLUX.1 Kontext of 14 million weights that runs on a CPU, to try the style nodes. "
+            "It generates 256 x 256 pixels. For larger images, use the stock loaders and the real FLUX.1 Kontext.",
             inputs=[],
             outputs=[
                 io.Model.Output("MODEL", tooltip="The small transformer."),
@@ -32,14 +32,14 @@ class LoadTinyKontext(io.ComfyNode):
 
 
 class TinyKontextExtension(ComfyExtension):
-    """The demo pack, as ComfyUI sees it."""
+    """Registers the folder of the demo's experts and returns the node."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        # Here and not in `on_load`, which ComfyUI 0.3.75 does not call.
+        # ComfyUI 0.3.75 does not call `on_load`, so the folder is registered here.
         folder_paths.add_model_folder_path("style_experts", str(loading.models_folder() / "style_experts"))
         return [LoadTinyKontext]
 
 
 async def comfy_entrypoint() -> TinyKontextExtension:
-    """Called once by ComfyUI."""
+    """Returns the extension. ComfyUI calls this once."""
     return TinyKontextExtension()

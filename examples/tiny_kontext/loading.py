@@ -1,6 +1,6 @@
-"""Builds the tiny Kontext out of ComfyUI's own classes, in float32.
+"""Builds the small Kontext from ComfyUI's own classes, in float32.
 
-The sizes are given, not detected: ComfyUI 0.3.75 takes every Flux for one of 24 heads, and every T5 for an XXL.
+The sizes are given, because ComfyUI 0.3.75 assumes 24 heads for every Flux and the size XXL for every T5.
 """
 
 import os
@@ -26,16 +26,16 @@ DTYPE = torch.float32
 
 
 class TinyKontextError(ValueError):
-    """The weights are not there, or are not those of the tiny Kontext."""
+    """The weights are missing, or belong to another model."""
 
 
 def models_folder() -> Path:
-    """Where the weights are: in the pack, or in the folder that TINY_KONTEXT_MODELS names."""
+    """The folder of the weights: the pack's own, or the one in the environment variable TINY_KONTEXT_MODELS."""
     return Path(os.environ.get(MODELS_VARIABLE) or HERE / "models")
 
 
 def load_model() -> ModelPatcher:
-    """The MODEL, from transformer.safetensors."""
+    """Loads the MODEL from transformer.safetensors."""
     state = _read("transformer.safetensors")
     config = comfy.supported_models.Flux(dict(FLUX))
     config.set_inference_dtype(DTYPE, None)
@@ -51,9 +51,9 @@ def load_model() -> ModelPatcher:
 
 
 def load_clip() -> CLIP:
-    """The CLIP: a small T5 and a small CLIP-L with the real tokenizers, from t5.safetensors and clip_l.safetensors."""
+    """Loads the CLIP from t5.safetensors and clip_l.safetensors: small encoders with the real tokenizers."""
     t5, clip_l = _read("t5.safetensors"), _read("clip_l.safetensors")
-    # FLUX takes the pooled state before the projection; ComfyUI computes the projection, and drops it.
+    # FLUX takes the pooled state before the projection, but ComfyUI computes the projection too and drops it.
     clip_l.setdefault("text_projection.weight", torch.eye(CLIP_L["projection_dim"]))
     target = comfy.supported_models_base.ClipTarget(
         comfy.text_encoders.flux.FluxTokenizer, comfy.text_encoders.flux.flux_clip()
@@ -69,7 +69,7 @@ def load_clip() -> CLIP:
 
 
 def load_vae() -> VAE:
-    """The VAE, by ComfyUI's stock loader, from vae.safetensors."""
+    """Loads the VAE from vae.safetensors with ComfyUI's stock loader."""
     state = _read("vae.safetensors")
     _require_keys("vae.safetensors", ("taesd_encoder.0.weight", "taesd_decoder.1.weight"), state)
     vae = VAE(sd=dict(state), dtype=DTYPE)
@@ -78,7 +78,7 @@ def load_vae() -> VAE:
 
 
 def load_clip_vision() -> ClipVisionModel:
-    """The CLIP_VISION, a small SigLIP, from siglip.safetensors."""
+    """Loads the CLIP_VISION, a small SigLIP, from siglip.safetensors."""
     state = _read("siglip.safetensors")
     vision = ClipVisionModel(str(HERE / "siglip.json"))
     vision.model.to(DTYPE)
@@ -88,12 +88,12 @@ def load_clip_vision() -> ClipVisionModel:
 
 
 def _read(name: str) -> dict[str, Tensor]:
-    """The tensors of a file in the models folder, in float32."""
+    """Reads the tensors of a file in the models folder, in float32."""
     file = models_folder() / name
     if not file.is_file():
         raise TinyKontextError(
-            f"The tiny Kontext's weights {name} were not found in {file.parent}; get them with the repository, "
-            "or make them with `styleroute train tiny`."
+            f"The small Kontext's weights {name} were not found in {file.parent}. Download them with the repository, "
+            "or train them with `styleroute train tiny`."
         )
     return {key: tensor.to(DTYPE) for key, tensor in comfy.utils.load_torch_file(str(file), safe_load=True).items()}
 
@@ -102,7 +102,7 @@ def _require_keys(file: str, expected: Iterable[str], state: dict[str, Tensor]) 
     missing = [key for key in expected if key not in state]
     if missing:
         raise TinyKontextError(
-            f"{models_folder() / file} is not the tiny Kontext's: it lacks {len(missing)} weights "
-            f"({', '.join(missing[:3])}{' ...' if missing[3:] else ''}); get the file anew, or make it with "
+            f"{models_folder() / file} is not a file of the small Kontext: it lacks {len(missing)} weights "
+            f"({', '.join(missing[:3])}{' ...' if missing[3:] else ''}). Download the file again, or train it with "
             "`styleroute train tiny`."
         )

@@ -1,11 +1,11 @@
-"""Sizes of the tiny Kontext, in the words of ComfyUI's own classes. (The vision model's are in siglip.json.)"""
+"""Sizes of the small Kontext, with the names of ComfyUI's own classes. (siglip.json has the vision model's.)"""
 
 import dataclasses
 
 from comfy.ldm.flux.model import FluxParams
 
 T5_TOKENS = 32
-"""The model was trained on prompts padded to this many tokens; ComfyUI's Flux pads to 256."""
+"""Number of tokens to which training padded the prompts. ComfyUI's Flux pads to 256."""
 
 FLUX = {
     "image_model": "flux",
@@ -25,10 +25,10 @@ FLUX = {
     "guidance_embed": True,
 }
 if "txt_ids_dims" in {field.name for field in dataclasses.fields(FluxParams)}:
-    FLUX["txt_ids_dims"] = []  # newer ComfyUI asks for it; FLUX.1's text tokens all stand at position 0
+    FLUX["txt_ids_dims"] = []  # newer ComfyUI needs it; all text tokens of FLUX.1 have position 0
 
 T5 = {"d_model": 128, "d_ff": 256, "d_kv": 32, "num_heads": 4, "num_layers": 2}
-"""What differs from ComfyUI's T5-XXL."""
+"""Sizes that differ from ComfyUI's T5-XXL."""
 
 CLIP_L = {
     "hidden_size": 64,
@@ -37,4 +37,4 @@ CLIP_L = {
     "num_hidden_layers": 2,
     "projection_dim": 64,
 }
-"""What differs from ComfyUI's CLIP-L."""
+"""Sizes that differ from ComfyUI's CLIP-L."""

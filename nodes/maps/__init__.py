@@ -1,1 +1,1 @@
-"""Attention maps of the words in a prompt: captured while any sampler runs, kept, made masks and images."""
+"""Attention maps of a prompt's phrases: captured while any sampler runs, and shown as heat maps and masks."""

@@ -1,7 +1,7 @@
-"""Reads attention maps out of ComfyUI's Flux while any sampler runs.
+"""Captures attention maps from ComfyUI's Flux while any sampler runs.
 
-A wrapper around the sampler learns which conditioning has which spans, one around the transformer which rows of the
-batch belong to it, and an attention override sees q and k of every block. Nothing is installed in the model itself.
+A wrapper around the sampler reads the spans of each conditioning. A wrapper around the transformer finds the batch rows
+of each conditioning, and sets an attention override that reads q and k of every block. The model itself is unchanged.
 """
 
 import threading
@@ -13,7 +13,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...attention.selection import Block
-from ..comfy_server import Executing, executing_node
+from ..comfy_server import ExecutingNode, executing_node
 from ..execution_order import signature_of
 from ..model_patching import require_flux
 from .attention_override import AttentionOverride
@@ -21,14 +21,14 @@ from .recorded_maps import RecordedMaps
 from .sampler_run import SamplerRun, require_steps, require_tokens, spans_by_id
 
 OVERRIDE = "optimized_attention_override"
-"""ComfyUI's name for what stands in for a block's attention, in `transformer_options`."""
+"""Key of an attention override in ComfyUI's `transformer_options`."""
 
 
 def block_counts(model: ModelPatcher) -> dict[str, int]:
-    """How many double and single blocks `model` has.
+    """Number of double and single blocks of `model`.
 
     Raises:
-        StyleExpertError: it is not Flux.
+        StyleExpertError: the model is not Flux.
     """
     flux = require_flux(model)
     return {"double": len(flux.double_blocks), "single": len(flux.single_blocks)}
@@ -37,13 +37,13 @@ def block_counts(model: ModelPatcher) -> dict[str, int]:
 def with_capture(
     model: ModelPatcher, maps: RecordedMaps, blocks: Collection[Block], steps: frozenset[int] | None
 ) -> ModelPatcher:
-    """A clone of `model` that fills `maps` anew whenever a sampler runs with it.
+    """A clone of `model` that fills `maps` each time a sampler runs with the clone.
 
     Args:
         model: a Flux.
-        maps: where the maps go.
-        blocks: those that are captured.
-        steps: those that are captured, from 0; None: all.
+        maps: receives the maps; each run clears it first.
+        blocks: the blocks to capture.
+        steps: the steps to capture, from 0; None means all.
     """
     clone, capture = model.clone(), Capture(maps, blocks, steps)
     clone.add_wrapper_with_key(WrappersMP.SAMPLER_SAMPLE, "styleroute", capture.around_sampler)
@@ -53,29 +53,30 @@ def with_capture(
 
 
 class Capture:
-    """The wrappers of one captured model. What they know of a run travels in its own `transformer_options`."""
+    """The wrappers of one captured model. The state of a run travels in the run's own `transformer_options`."""
 
     def __init__(self, maps: RecordedMaps, blocks: Collection[Block], steps: frozenset[int] | None) -> None:
         self._maps, self._blocks, self._steps = maps, blocks, steps
-        self._key = f"styleroute_run_{id(self)}"  # two captures in a row do not see each other's
-        self._lock = threading.Lock()  # several graphics cards run in several threads
-        self._runner: Executing | None = None
+        self._key = f"styleroute_run_{id(self)}"  # unique: a second capture on the same model must not read this run
+        self._lock = threading.Lock()  # ComfyUI runs several graphics cards in several threads
+        self._last_node: ExecutingNode | None = None
 
     def around_sampler(self, executor, guider, sigmas: Tensor, extra_args: dict, callback, noise: Tensor, *rest):
-        """Stands around `Sampler.sample`, which has conditionings ready for the model."""
+        """Wraps `Sampler.sample`, where the conditionings are ready for the model."""
         self._maps.clear()
-        run = SamplerRun(spans_by_id(guider.conds), tuple(sigmas.tolist()), tuple(noise.shape[-2:]), len(noise))
+        size = noise.shape[-2], noise.shape[-1]
+        run = SamplerRun(spans_by_id(guider.conds), tuple(sigmas.tolist()), size, len(noise))
         require_steps(self._steps, len(run.sigmas) - 1)
-        self._note_source()
+        self._record_source()
         self._maps.size = run.size
         try:
             return executor(guider, sigmas, _with_option(extra_args, self._key, run), callback, noise, *rest)
         except BaseException:
-            self._maps.clear()  # half of a run's maps are not that run's
+            self._maps.clear()  # maps of some steps only must not pass for those of the whole run
             raise
 
     def around_evaluation(self, executor, x: Tensor, timestep: Tensor, model_options: dict, *rest, **named):
-        """Stands around `CFGGuider.predict_noise`, which is one evaluation."""
+        """Wraps `CFGGuider.predict_noise`, which is one evaluation."""
         run: SamplerRun | None = model_options.get("transformer_options", {}).get(self._key)
         if run is not None:
             run.evaluation.begin()
@@ -84,51 +85,51 @@ class Capture:
     def around_transformer(
         self, executor, x, timestep, context, y, guidance, ref_latents, control, transformer_options, **kwargs
     ):
-        """Stands around `Flux.forward`; x [rows, C, H, W], context [rows, text tokens, D]."""
-        call = self._call(x, context, transformer_options)
-        if call is not None:
-            transformer_options = {**transformer_options, OVERRIDE: call.attend}
+        """Wraps `Flux.forward`; x [rows, C, H, W], context [rows, text tokens, D]."""
+        override = self._override(x, context, transformer_options)
+        if override is not None:
+            transformer_options = {**transformer_options, OVERRIDE: override.attend}
         output = executor(x, timestep, context, y, guidance, ref_latents, control, transformer_options, **kwargs)
-        if call is not None:
+        if override is not None:
             with self._lock:
-                call.hand_over(self._maps)
+                override.store_maps(self._maps)
         return output
 
-    def _call(self, x: Tensor, context: Tensor, options: Mapping[str, Any]) -> AttentionOverride | None:
-        """What is to be captured of this call of the transformer; None: nothing."""
+    def _override(self, x: Tensor, context: Tensor, options: Mapping[str, Any]) -> AttentionOverride | None:
+        """The override for this call of the transformer; None if nothing is to be captured."""
         run: SamplerRun | None = options.get(self._key)
         if run is None:
             return None
         sigma = options["sigmas"][0].item()
         step = run.step_at(sigma)
         with self._lock:
-            rows = run.take(options["uuids"], sigma)
-        if not any(rows) or not (self._steps is None or step in self._steps):
+            spans = run.new_spans(options["uuids"], sigma)
+        if not any(spans) or not (self._steps is None or step in self._steps):
             return None
-        run.require_whole(x, len(rows))
-        require_tokens(rows, context.shape[1])
-        rows = [spans for spans in rows for _ in range(run.images)]
+        run.require_whole_images(x, len(spans))
+        require_tokens(spans, context.shape[1])
+        rows = [of_conditioning for of_conditioning in spans for _ in range(run.images)]
         return AttentionOverride(
             step, rows, run.images, context.shape[1], _cells(x), self._blocks, options.get(OVERRIDE)
         )
 
-    def _note_source(self) -> None:
-        """Which node samples, and whether it has done so before in the same execution of a workflow."""
-        now = executing_node()
-        if now is not None:
-            before = self._runner is not None and now.same_node(self._runner)
-            self._maps.source = signature_of(now.graph, now.node_id)
-            self._maps.samplings = self._maps.samplings + 1 if before else 1
-        self._runner = now
+    def _record_source(self) -> None:
+        """Records which node samples, and how often it has sampled in this execution of the workflow."""
+        node = executing_node()
+        if node is not None:
+            is_repeated = self._last_node is not None and node.is_same_execution(self._last_node)
+            self._maps.source = signature_of(node.graph, node.node_id)
+            self._maps.samplings = self._maps.samplings + 1 if is_repeated else 1
+        self._last_node = node
 
 
 def _cells(x: Tensor) -> tuple[int, int]:
-    """(h, w) of the tokens of latents [B, C, H, W]: patches of 2 x 2; the last may be padded."""
-    return tuple(-(-side // 2) for side in x.shape[-2:])
+    """(h, w) of the image tokens of latents [B, C, H, W]: patches of 2 x 2, the last one padded if the size is odd."""
+    return -(-x.shape[-2] // 2), -(-x.shape[-1] // 2)
 
 
 def _with_option(extra_args: dict[str, Any], key: str, run: SamplerRun) -> dict[str, Any]:
-    """A copy of a sampler's arguments whose model calls are given `run`."""
+    """A copy of a sampler's arguments with `run` in the `transformer_options` of every model call."""
     options = extra_args["model_options"]
     transformer_options = {**options.get("transformer_options", {}), key: run}
     return {**extra_args, "model_options": {**options, "transformer_options": transformer_options}}

@@ -1,41 +1,39 @@
-"""Capture Attention: any sampler that uses this MODEL records where it looks for the prompt's phrases."""
+"""Capture Attention: any sampler that uses the node's MODEL records the attention maps of the prompt's phrases."""
 
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ...attention.selection import ALL, parse_blocks, parse_steps
-from ..schema import AttentionMapsType, schema
+from ..schema import AttentionMapsType, model_input, schema
 from .capture import block_counts, with_capture
 from .recorded_maps import KEEP, RecordedMaps
-from .region_spans import require_spans
+from .region_spans import require_spans, spans_of
 from .shared_inputs import capture_inputs
 
 
 class CaptureAttention(io.ComfyNode):
-    """MODEL to a MODEL that fills ATTENTION_MAPS while it is sampled."""
+    """Turns a MODEL into a MODEL that fills ATTENTION_MAPS while a sampler runs."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="StyleRoute_CaptureAttention",
             display_name="Capture Attention",
-            description="Records where the model looks for the prompt's phrases while an ordinary sampler runs: "
+            description="Records where the model finds the prompt's phrases in the image while a stock sampler runs: "
             "KSampler, SamplerCustomAdvanced or any other. The image stays the same.",
             search_aliases=["attention map", "record attention", "cross attention"],
-            # Two such nodes with the same inputs must not share their maps, as ComfyUI's cache would have it.
+            # ComfyUI's cache would give two nodes with equal inputs the same maps; each sampler needs its own.
             not_idempotent=True,
             inputs=[
-                io.Model.Input("model", tooltip="A FLUX.1 Kontext model; it is not changed, a copy of it is."),
-                io.Conditioning.Input(
-                    "conditioning", tooltip="The prompt that the sampler gets, from Region Style Prompt."
-                ),
+                model_input(),
+                io.Conditioning.Input("conditioning", tooltip="The sampler's prompt, from Region Style Prompt."),
                 *capture_inputs(),
             ],
             outputs=[
                 io.Model.Output("MODEL", tooltip="The model, for one sampler."),
                 AttentionMapsType.Output(
                     "ATTENTION_MAPS",
-                    tooltip="Filled while the sampler runs; for Attention Map Preview behind that sampler.",
+                    tooltip="Filled while the sampler runs. Connect it to an Attention Map Preview after that sampler.",
                 ),
             ],
         )
@@ -45,6 +43,6 @@ class CaptureAttention(io.ComfyNode):
         cls, model: ModelPatcher, conditioning: list, blocks: str = ALL, capture_steps: str = ALL, keep: str = KEEP[0]
     ) -> io.NodeOutput:
         chosen, steps = parse_blocks(blocks, block_counts(model)), parse_steps(capture_steps)
-        require_spans(conditioning)
+        require_spans(spans_of(conditioning))
         maps = RecordedMaps(keep)
         return io.NodeOutput(with_capture(model, maps, chosen, steps), maps)

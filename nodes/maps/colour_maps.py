@@ -1,4 +1,4 @@
-"""Colour maps: heat as colours. Torch alone."""
+"""Colour maps: turn heat into colours. Needs torch only."""
 
 import torch
 from torch import Tensor
@@ -9,12 +9,12 @@ COLOUR_MAPS = {
     "rainbow": ((40, 20, 120), (30, 110, 230), (20, 190, 180), (120, 220, 60), (250, 200, 30), (210, 30, 20)),
     "grey": ((0, 0, 0), (255, 255, 255)),
 }
-"""Colours from cold to warm, evenly spaced."""
+"""RGB colours (0 to 255) from cold to warm, evenly spaced."""
 
 
 def colours(heat: Tensor, colour_map: str) -> Tensor:
-    """Heat [..., H, W] in 0..1 as colours [..., H, W, 3] in 0..1."""
+    """Turns heat [..., H, W] in 0..1 into colours [..., H, W, 3] in 0..1."""
     stops = torch.tensor(COLOUR_MAPS[colour_map], dtype=heat.dtype, device=heat.device) / 255
-    place = heat.clamp(0, 1) * (len(stops) - 1)
-    below = place.floor().long().clamp(max=len(stops) - 2)
-    return torch.lerp(stops[below], stops[below + 1], (place - below)[..., None])
+    position = heat.clamp(0, 1) * (len(stops) - 1)
+    below = position.floor().long().clamp(max=len(stops) - 2)
+    return torch.lerp(stops[below], stops[below + 1], (position - below)[..., None])

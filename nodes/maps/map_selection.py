@@ -1,117 +1,125 @@
-"""Chooses among recorded maps what is to be shown."""
+"""Selects the recorded maps that Attention Map Preview shows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ...attention import AttentionError, AttentionMaps, heat_map
 from ...attention.maps import MEAN, MEAN_STEP
-from .recorded_maps import RecordedMaps, listed, nothing_captured
-from .region_mask import cell_mask, certainty, phrases_of
+from .recorded_maps import RecordedMaps, no_maps_error, quoted
+from .region_mask import cell_mask, certainty, region_names
 
-EACH = "each"
-SPANS, STEPS, BLOCKS = ("style", "object", "both", EACH), ("mean", "last", EACH), ("mean", EACH)
+SpanChoice = Literal["style", "object", "both", "each"]
+StepChoice = Literal["mean", "last", "each"]
+BlockChoice = Literal["mean", "each"]
+SPANS: tuple[SpanChoice, ...] = get_args(SpanChoice)
+STEPS: tuple[StepChoice, ...] = get_args(StepChoice)
+BLOCKS: tuple[BlockChoice, ...] = get_args(BlockChoice)
 
 
 @dataclass(frozen=True)
 class MapChoice:
-    """What is to be shown.
+    """Which maps are shown.
 
     Attributes:
-        span: of SPANS; the phrases of a role together, or each by itself.
-        step: of STEPS.
-        block: of BLOCKS.
-        phrase: this one alone, whatever `span` is; "": none.
+        span: the phrases of a role together, or "each" phrase separately.
+        step: the mean of all steps, the last step, or each step.
+        block: the mean of all blocks, or each block.
+        phrase: shows this phrase only and ignores `span`; "" to use `span`.
     """
 
-    span: str = "style"
-    step: str = "mean"
-    block: str = "mean"
+    span: SpanChoice = "style"
+    step: StepChoice = "mean"
+    block: BlockChoice = "mean"
     phrase: str = ""
 
 
 @dataclass(frozen=True)
 class ChosenMap:
-    """One map: heat [h, w] and mask [h, w] in 0..1, and how sure it is, 0 to 1.
+    """One map: its heat map [h, w] and mask [h, w] in 0..1, and its certainty from 0 to 1.
 
     Attributes:
-        image: which of the batch.
-        phrases: whose it is, such as "style: mosaic".
-        place: of which step and block, such as "step 3, single 5"; "" where all are averaged.
+        image: index of the image in the batch.
+        phrases: the phrases, such as "style: mosaic".
+        step_and_block: such as "step 3, single 5"; "" for the mean over all.
     """
 
     image: int
     phrases: str
-    place: str
+    step_and_block: str
     heat: Tensor
     mask: Tensor
     certainty: float
 
     @property
     def label(self) -> str:
-        """What it shows, such as "style: mosaic, step 3"."""
-        return ", ".join(part for part in (self.phrases, self.place) if part)
+        """Phrases, step and block, such as "style: mosaic, step 3"."""
+        return ", ".join(part for part in (self.phrases, self.step_and_block) if part)
 
     @property
-    def sure(self) -> str:
-        """The certainty in words."""
+    def certainty_text(self) -> str:
+        """The certainty, such as "83% sure"."""
         return f"{self.certainty:.0%} sure"
 
     @property
     def captions(self) -> tuple[str, str]:
-        """What it shows, and of where, with how sure it is."""
-        return self.phrases, ": ".join(part for part in (self.place, self.sure) if part)
+        """Two lines of text: the phrases; step, block and certainty."""
+        return self.phrases, ": ".join(part for part in (self.step_and_block, self.certainty_text) if part)
 
 
 def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
-    """The maps of `choice`: images first, then phrases, steps, blocks.
+    """The maps of `choice`, ordered by image, phrase, step and block.
 
     Raises:
-        AttentionError: there is none, or what was asked for apart was averaged while it was captured.
+        AttentionError: no such map was captured, or steps or blocks to show separately were averaged.
     """
-    groups = _groups(maps, choice)
-    return [chosen for image in range(maps.images) for names in groups for chosen in _of(maps, image, names, choice)]
+    groups = _phrase_groups(maps, choice)
+    return [chosen for image in range(maps.images) for names in groups for chosen in _maps(maps, image, names, choice)]
 
 
-def _groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
-    """Names of phrases that are shown together."""
+def _phrase_groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
+    """Groups of phrase names; each group is shown as one map."""
     if not maps.spans:
-        raise nothing_captured()
-    if wanted := choice.phrase.strip().casefold():
-        names = tuple(name for name, span in maps.spans.items() if span.phrase.casefold() == wanted)
-        if not names:
-            phrases = dict.fromkeys(span.phrase for span in maps.spans.values())
-            raise AttentionError(
-                f'No map of "{choice.phrase.strip()}" was captured; there are {listed(phrases)}: write one of them in '
-                "'phrase', as it stands there, or leave it empty."
-            )
-        return [names]
-    return [(name,) for name in maps.spans] if choice.span == EACH else [phrases_of(maps, choice.span)]
+        raise no_maps_error()
+    if choice.phrase.strip():
+        return [_names_of_phrase(maps, choice.phrase.strip())]
+    return [(name,) for name in maps.spans] if choice.span == "each" else [region_names(maps, choice.span)]
 
 
-def _of(maps: RecordedMaps, image: int, names: tuple[str, ...], choice: MapChoice) -> Iterator[ChosenMap]:
-    by_phrase = [_by_place(maps.read(image, name), choice) for name in names]
-    for place in dict.fromkeys(place for cells in by_phrase for place in cells):
-        # A phrase may have been there at some of the steps only.
-        found = [cells[place] for cells in by_phrase if place in cells]
+def _names_of_phrase(maps: RecordedMaps, phrase: str) -> tuple[str, ...]:
+    names = tuple(name for name, span in maps.spans.items() if span.phrase.casefold() == phrase.casefold())
+    if not names:
+        phrases = dict.fromkeys(span.phrase for span in maps.spans.values())
+        raise AttentionError(
+            f"No map of \"{phrase}\" was captured. Enter one of {quoted(phrases)} in 'phrase', or leave it empty."
+        )
+    return names
+
+
+def _maps(maps: RecordedMaps, image: int, names: tuple[str, ...], choice: MapChoice) -> Iterator[ChosenMap]:
+    """One map per step and block, with the maximum over the phrases of a group."""
+    by_phrase = [_cells_by_step_and_block(maps.read(image, name), choice) for name in names]
+    for key in dict.fromkeys(key for cells in by_phrase for key in cells):
+        found = [cells[key] for cells in by_phrase if key in cells]  # a phrase may lack some of the steps
         yield ChosenMap(
             image=image,
             phrases=" and ".join(names),
-            place=", ".join(part for part in place if part),
+            step_and_block=", ".join(part for part in key if part),
             heat=torch.stack([heat_map(cells) for cells in found]).amax(0),
             mask=torch.stack([cell_mask(cells) for cells in found]).amax(0),
             certainty=max(certainty(cells) for cells in found),
         )
 
 
-def _by_place(maps: AttentionMaps, choice: MapChoice) -> dict[tuple[str, str], Tensor]:
-    """The maps [h, w] of one phrase by step and block, in words; "" where they are averaged."""
+def _cells_by_step_and_block(maps: AttentionMaps, choice: MapChoice) -> dict[tuple[str, str], Tensor]:
+    """The maps [h, w] of one phrase by (step, block) labels; a label is "" for the mean."""
     _require_kept(maps, choice)
-    values = maps.aggregate(steps=choice.step, blocks=choice.block)[:, :, 0]
-    steps = [f"step {step}" for step in maps.steps] if choice.step == EACH else [choice.step.replace(MEAN, "")]
-    blocks = maps.blocks if choice.block == EACH else [""]
+    values = maps.aggregate(steps=choice.step, blocks=choice.block)[:, :, 0]  # [steps, blocks, h, w]
+    steps = [f"step {step}" for step in maps.steps] if choice.step == "each" else [choice.step.replace(MEAN, "")]
+    blocks = maps.blocks if choice.block == "each" else [""]
     return {
         (step, block): cells
         for step, row in zip(steps, values, strict=True)
@@ -120,12 +128,12 @@ def _by_place(maps: AttentionMaps, choice: MapChoice) -> dict[tuple[str, str], T
 
 
 def _require_kept(maps: AttentionMaps, choice: MapChoice) -> None:
-    apart = {axis: chosen for axis, chosen in (("steps", choice.step), ("blocks", choice.block)) if chosen != MEAN}
+    separate = {axis: value for axis, value in (("steps", choice.step), ("blocks", choice.block)) if value != MEAN}
     averaged = {"steps": maps.steps == (MEAN_STEP,), "blocks": maps.blocks == (MEAN,)}
-    missing = [axis for axis in apart if averaged[axis]]
+    missing = [axis for axis in separate if averaged[axis]]
     if missing:
-        wanted = " and ".join(f"'{apart[axis]}' of the {axis}" for axis in missing)
+        wanted = " and ".join(f"'{separate[axis]}' of the {axis}" for axis in missing)
         raise AttentionError(
-            f"The maps were averaged over the {' and the '.join(missing)} while they were captured, so that {wanted} "
-            f"cannot be shown; set 'keep' to '{' and '.join(apart)}' and sample again, or choose mean."
+            f"The capture kept only a mean over the {' and the '.join(missing)}, so {wanted} cannot be shown. "
+            f"Set 'keep' to '{' and '.join(separate)}' and sample again, or choose 'mean'."
         )

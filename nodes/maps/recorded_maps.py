@@ -1,6 +1,6 @@
-"""ATTENTION_MAPS: what a sampler has attended to, for each image of the batch and each phrase of its prompt."""
+"""ATTENTION_MAPS: the attention maps of one sampler run, for each image of the batch and each phrase of the prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -9,12 +9,17 @@ from ...attention import AttentionError, AttentionMaps, MapCollector
 from .region_spans import RegionSpan
 
 KEEP = ("steps and blocks", "steps", "blocks", "mean only")
-"""What stays apart; the rest is averaged while it comes, and takes no memory."""
+"""Options for the maps that are kept separately. All others are averaged as they arrive and take no memory."""
 
 
 @dataclass
 class PhraseMaps:
-    """Maps of one phrase in one image: all that was asked to be kept, and the running mean of them all."""
+    """Maps of one phrase in one image.
+
+    Attributes:
+        kept: the maps that were chosen to be kept.
+        running: the running mean of all maps.
+    """
 
     kept: MapCollector
     running: MapCollector
@@ -22,14 +27,14 @@ class PhraseMaps:
 
 @dataclass
 class RecordedMaps:
-    """Filled while a sampler runs, forgotten when it starts again.
+    """The maps of a sampler's last run. A sampler fills them while it runs, and clears them when it starts again.
 
     Attributes:
         keep: one of KEEP.
         size: (height, width) of the latents of the last run.
-        spans: the phrases that maps came of, by name.
-        source: signature of the sampler's node, with all that led to it; None where it is not known.
-        samplings: how often that node has sampled in the same execution of the workflow; the maps are the last one's.
+        spans: the captured phrases, by name.
+        source: signature of the sampler's node and everything upstream; None if it is unknown.
+        samplings: how often that node has sampled in this execution of the workflow. The maps are from the last time.
     """
 
     keep: str = KEEP[0]
@@ -40,11 +45,11 @@ class RecordedMaps:
     _phrases: dict[tuple[int, str], PhraseMaps] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forgets the last run."""
+        """Removes the maps of the last run."""
         self.spans, self.source, self._phrases = {}, None, {}
 
     def add(self, image: int, span: RegionSpan, step: int, block: str, cells: Tensor) -> None:
-        """Takes the map [h, w] that a block has of a phrase at a step."""
+        """Adds the map [h, w] of a phrase at one step and block."""
         self.spans.setdefault(span.name, span)
         phrase = self._phrases.get((image, span.name))
         if phrase is None:
@@ -54,19 +59,23 @@ class RecordedMaps:
 
     @property
     def images(self) -> int:
-        """How many images the batch has."""
+        """Number of images in the batch."""
         return 1 + max((image for image, _ in self._phrases), default=-1)
 
     def read(self, image: int, name: str) -> AttentionMaps:
-        """All that was kept of a phrase: [steps, blocks, 1, h, w].
+        """The kept maps of a phrase: [steps, blocks, 1, h, w].
 
         Raises:
-            AttentionError: nothing was captured.
+            AttentionError: no map of the phrase was captured.
         """
         return self._phrase(image, name).kept.read()
 
     def mean(self, image: int, name: str) -> Tensor:
-        """The mean [h, w] over all steps and blocks so far."""
+        """The mean map [h, w] of a phrase over all steps and blocks so far.
+
+        Raises:
+            AttentionError: no map of the phrase was captured.
+        """
         return self._phrase(image, name).running.read().values[0, 0, 0]
 
     def _new_phrase(self, name: str) -> PhraseMaps:
@@ -75,22 +84,22 @@ class RecordedMaps:
 
     def _phrase(self, image: int, name: str) -> PhraseMaps:
         if not self._phrases:
-            raise nothing_captured()
+            raise no_maps_error()
         if (image, name) not in self._phrases:
             raise AttentionError(
-                f'No map of "{name}" was captured for image {image + 1}; there are maps of {listed(self.spans)}.'
+                f'No map of "{name}" was captured for image {image + 1}. The captured phrases are {quoted(self.spans)}.'
             )
         return self._phrases[image, name]
 
 
-def nothing_captured() -> AttentionError:
-    """The refusal of maps that no sampler has filled."""
+def no_maps_error() -> AttentionError:
+    """The error for maps that no sampler has filled."""
     return AttentionError(
-        "No attention map was captured: no sampler has run with this model yet, it captured no block, or ComfyUI has "
-        "its result from an earlier run and forgot the maps; if all is connected, change the seed and run again."
+        "No attention map was captured: no sampler ran with this model, no block was captured, or ComfyUI took the "
+        "sampler's result from its cache. Check the links, then change the seed and run again."
     )
 
 
-def listed(names: Sequence[str] | dict[str, RegionSpan]) -> str:
-    """Names in quotation marks, for messages."""
-    return ", ".join(f'"{name}"' for name in names) or "nothing"
+def quoted(names: Iterable[str]) -> str:
+    """A list of names in quotation marks, for error messages."""
+    return ", ".join(f'"{name}"' for name in names) or "none"

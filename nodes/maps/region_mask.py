@@ -1,4 +1,4 @@
-"""From recorded maps to heat maps and soft masks of an image's own size."""
+"""Turns recorded maps into heat maps and soft masks of the image's size."""
 
 from collections.abc import Callable
 
@@ -7,74 +7,73 @@ from torch import Tensor
 
 from ...attention import confidence, heat_map, resize, soft_mask
 from ...attention.resizing import blur
-from .recorded_maps import RecordedMaps, nothing_captured
-from .region_spans import ROLES, names_of
+from .recorded_maps import RecordedMaps, no_maps_error
+from .region_spans import ROLES, names_in_region
 
-SURE = 0.5
-"""Contrast of a map that is sure of its place: a phrase is attended to three times as much inside as outside."""
-NOWHERE = 0.1
-"""Certainty below which a map knows no place: one that is even but for noise of a fifth of its height has as much."""
+FULL_CONTRAST = 0.5
+"""Contrast (a - b) / (a + b) of a map with certainty 1: attention inside the region is three times that outside."""
+MIN_CERTAINTY = 0.1
+"""Certainty below which a map shows no region. An even map with noise of 20 % of its height reaches this value."""
 SMOOTHING = 1.0
 """Width of a mask's edge, in cells of 16 x 16 pixels."""
 
 
-def phrases_of(maps: RecordedMaps, region: str) -> tuple[str, ...]:
-    """Names of the phrases that make a region, "style", "object" or "both".
+def region_names(maps: RecordedMaps, region: str) -> tuple[str, ...]:
+    """Names of the captured phrases that define a region, "style", "object" or "both".
 
     Raises:
-        AttentionError: none was captured.
+        AttentionError: no such phrase was captured.
     """
     if not maps.spans:
-        raise nothing_captured()
-    return names_of(maps.spans.values(), region)
+        raise no_maps_error()
+    return names_in_region(maps.spans.values(), region)
 
 
 def has_region(maps: RecordedMaps, region: str) -> bool:
-    """Whether a map of the region's phrases is there already: a conditioning may come in at a later step."""
+    """Whether a map of the region's phrases exists so far. Some conditionings start at a later step."""
     return any(span.role in ROLES[region] for span in maps.spans.values())
 
 
 def region_heat(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """Heat map of each image, [B, H, W] in 0..1; where phrases differ, the warmest."""
-    return _of_images(maps, region, size, heat_map)
+    """Heat map of each image, [B, H, W] in 0..1; the maximum over the region's phrases."""
+    return _per_image(maps, region, size, heat_map)
 
 
 def region_mask(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """Soft mask of each image, [B, H, W]; its highest value, up to 1, says how sure the maps are."""
-    return _of_images(maps, region, size, cell_mask)
+    """Soft mask of each image, [B, H, W] in 0..1, scaled by the certainty of the maps."""
+    return _per_image(maps, region, size, cell_mask)
 
 
-def region_shape(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """The region of each image, [B, H, W]: 1 inside, however sure the maps are; empty where they know no place."""
-    return _of_images(maps, region, size, cell_shape)
+def unscaled_region_mask(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
+    """Soft mask of each image, [B, H, W]: 1 inside at any certainty, but 0 everywhere if the map is even."""
+    return _per_image(maps, region, size, _unscaled_cell_mask)
 
 
 def cell_mask(cells: Tensor) -> Tensor:
-    """The soft mask [h, w] of a map [h, w], as high as the map is sure of it."""
+    """The soft mask [h, w] of a map [h, w], scaled by the map's certainty."""
     return _soft(cells) * certainty(cells)
 
 
-def cell_shape(cells: Tensor) -> Tensor:
-    """The soft mask [h, w] of a map [h, w], as high as 1; it fades where the map is all but even."""
-    return _soft(cells) * min(certainty(cells) / NOWHERE, 1.0)
-
-
 def certainty(cells: Tensor) -> float:
-    """How sure a map [h, w] is of its place, from 0 (even) to 1; smoothed like the mask, as noise has contrast, too."""
-    return min(confidence(blur(cells, SMOOTHING)) / SURE, 1.0)
+    """Certainty of a map [h, w] from 0 (even) to 1: its contrast after the mask's smoothing, which removes noise."""
+    return min(confidence(blur(cells, SMOOTHING)) / FULL_CONTRAST, 1.0)
 
 
-def to_image(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Maps [..., h, w], 2 x 2 latents a cell, as [..., *size]; where odd latents were padded, that is cut off."""
-    padded = [round(2 * cells.shape[axis] * size[axis] / latent[axis]) for axis in (-2, -1)]
-    return resize(cells, tuple(padded))[..., : size[0], : size[1]]
+def to_image_size(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Resizes maps [..., h, w] to [..., *size]. A cell is 2 x 2 latents; the padding of odd latents is cut off."""
+    height, width = (round(2 * cells.shape[axis] * size[axis] / latent[axis]) for axis in (-2, -1))
+    return resize(cells, (height, width))[..., : size[0], : size[1]]
 
 
-def _of_images(maps: RecordedMaps, region: str, size: tuple[int, int], read: Callable[[Tensor], Tensor]) -> Tensor:
-    """What `read` makes of the maps [h, w] of each image, [B, *size]; of several phrases the highest."""
-    names = phrases_of(maps, region)
-    cells = [[read(maps.mean(image, name)) for name in names] for image in range(maps.images)]
-    return to_image(torch.stack([torch.stack(phrases).amax(0) for phrases in cells]), maps.size, size)
+def _per_image(maps: RecordedMaps, region: str, size: tuple[int, int], convert: Callable[[Tensor], Tensor]) -> Tensor:
+    """Applies `convert` to the mean map [h, w] of each phrase, and takes the maximum over phrases: [B, *size]."""
+    names = region_names(maps, region)
+    cells = [[convert(maps.mean(image, name)) for name in names] for image in range(maps.images)]
+    return to_image_size(torch.stack([torch.stack(phrases).amax(0) for phrases in cells]), maps.size, size)
+
+
+def _unscaled_cell_mask(cells: Tensor) -> Tensor:
+    return _soft(cells) * min(certainty(cells) / MIN_CERTAINTY, 1.0)
 
 
 def _soft(cells: Tensor) -> Tensor:

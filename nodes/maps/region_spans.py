@@ -1,29 +1,29 @@
-"""Where a prompt's phrases stand among its tokens, carried in the CONDITIONING's own options."""
+"""Spans: the tokens of a prompt's phrases. They travel in the options of a CONDITIONING."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...attention import AttentionError
 
-KEY = "styleroute_spans"
-"""Of the options dict that stands beside every text in a CONDITIONING; stock nodes copy keys that they do not know."""
+SPANS_KEY = "styleroute_spans"
+"""Key of the spans in the options of each text in a CONDITIONING. Stock nodes copy keys that they do not know."""
 
 Role = Literal["object", "style"]
 ROLES = {"style": ("style",), "object": ("object",), "both": ("style", "object")}
-"""Whose phrases make a region: the style's words, which RegionRoute is trained to place, the object's, or all."""
+"""Roles whose phrases define a region. RegionRoute trains the maps of style phrases to find the region."""
 
 
 @dataclass(frozen=True)
 class RegionSpan:
-    """A phrase and its tokens.
+    """A phrase of the prompt and its tokens.
 
     Attributes:
-        phrase: as the prompt has it, such as "the guitar".
-        role: what it names: the object, or the style to paint it in.
-        tokens: positions among the text tokens that the model sees.
-        number: which mention of the phrase in this role, from 1: each clause has its own place.
+        phrase: the phrase as the prompt has it, such as "the guitar".
+        role: what the phrase names: the object, or the object's style.
+        tokens: positions among the text tokens that the model gets.
+        number: counts the mentions of the phrase in this role, from 1. Each clause has its own region.
     """
 
     phrase: str
@@ -33,66 +33,64 @@ class RegionSpan:
 
     @property
     def name(self) -> str:
-        """By which maps of this phrase are kept, whatever conditioning they come from."""
+        """Key of this phrase's maps, such as "style: mosaic (2)"; the same in every conditioning."""
         return f"{self.role}: {self.phrase}" + (f" ({self.number})" if self.number > 1 else "")
 
 
 def with_spans(conditioning: list, spans: Iterable[RegionSpan]) -> list:
-    """A copy of a CONDITIONING whose every text knows `spans`."""
-    return [[text, {**options, KEY: tuple(spans)}] for text, options in conditioning]
+    """A copy of a CONDITIONING with `spans` in the options of every text."""
+    return [[text, {**options, SPANS_KEY: tuple(spans)}] for text, options in conditioning]
 
 
-def spans_in(options: dict[str, Any]) -> tuple[RegionSpan, ...]:
-    """Those of one text, by its options; none if it was not made by Region Style Prompt."""
-    return tuple(options.get(KEY, ()))
+def spans_in(options: Mapping[str, Any]) -> tuple[RegionSpan, ...]:
+    """The spans in the options of one text; empty unless Region Style Prompt made the text."""
+    return tuple(options.get(SPANS_KEY, ()))
 
 
-def told_apart(texts: Iterable[tuple[RegionSpan, ...]]) -> dict[tuple[RegionSpan, ...], tuple[RegionSpan, ...]]:
-    """By the spans of each text, the same with numbers that go on from text to text.
+def number_mentions(texts: Iterable[tuple[RegionSpan, ...]]) -> dict[tuple[RegionSpan, ...], tuple[RegionSpan, ...]]:
+    """Maps the spans of each text to the same spans, numbered on from text to text.
 
-    "The guitar in mosaic style" and "the owl in mosaic style" say mosaic of two places; equal texts, which hold for
-    different steps perhaps, say it of one.
+    "The guitar in mosaic style" and "the owl in mosaic style" have two regions for mosaic. Equal texts, for instance
+    for different steps, have one.
     """
     last: Counter[tuple[Role, str]] = Counter()
-    found = {}
+    numbered = {}
     for spans in dict.fromkeys(texts):
-        found[spans] = tuple(replace(span, number=span.number + last[span.role, span.phrase]) for span in spans)
+        numbered[spans] = tuple(replace(span, number=span.number + last[span.role, span.phrase]) for span in spans)
         last.update((span.role, span.phrase) for span in spans)
-    return found
+    return numbered
 
 
 def spans_of(conditioning: list) -> tuple[RegionSpan, ...]:
-    """All of a CONDITIONING, of several texts perhaps."""
-    apart = told_apart(spans_in(options) for _, options in conditioning)
-    return tuple(span for spans in apart.values() for span in spans)
+    """All spans of a CONDITIONING, which may hold several texts."""
+    numbered = number_mentions(spans_in(options) for _, options in conditioning)
+    return tuple(span for spans in numbered.values() for span in spans)
 
 
-def require_spans(conditioning: list) -> tuple[RegionSpan, ...]:
-    """As `spans_of`.
+def require_spans(spans: tuple[RegionSpan, ...]) -> None:
+    """Refuses a CONDITIONING without spans.
 
     Raises:
-        AttentionError: there are none.
+        AttentionError: `spans` is empty.
     """
-    spans = spans_of(conditioning)
     if not spans:
         raise AttentionError(
-            "The conditioning knows no phrase to look for, as it was not made by Region Style Prompt (or a node "
-            "between has dropped what that wrote); encode the prompt with Region Style Prompt."
+            "The conditioning has no phrase to capture: Region Style Prompt did not make it, or a later node dropped "
+            "the phrases. Encode the prompt with Region Style Prompt."
         )
-    return spans
 
 
-def names_of(spans: Iterable[RegionSpan], region: str) -> tuple[str, ...]:
-    """Names of the phrases that make a region, one of ROLES.
+def names_in_region(spans: Iterable[RegionSpan], region: str) -> tuple[str, ...]:
+    """Names of the phrases that define a region; `region` is a key of ROLES.
 
     Raises:
-        AttentionError: the prompt has none.
+        AttentionError: the prompt has no such phrase.
     """
     names = tuple(span.name for span in spans if span.role in ROLES[region])
     if not names:
         other = "object" if region == "style" else "style"
         raise AttentionError(
-            f"The prompt names no {region}, only its {other}; set the region (in Attention Map Preview the span) to "
+            f"The prompt names no {region}, only its {other}. Set 'region' (in Attention Map Preview 'span') to "
             f"'{other}', or name the {region} in Region Style Prompt."
         )
     return names

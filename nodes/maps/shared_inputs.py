@@ -1,4 +1,4 @@
-"""Inputs that RegionRoute Sampler, Capture Attention and Attention Map Preview have in common."""
+"""Inputs that RegionRoute Sampler and Capture Attention have in common."""
 
 from comfy_api.latest import io
 
@@ -9,29 +9,29 @@ from .region_spans import ROLES
 
 
 def region_input() -> io.Input:
-    """Whose maps make the region."""
+    """The choice of the phrases whose maps define the region."""
     return io.Combo.Input(
         "region",
         options=list(ROLES),
         default="style",
-        tooltip="Whose maps make the region: those of the style's words, which region experts are trained to place, "
-        "those of the object's words, or both together.",
+        tooltip="The phrases whose maps define the region: style (region experts are trained to find the region with "
+        "it), object, or both.",
     )
 
 
-def capture_inputs(blocks: str = ALL, told: str = "all") -> list[io.Input]:
-    """Which maps are captured, and what is kept of them.
+def capture_inputs(blocks: str = ALL, keywords: str = "all") -> list[io.Input]:
+    """The choice of the captured blocks and steps, and of the maps that are kept.
 
     Args:
-        blocks: the default of that input.
-        told: its words, besides none and names, for the tooltip.
+        blocks: default value of the input "blocks".
+        keywords: the keywords that "blocks" accepts besides none, for its tooltip.
     """
     return [
         io.String.Input(
             "blocks",
             default=blocks,
             optional=True,
-            tooltip=f"Blocks of the model whose maps are captured, counted from 0: {told}, none, "
+            tooltip=f"Blocks of the model to capture, counted from 0: {keywords}, none, "
             "or for instance 'double 5-12, single 0-9'.",
             **advanced(),
         ),
@@ -39,7 +39,7 @@ def capture_inputs(blocks: str = ALL, told: str = "all") -> list[io.Input]:
             "capture_steps",
             default=ALL,
             optional=True,
-            tooltip="Steps whose maps are captured, counted from 0: all, or for instance '0-9, 19'.",
+            tooltip="Steps to capture, counted from 0: all, or for instance '0-9, 19'.",
             **advanced(),
         ),
         io.Combo.Input(
@@ -47,8 +47,8 @@ def capture_inputs(blocks: str = ALL, told: str = "all") -> list[io.Input]:
             options=list(KEEP),
             default=KEEP[0],
             optional=True,
-            tooltip="Which maps stay apart, so that Attention Map Preview can show 'each' or the 'last' of them: every "
-            "step and block, steps only, blocks only, or one mean of all. Means take no memory.",
+            tooltip="Maps that are kept separately, so that Attention Map Preview can show 'each' or the 'last' one: "
+            "every step and block, steps only, blocks only, or one mean of all. Means take no memory.",
             **advanced(),
         ),
     ]

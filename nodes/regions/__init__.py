@@ -1,1 +1,1 @@
-"""Painting one named object: the prompt that names it, its experts and RegionRoute's sampler."""
+"""The nodes of RegionRoute: they stylise one named object, without a drawn mask."""

@@ -1,4 +1,4 @@
-"""Region experts on a MODEL, kept from run to run, so that ComfyUI does not load the model anew for each seed."""
+"""Adds region experts to a MODEL. Keeps the patched clone, so that ComfyUI does not load the model again per seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from ..model_patching import patch_keys, patched
 from .region_experts import file_state
 
 KEPT = "_styleroute_with_experts"
-"""Attribute of a MODEL: its last clone with experts, which lives as long as the MODEL. Clones do not get it."""
+"""Attribute of a MODEL that keeps its last clone with experts as long as the MODEL lives. Clones do not inherit it."""
 
 
 @dataclass(frozen=True)
 class WithExperts:
-    """A clone, and all that it was made of.
+    """A clone with experts.
 
     Attributes:
-        recipe: another one makes another clone.
-        base: a clone without experts, which ComfyUI goes back to when the one with experts is no longer there.
+        recipe: patches, strength and files of the clone. Another recipe needs another clone.
+        base: a clone without experts. ComfyUI returns to it after the clone with experts is deleted.
         model: the clone of `base` with experts.
     """
 
@@ -29,34 +29,31 @@ class WithExperts:
 
 
 def with_experts(model: ModelPatcher, experts: Sequence[StyleExpert], strength: float) -> ModelPatcher:
-    """A clone of `model` with the experts added: the one of the last run, unless something has changed.
+    """A clone of `model` with the experts added. Returns the clone of the last run if nothing has changed.
 
-    Newly added patches make another model of a clone for ComfyUI, which then restores all weights and patches them
-    again. To give them the old id would not do: ComfyUI may unload a part of the weights between two runs, and only a
-    patcher that still has the patches puts them on again. So the clone itself is kept, as the cache of outputs keeps
-    that of a stock loader.
+    Adding patches changes patches_uuid, so ComfyUI would re-patch every weight on each run. Setting the old uuid does
+    not help: ComfyUI may unload some weights between two runs, and only a patcher with the patches restores them.
 
     Raises:
-        StyleExpertError: an expert does not fit the model; none is applied then.
+        StyleExpertError: an expert does not fit the model. No expert is applied then.
     """
     keys = [patch_keys(model, expert) for expert in experts]
     if not experts or strength == 0:
         return model
     recipe = (model.patches_uuid, strength, *(file_state(str(expert.path)) for expert in experts))
-    kept = getattr(model, KEPT, None)
-    if kept is None or kept.recipe != recipe:
-        is_there = kept is not None and kept.base.patches_uuid == model.patches_uuid
-        clone = base = kept.base if is_there else _beside(model)
-        for expert, own_keys in zip(experts, keys, strict=True):
-            clone = patched(clone, own_keys, expert.collapse(None), strength)
-        kept = WithExperts(recipe, base, clone)
-        setattr(model, KEPT, kept)
-    return kept.model
+    kept: WithExperts | None = getattr(model, KEPT, None)
+    if kept is not None and kept.recipe == recipe:
+        return kept.model
+    has_base = kept is not None and kept.base.patches_uuid == model.patches_uuid
+    clone = base = kept.base if kept is not None and has_base else _clone_without_parent(model)
+    for expert, own_keys in zip(experts, keys, strict=True):
+        clone = patched(clone, own_keys, expert.collapse(None), strength)
+    setattr(model, KEPT, WithExperts(recipe, base, clone))
+    return clone
 
 
-def _beside(model: ModelPatcher) -> ModelPatcher:
-    """A clone that does not know `model` as its parent: a MODEL that is kept alive by its own clones would stay in
-    memory, with all its weights, until Python looks for such circles."""
+def _clone_without_parent(model: ModelPatcher) -> ModelPatcher:
+    """A clone that does not refer to `model`. A reference cycle would keep all weights until Python collects it."""
     clone = model.clone()
     clone.parent = model.parent
     return clone

@@ -1,4 +1,4 @@
-"""Whether a region expert that was used is another file by now."""
+"""Whether the file of a region expert has changed since a run used it."""
 
 from collections.abc import Sequence
 
@@ -11,23 +11,22 @@ MISSING = "missing"
 
 
 class ExpertChanges:
-    """The files that choices have led to since ComfyUI started, and how often one of them was found changed.
+    """Region-expert files used so far, and a counter of their changes.
 
-    ComfyUI asks what has changed before it knows the prompt, so that the styles that "auto" will look for are those of
-    earlier runs. That is enough: a run with another prompt is another one for ComfyUI anyway, and one that failed, as
-    there was no file yet, is never cached. Files that nobody has used do not count.
+    ComfyUI asks for changes before it knows the prompt, so "auto" is answered with the styles of earlier runs. That is
+    enough: ComfyUI never takes a run with a new prompt, or a failed run, from its cache. Unused files do not count.
     """
 
     def __init__(self) -> None:
         self._states: dict[tuple[str, str], str] = {}
         self._changes = 0
 
-    def note(self, choice: str, spans: Sequence[RegionSpan]) -> None:
-        """Remembers what a run uses.
+    def record(self, choice: str, spans: Sequence[RegionSpan]) -> None:
+        """Adds the files that a run uses.
 
         Args:
-            choice: "auto", "none" or a file's name.
-            spans: of its prompt, whose styles "auto" looks for.
+            choice: "auto", "none" or a file name.
+            spans: spans of the prompt. Their styles select the files for "auto".
         """
         if choice == NO_EXPERT:
             return
@@ -37,7 +36,7 @@ class ExpertChanges:
         self._states |= {(choice, what): _state(choice, what, names) for what in used}
 
     def count(self) -> int:
-        """Another number than before if one of the files is not what it was: changed, gone, or not the first found."""
+        """A counter that grows if a used file was changed or removed, or if another file is now found first."""
         names = expert_names() if self._states else []
         now = {(choice, what): _state(choice, what, names) for choice, what in self._states}
         self._changes += now != self._states
@@ -46,7 +45,7 @@ class ExpertChanges:
 
 
 def _state(choice: str, what: str, names: Sequence[str]) -> str:
-    """Of a file, or of that which `what`, a style, leads to."""
+    """State of a file. `what` is a style if the choice is "auto", otherwise a file name."""
     try:
         return state_of_expert(file_of_style(what, names) if choice == AUTO else what)
     except AttentionError:

@@ -1,4 +1,4 @@
-"""Which file holds the region expert of a style: found by the words of the prompt."""
+"""Finds the region expert of a style: the file that has the style's name."""
 
 import os
 import re
@@ -12,19 +12,20 @@ from ..maps.region_spans import RegionSpan
 from ..model_folders import expert_names, expert_path
 
 AUTO, NO_EXPERT = "auto", "none"
-MOST_NAMES = 12
+MAX_NAMES = 12
+"""Upper limit for the file names in an error message."""
 
 
 def region_experts(choice: str, spans: Sequence[RegionSpan]) -> list[StyleExpert]:
-    """The experts for a prompt, opened; one for each style that it names if `choice` is "auto".
+    """Opens the experts for a prompt. "auto" opens one for each style in the prompt.
 
     Args:
-        choice: "auto", "none" or a file's name.
-        spans: of the prompt.
+        choice: "auto", "none" or a file name.
+        spans: spans of the prompt.
 
     Raises:
-        AttentionError: the prompt names no style, or one that no file is named after.
-        StyleExpertError: a file is no region LoRA.
+        AttentionError: the prompt names no style, or no file has the style's name.
+        StyleExpertError: a file is not a plain LoRA.
     """
     if choice == NO_EXPERT:
         return []
@@ -33,36 +34,40 @@ def region_experts(choice: str, spans: Sequence[RegionSpan]) -> list[StyleExpert
 
 
 def supervised_blocks(experts: Sequence[StyleExpert]) -> str:
-    """The blocks whose attention the experts were trained to place, as `parse_blocks` reads them.
+    """The blocks whose attention the experts' training supervised, in the grammar of `parse_blocks`.
 
-    Each expert's own together; all where one does not tell, as the published files do not, and without an expert.
+    Joins the blocks of all experts. Returns "all" without experts, or if a file does not record its blocks, as the
+    published files do not.
     """
-    told = [(expert.training or {}).get("blocks") for expert in experts]
-    if not told or not all(isinstance(blocks, list) and blocks for blocks in told):
-        return ALL
-    return ", ".join(dict.fromkeys(str(block) for blocks in told for block in blocks))
+    blocks: list[str] = []
+    for expert in experts:
+        recorded = (expert.training or {}).get("blocks")
+        if not isinstance(recorded, list) or not recorded:
+            return ALL
+        blocks += map(str, recorded)
+    return ", ".join(dict.fromkeys(blocks)) or ALL
 
 
 def file_of_style(style: str, names: Sequence[str]) -> str:
-    """The file that is named after a style: "pixel-art" finds pixel-art.safetensors, Pixel_Art.safetensors as well.
+    """The file that has the style's name: "pixel-art" finds pixel-art.safetensors and Pixel_Art.safetensors.
 
     Raises:
-        AttentionError: there is none; the message says which there are.
+        AttentionError: there is none. The message lists the existing files.
     """
     for name in names:
         if style_stem(_stem(name)) == style_stem(style):
             return name
     stems = [f"'{stem}'" for stem in dict.fromkeys(_stem(name) for name in names)]
-    more = f" and {len(stems) - MOST_NAMES} more" if len(stems) > MOST_NAMES else ""
-    there = f"there are {', '.join(stems[:MOST_NAMES])}{more}" if stems else "there is no expert file at all"
+    more = f" and {len(stems) - MAX_NAMES} more" if len(stems) > MAX_NAMES else ""
+    found = f"found {', '.join(stems[:MAX_NAMES])}{more}" if stems else "found no expert file"
     raise AttentionError(
-        f"No region expert in style_experts or loras is named after the style '{style}': {there}; name a style that is "
-        "there, put its file there, or set region_expert to none or to a file."
+        f"No region expert in style_experts or loras has the name of the style '{style}': {found}. Name one of these "
+        "styles, add the missing file, or set region_expert to none or to a file."
     )
 
 
 def state_of_expert(name: str) -> str:
-    """What changes when an expert's file does; of one that cannot be read, why."""
+    """A text that changes with the expert's file. For an unreadable file, the error message."""
     try:
         return " ".join(map(str, (name, *file_state(expert_path(name)))))
     except (ValueError, OSError) as error:
@@ -70,7 +75,7 @@ def state_of_expert(name: str) -> str:
 
 
 def file_state(path: str) -> tuple[str, int, int]:
-    """The path, when the file was written (ns), and its size (bytes)."""
+    """The path, the time of the last change (ns) and the size (bytes) of a file."""
     state = os.stat(path)
     return path, state.st_mtime_ns, state.st_size
 
@@ -79,8 +84,8 @@ def _files_by_style(spans: Sequence[RegionSpan]) -> list[str]:
     styles = [span.phrase for span in spans if span.role == "style"]
     if not styles:
         raise AttentionError(
-            "The prompt names no style to find a region expert by; name it in Region Style Prompt, choose a file by "
-            "hand, or set region_expert to none."
+            "The prompt names no style, so no region expert can be found. Name a style in Region Style Prompt, or set "
+            "region_expert to a file or to none."
         )
     return list(dict.fromkeys(file_of_style(style, expert_names()) for style in styles))
 
@@ -89,8 +94,8 @@ def _open(name: str) -> StyleExpert:
     expert = StyleExpert.open(expert_path(name))
     if not expert.config.is_lora:
         raise StyleExpertError(
-            f"{expert.path.name} holds routed style experts, but a region expert is a plain LoRA of one style; "
-            "choose such a file, or use it with MoE Apply."
+            f"{expert.path.name} has routed style experts, but a region expert is a plain LoRA of one style. "
+            "Choose a plain LoRA, or use this file with MoE Apply."
         )
     return expert
 

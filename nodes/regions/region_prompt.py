@@ -1,4 +1,4 @@
-"""Region Style Prompt: a prompt that knows where it names the object and its style."""
+"""Region Style Prompt: encodes a prompt and finds the tokens of its object and style phrases."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,20 +12,20 @@ from ...attention.spans import count_phrase
 from ..maps.region_spans import RegionSpan, Role, with_spans
 from ..schema import schema
 
-BAR = "|"
-"""Parts several phrases that are given by hand."""
+SEPARATOR = "|"
+"""Separates several phrases in the inputs object_phrase and style_phrase."""
 
 
 class RegionPrompt(io.ComfyNode):
-    """Encodes a prompt as CLIP Text Encode does, and finds the tokens of its object and style phrases."""
+    """Encodes a prompt as CLIP Text Encode does, and adds the spans of its phrases."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="StyleRoute_RegionPrompt",
             display_name="Region Style Prompt",
-            description="Encodes a prompt such as 'make the man in pixel-art style' and remembers which of its tokens "
-            "name the object and the style, so that samplers can show where the model looks for them.",
+            description="Encodes a prompt such as 'make the man in pixel-art style' and finds the tokens that name the "
+            "object and the style, so that samplers can show where the model finds them in the image.",
             search_aliases=["regional style", "region prompt", "attention prompt"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoders of FLUX.1: CLIP-L and T5."),
@@ -35,26 +35,26 @@ class RegionPrompt(io.ComfyNode):
                     dynamic_prompts=True,
                     default="make the man in pixel-art style, keep other area unchanged",
                     tooltip="The instruction, best as 'make the X in Y style, keep other area unchanged'. "
-                    "Several objects may be named: 'the X in Y style and the Z in W style'.",
+                    "It may name several objects: 'the X in Y style and the Z in W style'.",
                 ),
                 io.String.Input(
                     "object_phrase",
                     default="",
                     optional=True,
-                    tooltip="Words of the text that name the object. Left empty, they are found in the text. "
-                    "Several are parted by |.",
+                    tooltip="The words of the text that name the object. If empty, the node finds them. "
+                    "Separate several phrases with |.",
                 ),
                 io.String.Input(
                     "style_phrase",
                     default="",
                     optional=True,
-                    tooltip="Words of the text that name the style. Left empty, they are found in the text. "
-                    "Several are parted by |.",
+                    tooltip="The words of the text that name the style. If empty, the node finds them. "
+                    "Separate several phrases with |.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(
-                    "CONDITIONING", tooltip="The prompt, for Flux Guidance, Reference Latent and a sampler."
+                    "CONDITIONING", tooltip="The encoded prompt, for Flux Guidance, Reference Latent and a sampler."
                 )
             ],
         )
@@ -69,28 +69,28 @@ class RegionPrompt(io.ComfyNode):
 
 
 def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phrase: str = "") -> list[RegionSpan]:
-    """The spans of the phrases that are given, or else found in `text`, each where it names the object or the style.
+    """The spans of the given phrases; phrases that are not given are found in `text`.
 
-    A style that two clauses name has two spans, as each of them has a place of its own in the image; one that is
-    named once, for two objects, has one.
+    A style that two clauses name has two spans, because each clause has its own region in the image. A style that is
+    named once for two objects has one span.
 
     Raises:
-        AttentionError: a phrase does not stand in the text, or there is none.
+        AttentionError: a phrase is not in the text, or there is no phrase.
     """
     found = parse_instruction(text)
     objects = _given(object_phrase) or [part.object for part in found if part.object]
     styles = _given(style_phrase) or [part.style for part in found if part.style.words]
     if not objects and not styles:
         raise AttentionError(
-            f'No object and no style was found in the prompt "{text}"; write it as "make the man in pixel-art style", '
-            "or give object_phrase and style_phrase by hand."
+            f'No object and no style was found in the prompt "{text}". Write it as "make the man in pixel-art style", '
+            "or fill in object_phrase and style_phrase."
         )
     return [*_spans(tokenizer, text, objects, "object"), *_spans(tokenizer, text, styles, "style")]
 
 
 def _given(phrases: str) -> list[Mention]:
-    """Of what is given by hand, the first that the text has of it is meant."""
-    return [Mention(phrase.strip()) for phrase in phrases.split(BAR) if phrase.strip()]
+    """The phrases of an input. Each means its first mention in the text."""
+    return [Mention(phrase.strip()) for phrase in phrases.split(SEPARATOR) if phrase.strip()]
 
 
 def _spans(tokenizer: Any, text: str, mentions: Sequence[Mention], role: Role) -> Iterator[RegionSpan]:
@@ -103,22 +103,22 @@ def _spans(tokenizer: Any, text: str, mentions: Sequence[Mention], role: Role) -
 
 
 def _require_t5_alone(conditioning: list, tokens: Mapping[str, list]) -> None:
-    """Spans count T5's tokens; other families' encoders put CLIP's before them.
+    """Requires that the prompt has T5's tokens only. Encoders of other models put CLIP's tokens before T5's.
 
     Raises:
-        AttentionError: the prompt was encoded in another length than T5's.
+        AttentionError: the encoded prompt does not have the length of T5's tokens.
     """
     expected = sum(len(chunk) for chunk in tokens.get("t5xxl", ()))
     found = conditioning[0][0].shape[1]
     if found != expected:
         raise AttentionError(
-            f"This CLIP encodes the prompt as {found} tokens, but FLUX.1 Kontext expects T5's {expected} alone, and "
-            "phrases would be looked for in the wrong place; load it with DualCLIPLoader, type flux."
+            f"This CLIP encodes the prompt as {found} tokens, but FLUX.1 Kontext expects T5's {expected} tokens only. "
+            "Load the text encoders with DualCLIPLoader, type flux."
         )
 
 
 def _t5_tokenizer(clip: Any) -> Any:
-    """FLUX.1 sees the tokens of T5 only.
+    """The T5 tokenizer. FLUX.1 gets the tokens of T5 only.
 
     Raises:
         AttentionError: there is no CLIP, or it has no T5.
@@ -127,7 +127,7 @@ def _t5_tokenizer(clip: Any) -> Any:
     if tokenizer is None:
         what = type(getattr(clip, "tokenizer", clip)).__name__
         raise AttentionError(
-            f"This CLIP reads prompts by {what} and has no T5, whose tokens FLUX.1 Kontext sees; "
-            "load FLUX.1's text encoders with DualCLIPLoader, type flux."
+            f"This CLIP reads prompts with {what} and has no T5, which FLUX.1 Kontext needs. "
+            "Load FLUX.1's text encoders with DualCLIPLoader, type flux."
         )
     return tokenizer

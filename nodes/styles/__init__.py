@@ -1,1 +1,1 @@
-"""Painting in the style of an image: the nodes of StyleExpert."""
+"""The nodes of StyleExpert: they encode the style of an image and apply it to the model."""

@@ -6,35 +6,35 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...moe import StyleExpert, StyleExpertError
+from ...moe import EncoderConfig, StyleExpert, StyleExpertError
 from ..schema import StyleExpertType, StyleType, schema
 from .style_types import Style, encoder_id
 from .vision_states import hidden_states, require_vision_model
 
 
 class EncodeStyle(io.ComfyNode):
-    """Images to one STYLE, by the encoder of a style expert."""
+    """Encodes images to one STYLE with the encoder of a style expert."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="StyleRoute_EncodeStyle",
             display_name="Encode Style",
-            description="Reads the style of an image: how it is painted, not what it shows. "
+            description="Reads the style of an image, not its content. "
             "Several images in one batch give their mean style.",
             search_aliases=["style reference", "style embedding", "siglip"],
             inputs=[
                 StyleExpertType.Input(
-                    "style_expert", tooltip="The experts that shall paint in this style; their encoder reads it."
+                    "style_expert", tooltip="The experts that will apply this style. Their encoder reads the image."
                 ),
                 io.ClipVision.Input(
                     "clip_vision",
-                    tooltip="The vision model that the encoder was trained on, from Load CLIP Vision; "
-                    "for StyleExpert's release, sigclip_vision_patch14_384.safetensors.",
+                    tooltip="The vision model that the encoder was trained on, from Load CLIP Vision. "
+                    "StyleExpert's release needs sigclip_vision_patch14_384.safetensors.",
                 ),
                 io.Image.Input(
                     "image",
-                    tooltip="An image in the style that you want. Put several into a batch to get their mean style.",
+                    tooltip="The style image. Put several images into one batch to get their mean style.",
                 ),
             ],
             outputs=[StyleType.Output("STYLE", tooltip="The style, for MoE Apply and Save Style as LoRA.")],
@@ -42,8 +42,7 @@ class EncodeStyle(io.ComfyNode):
 
     @classmethod
     def execute(cls, style_expert: StyleExpert, clip_vision, image: Tensor) -> io.NodeOutput:
-        _require_encoder(style_expert)
-        require_vision_model(clip_vision, style_expert.encoder_config)
+        require_vision_model(clip_vision, _require_encoder(style_expert))
         _require_images(image)
         embeddings = _embeddings(style_expert, clip_vision, image)
         style = Style(
@@ -54,30 +53,36 @@ class EncodeStyle(io.ComfyNode):
         return io.NodeOutput(style)
 
 
-def _require_encoder(expert: StyleExpert) -> None:
+def _require_encoder(expert: StyleExpert) -> EncoderConfig:
+    """The sizes of the expert's style encoder.
+
+    Raises:
+        StyleExpertError: the expert is a plain LoRA, or has no encoder.
+    """
     if expert.config.is_lora:
         raise StyleExpertError(
-            f"{expert.path.name} is a region LoRA: it paints one style only and reads none from images; "
-            "connect it to MoE Apply without a style."
+            f"{expert.path.name} is a plain LoRA of one style and cannot encode other styles. "
+            "Connect it to MoE Apply without a style."
         )
     if expert.encoder_config is None:
         raise StyleExpertError(
-            f"{expert.path.name} holds no style encoder; choose its encoder file in Load StyleExpert, "
-            "from models/style_encoders."
+            f"{expert.path.name} has no style encoder. Choose its encoder file from models/style_encoders in Load "
+            "StyleExpert."
         )
+    return expert.encoder_config
 
 
 def _require_images(image: Tensor) -> None:
     if image.ndim != 4 or 0 in image.shape:
         raise StyleExpertError(
-            f"The reference batch is empty: its shape is {list(image.shape)}, [images, height, width, channels]; "
-            "connect at least one image."
+            f"The batch of style images is empty: its shape is {list(image.shape)}, expected [images, height, width, "
+            "channels]. Connect at least one image."
         )
 
 
 @torch.no_grad()
 def _embeddings(expert: StyleExpert, clip_vision, image: Tensor) -> Tensor:
-    """[B, cond_dim], one image at a time: all layers of a large batch would not fit into memory."""
+    """Embeddings [B, cond_dim]. Encodes one image at a time: all layers of a large batch need too much memory."""
     progress, embeddings = comfy.utils.ProgressBar(len(image)), []
     for one in image.split(1):
         comfy.model_management.throw_exception_if_processing_interrupted()

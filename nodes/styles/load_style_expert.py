@@ -1,4 +1,4 @@
-"""Load StyleExpert: opens an expert file, with its style encoder."""
+"""Load StyleExpert: opens an expert file and its style encoder."""
 
 import os
 
@@ -14,36 +14,36 @@ AS_FILE_SAYS = "as the file says"
 
 
 class LoadStyleExpert(io.ComfyNode):
-    """Opens an expert file; its weights stay on disk until a style asks for them."""
+    """Opens an expert file. The weights stay on disk until a style needs them."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="StyleRoute_LoadStyleExpert",
             display_name="Load StyleExpert",
-            description="Opens a file of style experts for FLUX.1 Kontext. Only its table of contents is read; "
+            description="Opens a file of style experts for FLUX.1 Kontext. It reads the file's header only; "
             "the weights of an expert are read when a style is routed to it.",
             search_aliases=["style transfer", "style expert", "mixture of experts", "region lora"],
             inputs=[
                 io.Combo.Input(
                     "expert",
                     options=model_folders.expert_names(),
-                    tooltip="The expert file, from models/style_experts; "
-                    "a RegionRoute LoRA may also lie in models/loras.",
+                    tooltip="The expert file, from models/style_experts. "
+                    "A RegionRoute LoRA may also be in models/loras.",
                 ),
                 io.Combo.Input(
                     "encoder",
                     options=[IN_EXPERT_FILE, *model_folders.encoder_names()],
                     default=IN_EXPERT_FILE,
                     tooltip="Where the style encoder is: in the expert file, "
-                    "or in a file of its own from models/style_encoders, as in StyleExpert's release.",
+                    "or in a separate file from models/style_encoders, as in StyleExpert's release.",
                 ),
                 io.Combo.Input(
                     "routing",
                     options=[AS_FILE_SAYS, *ROUTINGS],
                     default=AS_FILE_SAYS,
-                    tooltip="How the routed experts are added up. Leave it as the file says, unless you know that the "
-                    "weights were trained with the other arithmetic.",
+                    tooltip="How the outputs of the routed experts are summed. Keep 'as the file says', unless you "
+                    "know that the weights were trained with the other arithmetic.",
                     **advanced(),
                 ),
             ],
@@ -54,7 +54,7 @@ class LoadStyleExpert(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, expert=None, encoder=None) -> bool | str:
-        """Refuses missing files before anything runs, in words; None stands for a value that comes by wire."""
+        """Refuses missing files before the workflow runs. None stands for a value from a linked node."""
         try:
             _paths(expert, encoder)
         except StyleExpertError as error:
@@ -63,22 +63,26 @@ class LoadStyleExpert(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, expert, encoder, **_) -> str:
-        """Changes when a file changes, so that a retrained expert is opened anew."""
+        """Changes with the files, so that ComfyUI opens a retrained expert again."""
         try:
-            files = [path for path in _paths(expert, encoder) if path]
-            return " ".join(f"{path} {os.stat(path).st_mtime_ns} {os.stat(path).st_size}" for path in files)
+            states = ((path, os.stat(path)) for path in _paths(expert, encoder))
+            return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
         except (StyleExpertError, OSError) as error:
             return str(error)
 
     @classmethod
     def execute(cls, expert: str, encoder: str, routing: str) -> io.NodeOutput:
-        path, encoder_path = _paths(expert, encoder)
+        path, encoder_path = model_folders.expert_path(expert), _encoder_path(encoder)
         chosen = None if routing == AS_FILE_SAYS else routing
         return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen))
 
 
-def _paths(expert: str | None, encoder: str | None) -> tuple[str | None, str | None]:
-    return (
-        None if expert is None else model_folders.expert_path(expert),
-        None if encoder in (None, IN_EXPERT_FILE) else model_folders.encoder_path(encoder),
-    )
+def _encoder_path(encoder: str | None) -> str | None:
+    """The path of a separate encoder file; None if the encoder is in the expert file."""
+    return None if encoder in (None, IN_EXPERT_FILE) else model_folders.encoder_path(encoder)
+
+
+def _paths(expert: str | None, encoder: str | None) -> list[str]:
+    """The paths of all chosen files."""
+    paths = [None if expert is None else model_folders.expert_path(expert), _encoder_path(encoder)]
+    return [path for path in paths if path is not None]

@@ -1,4 +1,4 @@
-"""The image of a routing: a heat map of layers and experts. Torch and PIL only."""
+"""Draws a routing as a heat map of layers and experts. Needs torch and Pillow only."""
 
 import math
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from .style_types import RoutingTable
 
 CELL_WIDTH, CELL_HEIGHT = 38, 18
 MARGIN, TITLE_HEIGHT, HEAD_HEIGHT, GAP = 16, 52, 24, 12
-MOST_ROWS = 64
-"""Kontext adapts up to 500 layers: a longer list is cut into panels of equal height, side by side."""
+MAX_ROWS = 64
+"""Upper limit for the rows of one panel. Kontext has up to 500 layers: longer lists are split into panels of equal
+height, side by side."""
 
 PAPER, INK, LINE = (255, 255, 255), (32, 36, 44), (226, 229, 234)
 NONE, FULL = (244, 246, 250), (20, 66, 140)
@@ -21,10 +22,10 @@ SHARED_LABEL = "all"
 
 
 def contributions(table: RoutingTable) -> tuple[Tensor, list[str]]:
-    """What each expert is multiplied with, apart from the common scale: [layers, columns], and the columns' labels.
+    """The weight of each expert before the common scale, [layers, columns], and the labels of the columns.
 
-    In "paper" the shared expert has weight 1 beside the routed ones. In "release-1" it comes first in the list of
-    experts and so gets the first routed expert's weight; each routed expert gets the next one's, the last one 0.
+    In "paper" the shared expert has weight 1, and the routed experts have their own weights. In "release-1" the shared
+    expert takes the first routed expert's weight, each routed expert takes the next one's, and the last one gets 0.
     """
     rows = torch.zeros(len(table.layers), 1 + table.num_experts)
     for row, routing in zip(rows, table.layers.values(), strict=True):
@@ -45,7 +46,7 @@ def routing_chart(table: RoutingTable) -> Tensor:
 
 
 def short_name(layer: str) -> str:
-    """`single_transformer_blocks.5.attn.to_q` as `single 5 attn.to_q`."""
+    """Shortens `single_transformer_blocks.5.attn.to_q` to `single 5 attn.to_q`."""
     for block, short in (("single_transformer_blocks.", "single"), ("transformer_blocks.", "double")):
         if layer.startswith(block):
             index, _, rest = layer.removeprefix(block).partition(".")
@@ -61,7 +62,7 @@ class _Chart:
         self.values, self.labels = contributions(table)
         self.names = [short_name(layer) for layer in table.layers]
         self.title, self.note = f"Routing in {table.source}", _note(table)
-        self.rows = math.ceil(len(self.names) / math.ceil(len(self.names) / MOST_ROWS))
+        self.rows = math.ceil(len(self.names) / math.ceil(len(self.names) / MAX_ROWS))
         self.name_width = self._widest(self.names) + GAP
         self.cell_width = max(CELL_WIDTH, self._widest(self.labels) + GAP)
 

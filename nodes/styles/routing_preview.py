@@ -1,4 +1,4 @@
-"""Routing Preview: shows which experts a style was sent to."""
+"""Routing Preview: shows which experts a style was routed to."""
 
 from comfy_api.latest import io, ui
 
@@ -8,15 +8,15 @@ from .style_types import RoutingTable
 
 
 class RoutingPreview(io.ComfyNode):
-    """A ROUTING as an image."""
+    """Draws a ROUTING as an image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="StyleRoute_RoutingPreview",
             display_name="Routing Preview",
-            description="Draws which experts a style was sent to, and how strongly: "
-            "a row for each layer of the model, a column for each expert.",
+            description="Shows which experts a style was routed to, and their weights: "
+            "one row per layer of the model, one column per expert.",
             search_aliases=["expert heat map", "show routing"],
             is_output_node=True,
             inputs=[RoutingType.Input("routing", tooltip="The routing, from MoE Apply.")],

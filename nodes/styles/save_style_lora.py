@@ -1,4 +1,4 @@
-"""Save Style as LoRA: a style as a plain LoRA file, for people who do not have this pack."""
+"""Save Style as LoRA: writes a style to a plain LoRA file, for people who do not have this pack."""
 
 import os
 from pathlib import Path
@@ -16,21 +16,21 @@ from ..schema import StyleExpertType, advanced, schema, strength_input, style_in
 from .style_reference import REMEDY, reads_style_image
 from .style_types import Style, require_style
 
-NEEDS_IMAGE = f"These experts were trained with the style image beside the photo. Where you use the LoRA, {REMEDY}"
+NEEDS_IMAGE = f"The LoRA needs the style image as a second reference, because its experts were trained so. {REMEDY}"
 
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 class SaveStyleLoRA(io.ComfyNode):
-    """Collapses a routed style and writes it in diffusers' own layout."""
+    """Collapses a routed style and writes it in diffusers' layout."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="StyleRoute_SaveStyleLoRA",
             display_name="Save Style as LoRA",
-            description="Writes a style as a plain LoRA file that any ComfyUI (Load LoRA) or diffusers loads, "
-            "without this pack. It lies in the output folder; the folder output/loras is searched by Load LoRA.",
+            description="Writes a style to a plain LoRA file. ComfyUI's Load LoRA and diffusers read it without this "
+            "pack. The file goes to the output folder; Load LoRA also lists the folder output/loras.",
             search_aliases=["export lora", "bake style"],
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
@@ -40,15 +40,15 @@ class SaveStyleLoRA(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="loras/style",
-                    tooltip="The file's name in the output folder; a number and .safetensors are added.",
+                    tooltip="The file name in the output folder. A number and .safetensors are added.",
                 ),
-                strength_input("The strength that the LoRA has when it is loaded at 1."),
+                strength_input("The strength that the LoRA has if it is loaded with strength 1."),
                 io.Combo.Input(
                     "precision",
                     options=list(PRECISIONS),
                     default="float16",
                     optional=True,
-                    tooltip="How the numbers are kept: float16 halves the file; float32 is exact.",
+                    tooltip="Number format of the weights: float16 halves the file size; float32 is exact.",
                     **advanced(),
                 ),
             ],
@@ -69,8 +69,8 @@ class SaveStyleLoRA(io.ComfyNode):
         state = lora_state(deltas, PRECISIONS[precision])
         path = _free_path(filename_prefix)
         needs_image = reads_style_image(style_expert)
-        told = {"format": "pt", "source": style_expert.path.name, "style_reference": str(needs_image).lower()}
-        write_atomically(path, state, told, check=False)
+        metadata = {"format": "pt", "source": style_expert.path.name, "style_reference": str(needs_image).lower()}
+        write_atomically(path, state, metadata, check=False)
         if needs_image:
             warn(NEEDS_IMAGE, cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
@@ -79,8 +79,8 @@ class SaveStyleLoRA(io.ComfyNode):
 def _refuse_outside(filename_prefix: str) -> None:
     if leads_outside(filename_prefix) or filename_prefix.endswith(("/", "\\")):
         raise StyleExpertError(
-            f"The file name '{filename_prefix}' is empty or leads out of the output folder; "
-            "give a name like 'loras/my_style'."
+            f"The file name '{filename_prefix}' is empty or leads out of the output folder. "
+            "Enter a name such as 'loras/my_style'."
         )
 
 

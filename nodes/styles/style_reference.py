@@ -1,4 +1,4 @@
-"""A word of warning where experts that read the style image are sampled without it, or with it out of place."""
+"""Warns if experts that were trained with the style image as a second reference are sampled without that reference."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,51 +9,54 @@ from comfy.patcher_extension import WrappersMP
 from ...moe import StyleExpert
 from ..comfy_server import warn
 
-NEEDED = 2
-"""Reference latents: the photo's and the style image's."""
-PLACE = "index"
-"""ComfyUI's name for the way in which references stand behind each other, each at the image's own place."""
-DEFAULT_PLACE = "diffusion_model.params.default_ref_method"
-"""Of a model, where the prompt says nothing."""
+REFERENCES_NEEDED = 2
+"""Number of reference latents: the content image's and the style image's."""
+INDEX_METHOD = "index"
+"""Reference method that gives each reference its own index at the same row and column."""
+DEFAULT_METHOD = "diffusion_model.params.default_ref_method"
+"""Model object that holds the reference method for prompts that do not name one."""
 REMEDY = (
-    "add a Reference Latent with the style image after the photo's, and behind it "
-    f"FluxKontextMultiReferenceLatentMethod with '{PLACE}', as in the pack's example workflow; without it the style is "
+    "Add a Reference Latent with the style image after the content image's, and then "
+    f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow: otherwise the style is "
     "weaker."
 )
-MISSING = "{name} was trained with the style image beside the photo, and the prompt has {found}: " + REMEDY
-MISPLACED = (
-    "{name} was trained with the style image beside the photo, one behind the other, and the prompt places them by "
-    f"'{{found}}': add FluxKontextMultiReferenceLatentMethod with '{PLACE}' after the last Reference Latent, as in the "
-    "pack's example workflow; otherwise the style is weaker."
+MISSING = "{name} was trained with the style image as a second reference, but the prompt has {found}. " + REMEDY
+WRONG_METHOD = (
+    "{name} was trained with the style image as a second reference by the method "
+    f"'{INDEX_METHOD}', but the prompt uses '{{found}}'. Add FluxKontextMultiReferenceLatentMethod with "
+    f"'{INDEX_METHOD}' after the last Reference Latent, as in the example workflow: otherwise the style is weaker."
 )
 
 Conds = Mapping[str, Iterable[Mapping[str, Any]]]
-"""Of a guider: the conditionings by kind."""
+"""A guider's conditionings, by kind ("positive", "negative")."""
 
 
 def reads_style_image(expert: StyleExpert) -> bool:
-    """Whether its file says that it was trained with the style image as a second reference."""
+    """Whether the expert file records a training with the style image as a second reference."""
     return bool((expert.training or {}).get("style_reference"))
 
 
 def warn_without_style_image(model: ModelPatcher, expert: StyleExpert, node_id: str | None) -> None:
-    """From now on `model` says in the log, and under the node, when it is sampled without the style image."""
+    """Makes `model` warn, in the log and below the node, each time it is sampled without the style image."""
 
     def around_sampling(executor, *arguments, **named):
         guider = executor.class_obj
-        default = guider.model_patcher.get_model_object(DEFAULT_PLACE)
-        if sentence := _missing(expert.path.name, guider.conds, default):
-            warn(sentence, node_id)
+        default_method = guider.model_patcher.get_model_object(DEFAULT_METHOD)
+        if text := _warning(expert.path.name, guider.conds, default_method):
+            warn(text, node_id)
         return executor(*arguments, **named)
 
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "styleroute_style_image", around_sampling)
 
 
-def _missing(name: str, conds: Conds, default: str) -> str | None:
-    """What the positive conditionings lack; None where one has both images in their places."""
+def _warning(name: str, conds: Conds, default_method: str) -> str | None:
+    """What the positive conditionings lack; None if one of them has both references and the right method."""
     prompts = [(len(cond.get("reference_latents") or ()), cond) for cond in conds.get("positive", ())]
     most = max((count for count, _ in prompts), default=0)
-    if most < NEEDED:
-        return MISSING.format(name=name, found="the photo's alone" if most else "no reference latent")
-    places = [cond.get("reference_latents_method") or default for count, cond in prompts if count >= NEEDED]
-    return None if any(place.startswith(PLACE) for place in places) else MISPLACED.format(name=name, found=places[0])
+    if most < REFERENCES_NEEDED:
+        return MISSING.format(name=name, found="one reference latent only" if most else "no reference latent")
+    complete = [cond for count, cond in prompts if count >= REFERENCES_NEEDED]
+    methods = [cond.get("reference_latents_method") or default_method for cond in complete]
+    if any(method.startswith(INDEX_METHOD) for method in methods):
+        return None
+    return WRONG_METHOD.format(name=name, found=methods[0])

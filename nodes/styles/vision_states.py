@@ -1,4 +1,4 @@
-"""ComfyUI's CLIP_VISION as a source of hidden states for a style encoder."""
+"""Hidden states for a style encoder, from ComfyUI's CLIP_VISION."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ...moe import EncoderConfig, StyleExpertError
 
 
 def require_vision_model(clip_vision: Any, config: EncoderConfig) -> None:
-    """Refuses a vision model whose states the encoder cannot read, before it is run.
+    """Refuses a vision model whose hidden states do not fit the encoder. Does not run the model.
 
     Raises:
         StyleExpertError: another kind of model, another width or token count, or too few layers.
@@ -16,21 +16,21 @@ def require_vision_model(clip_vision: Any, config: EncoderConfig) -> None:
     if found := _misfit(clip_vision, config):
         raise StyleExpertError(
             f"The connected vision model {found}, but the style encoder was trained on {config.vision_model} "
-            f"({config.num_tokens} tokens of width {config.hidden_size}); connect that one (the demo's comes from Load "
-            "Tiny Kontext, others from Load CLIP Vision), or choose experts for yours in Load StyleExpert."
+            f"({config.num_tokens} tokens of width {config.hidden_size}). Connect that vision model (Load Tiny Kontext "
+            "has the demo's, Load CLIP Vision all others), or choose other experts in Load StyleExpert."
         )
 
 
 def hidden_states(clip_vision: Any, image: Tensor) -> Tensor:
-    """All layers' outputs, [B, L, T, D] in float32 on the CPU, for `image` [B, H, W, C] in 0..1.
+    """Outputs of all layers, [B, L, T, D] float32 on the CPU, for `image` [B, H, W, C] in 0..1.
 
-    The image is resized without cropping, as the SigLIP processor does it.
+    The image is resized without cropping, as in the SigLIP processor.
     """
     return clip_vision.encode_image(image, crop=False)["all_hidden_states"].float().cpu()
 
 
 def _misfit(clip_vision: Any, config: EncoderConfig) -> str | None:
-    """How the connected model differs from the one that the encoder needs; None if it does not."""
+    """How the connected model differs from the model that the encoder needs; None if it fits."""
     network = getattr(clip_vision, "model", None)
     vision = getattr(network, "vision_model", None)
     if vision is None:
@@ -39,14 +39,14 @@ def _misfit(clip_vision: Any, config: EncoderConfig) -> str | None:
     if (tokens, width) != (config.num_tokens, config.hidden_size):
         return f"has {tokens} tokens of width {width}"
     if not getattr(clip_vision, "return_all_hidden_states", False):
-        return "is no SigLIP"
+        return "is not SigLIP"
     if (layers := len(vision.encoder.layers)) < -min(config.taps):
-        return f"has {layers} layers where layer {min(config.taps)} from the end is read"
+        return f"has {layers} layers and lacks layer {min(config.taps)}"
     return None
 
 
 def _embedding_sizes(vision: Any) -> tuple[int, int]:
-    """(tokens, width) of a vision tower, whichever way its positions are kept."""
+    """(tokens, width) of a vision tower, from its position embedding (a module or a tensor)."""
     position = vision.embeddings.position_embedding
     tokens, width = getattr(position, "weight", position).shape[-2:]
     return tokens, width

@@ -92,17 +92,17 @@ def test_opacity_zero_is_the_image(preview, maps):
 
 @pytest.mark.parametrize(("colour_map", "opacity"), [("ice", 0.25), ("grey", 1.0), ("fire", 0.6)])
 def test_the_chosen_colours_lie_over_the_image(preview, maps, colour_map, opacity):
-    from styleroute.nodes.maps.overlay import overlay
+    from styleroute.nodes.maps.overlay import overlay_heat
     from styleroute.nodes.maps.region_mask import region_heat
 
     image = torch.rand(2, 64, 96, 3)
     images = preview(maps, image, colour_map=colour_map, opacity=opacity).result[0]
-    expected = overlay(image, region_heat(maps, "style", (64, 96)), colour_map, opacity)
+    expected = overlay_heat(image, region_heat(maps, "style", (64, 96)), colour_map, opacity)
     torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
 
 
 def test_another_number_of_images_is_refused(preview, maps):
-    with pytest.raises(AttentionError, match="2 images were sampled, but 3 came"):
+    with pytest.raises(AttentionError, match="made 2 images, but 3 images are connected"):
         preview(maps, torch.rand(3, 64, 96, 3))
 
 
@@ -117,5 +117,5 @@ def test_maps_that_were_not_filled_are_refused(flux, prompt, preview):
 def test_capture_refuses_a_prompt_without_phrases(flux, plain):
     from styleroute.nodes.maps.capture_attention import CaptureAttention
 
-    with pytest.raises(AttentionError, match="encode the prompt with Region Style Prompt"):
+    with pytest.raises(AttentionError, match="Encode the prompt with Region Style Prompt"):
         CaptureAttention.execute(flux, plain("make the guitar in mosaic style"))

@@ -12,7 +12,7 @@ def lock_sample(flux, sample):
     """Samples with a lock whose maps are not those of the model, but drawn: (latent, maps)."""
     from styleroute.nodes.maps.recorded_maps import RecordedMaps
     from styleroute.nodes.maps.region_spans import RegionSpan
-    from styleroute.nodes.regions.background_lock import clean_context, locked
+    from styleroute.nodes.regions.background_lock import lock_reference, with_background_lock
 
     def lock(positive, strength, low=0.01, high=1.0):
         maps = RecordedMaps()
@@ -20,7 +20,7 @@ def lock_sample(flux, sample):
         cells = torch.full((8, 12), low)
         cells[:4, :5] = high
         maps.add(0, RegionSpan("mosaic", "style", (1,)), 0, "double 0", cells)
-        return locked(flux, maps, "style", clean_context(positive, LATENT), strength), maps
+        return with_background_lock(flux, maps, "style", lock_reference(positive, LATENT), strength), maps
 
     def run(positive, strength, clones=0, low=0.01, high=1.0, **settings):
         model, maps = lock(positive, strength, low, high)
@@ -118,12 +118,12 @@ def test_cfg_is_applied_before_the_lock(lock_sample, positive, plain):
 @pytest.mark.parametrize("region", ["style", "object", "both"])
 def test_the_sampler_locks_as_strongly_and_by_the_region_that_it_is_told(region_sample, prompt, with_reference, region):
     """One Euler step ends at x0 itself."""
-    from styleroute.nodes.maps.region_mask import region_shape
+    from styleroute.nodes.maps.region_mask import unscaled_region_mask
 
     positive, latent = with_reference(prompt(), 16, 24), {"samples": LATENT}
     free = region_sample(positive, latent=latent, steps=1)[0]["samples"]
     held, maps, _ = region_sample(positive, latent=latent, steps=1, background_lock=0.3, region=region)
-    shapes = {name: region_shape(maps, name, (16, 24)) for name in ("style", "object", "both")}
+    shapes = {name: unscaled_region_mask(maps, name, (16, 24)) for name in ("style", "object", "both")}
     weight = 0.3 * (1 - shapes.pop(region))[:, None]
     assert all((weight - 0.3 * (1 - other)[:, None]).abs().max() > 0.01 for other in shapes.values())
     torch.testing.assert_close(held["samples"], free + weight * (reference_of(positive) - free), rtol=1e-3, atol=1e-3)
@@ -161,43 +161,43 @@ def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_refer
 
 
 def test_without_a_reference_it_is_refused(prompt):
-    from styleroute.nodes.regions.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import lock_reference
 
-    with pytest.raises(AttentionError, match="no clean image to hold to"):
-        clean_context(prompt(), LATENT)
+    with pytest.raises(AttentionError, match="needs a reference image, but the conditioning has none"):
+        lock_reference(prompt(), LATENT)
 
 
 def test_a_reference_of_another_size_is_refused(prompt, with_reference):
-    from styleroute.nodes.regions.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import lock_reference
 
-    with pytest.raises(AttentionError, match="which is 192 x 128, but the reference is 96 x 64"):
-        clean_context(with_reference(prompt()), LATENT)
+    with pytest.raises(AttentionError, match="of the latent's size 192 x 128, but the reference has 96 x 64"):
+        lock_reference(with_reference(prompt()), LATENT)
 
 
 def test_of_two_references_the_first_one_is_taken(prompt, with_reference):
-    from styleroute.nodes.regions.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import lock_reference
 
     small, fitting = with_reference(prompt()), with_reference(prompt(), 16, 24)
     both = [reference_of(fitting), reference_of(small)]
     positive = [[text, {**options, "reference_latents": both}] for text, options in prompt()]
-    assert clean_context(positive, LATENT) is both[0]
+    assert lock_reference(positive, LATENT) is both[0]
 
 
 def test_a_fitting_image_behind_the_photo_is_not_held_to(prompt, with_reference):
-    from styleroute.nodes.regions.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import lock_reference
 
     both = [reference_of(with_reference(prompt())), reference_of(with_reference(prompt(), 16, 24))]
     positive = [[text, {**options, "reference_latents": both}] for text, options in prompt()]
-    with pytest.raises(AttentionError, match="needs a reference of the size of the latent"):
-        clean_context(positive, LATENT)
+    with pytest.raises(AttentionError, match="needs a reference of the latent's size"):
+        lock_reference(positive, LATENT)
 
 
 def test_another_number_of_references_is_refused(prompt):
-    from styleroute.nodes.regions.background_lock import clean_context
+    from styleroute.nodes.regions.background_lock import lock_reference
 
     positive = [[text, {**options, "reference_latents": [LATENT.expand(2, -1, -1, -1)]}] for text, options in prompt()]
-    with pytest.raises(AttentionError, match="holds 2 images and the latent 3"):
-        clean_context(positive, LATENT.expand(3, -1, -1, -1))
+    with pytest.raises(AttentionError, match="has 2 images, but the latent has 3"):
+        lock_reference(positive, LATENT.expand(3, -1, -1, -1))
 
 
 @pytest.mark.parametrize("from_noise", [0.0, 0.5, 2.0])
@@ -205,7 +205,7 @@ def test_the_end_is_exact_wherever_the_lock_begins(lock_sample, positive, monkey
     from styleroute.nodes.maps.region_mask import region_mask
     from styleroute.nodes.regions import background_lock
 
-    monkeypatch.setattr(background_lock, "FROM_NOISE", from_noise)
+    monkeypatch.setattr(background_lock, "MAX_SIGMA", from_noise)
     held, maps = lock_sample(positive, 1.0, steps=6)
     outside = region_mask(maps, "style", (16, 24))[0] < 1e-3
     assert (held - reference_of(positive)).abs().amax(1)[0][outside].max() < 0.02
@@ -242,5 +242,5 @@ def test_a_lock_that_never_had_a_region_is_refused(flux, region_sample, prompt, 
         for index in range(count):
             replaced.set_model_patch_replace(lambda args, extra: args, "dit", kind, index)
     settings = {"model": replaced, "latent": {"samples": LATENT}, "background_lock": 1.0, "steps": 1}
-    with pytest.raises(AttentionError, match="The background lock held nothing"):
+    with pytest.raises(AttentionError, match="The background lock had no effect"):
         region_sample(with_reference(prompt(), 16, 24), **settings)

@@ -12,7 +12,7 @@ from .test_region_server import capturing, images, upload_gradient
 
 pytestmark = pytest.mark.comfy
 
-REFUSAL = "The maps are of another run than the image"
+REFUSAL = "The maps are from another run than the image"
 
 
 @pytest.fixture(scope="module")

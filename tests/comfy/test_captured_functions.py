@@ -77,7 +77,7 @@ def attended(name: str, dtype: torch.dtype = torch.float16, **settings) -> list[
     call = AttentionOverride(0, [(RegionSpan("mosaic", "style", (1, 2)),)], 1, 4, (2, 3), frozenset({block}), None)
     options = {"block_type": block[0], "block_index": block[1]}
     call.attend(function, q, k, v, 2, skip_reshape=True, mask=None, transformer_options=options, **settings)
-    ((_, maps),) = call.taken
+    ((_, maps),) = call.captured
     matrix = (q.double() @ k.double().mT / 8**0.5).softmax(-1)
     torch.testing.assert_close(maps[0, 0].double(), matrix[0, :, 4:, 1:3].mean(dim=(0, 2)), rtol=2e-2, atol=1e-4)
     return calls

@@ -38,7 +38,7 @@ def test_transparent_images_are_read_without_alpha(style_expert, siglip, encode)
 
 
 def test_an_empty_batch_is_refused(style_expert, siglip, encode):
-    with pytest.raises(StyleExpertError, match=r"reference batch is empty: its shape is \[0, 32, 32, 3\]"):
+    with pytest.raises(StyleExpertError, match=r"batch of style images is empty: its shape is \[0, 32, 32, 3\]"):
         encode(style_expert, siglip, torch.zeros(0, 32, 32, 3))
 
 
@@ -72,10 +72,10 @@ def test_too_few_layers_are_refused(siglip):
         cond_dim=32,
         vision_model="deep.safetensors",
     )
-    with pytest.raises(StyleExpertError, match="has 3 layers where layer -5"):
+    with pytest.raises(StyleExpertError, match="has 3 layers and lacks layer -5"):
         require_vision_model(siglip, config)
 
 
 def test_a_region_lora_reads_no_style(region_expert: StyleExpert, siglip, encode):
-    with pytest.raises(StyleExpertError, match="is a region LoRA"):
+    with pytest.raises(StyleExpertError, match="is a plain LoRA of one style"):
         encode(region_expert, siglip, torch.rand(1, 32, 32, 3))

@@ -85,8 +85,8 @@ def test_routing_is_overridden(node):
         ("loras/../../secret.safetensors", "leads out of the model folders"),
         ("/etc/passwd", "leads out of the model folders"),
         ("C:\\styles.safetensors", "leads out of the model folders"),
-        ("encoder.pt", "`styleroute convert`"),
-        ("missing.safetensors", "was not found; put it into .*style_experts"),
+        ("encoder.pt", "Convert a .pt file .* convert SOURCE TARGET"),
+        ("missing.safetensors", "was not found in .*style_experts"),
     ],
 )
 def test_bad_names_are_refused(node, name, sentence):

@@ -88,7 +88,7 @@ def test_the_prompt_is_that_of_clip_text_encode(clip, prompt):
 
 
 def test_a_phrase_that_is_not_there_is_refused(prompt):
-    with pytest.raises(AttentionError, match='"banana" does not stand in the prompt "make the guitar'):
+    with pytest.raises(AttentionError, match=r'"banana".*"make the guitar'):
         prompt(object_phrase="banana")
 
 
@@ -104,7 +104,7 @@ def test_a_clip_without_t5_is_refused(parts):
     class OnlyClip:
         tokenizer = comfy.sd1_clip.SD1Tokenizer()
 
-    with pytest.raises(AttentionError, match="by SD1Tokenizer and has no T5"):
+    with pytest.raises(AttentionError, match="with SD1Tokenizer and has no T5"):
         RegionPrompt.execute(OnlyClip(), SENTENCE)
 
 
@@ -112,7 +112,7 @@ def test_a_clip_of_another_family_is_refused(parts):
     """SD3's encoders have the same T5, but its tokens come behind those of CLIP."""
     from styleroute.nodes.regions.region_prompt import RegionPrompt
 
-    with pytest.raises(AttentionError, match=r"as 154 tokens, .* T5's 77 alone.* type flux"):
+    with pytest.raises(AttentionError, match=r"as 154 tokens, .* T5's 77 tokens only.* type flux"):
         RegionPrompt.execute(parts.random_sd3_clip(), SENTENCE)
 
 

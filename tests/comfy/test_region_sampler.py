@@ -117,14 +117,14 @@ def test_where_nothing_is_sampled_the_mask_says_so(region_sample, prompt):
 
 
 def test_a_prompt_without_phrases_is_refused(region_sample, plain):
-    with pytest.raises(AttentionError, match="knows no phrase to look for"):
+    with pytest.raises(AttentionError, match="has no phrase to capture"):
         region_sample(plain("make the guitar in mosaic style"))
-    with pytest.raises(AttentionError, match="names no style to find a region expert by"):
+    with pytest.raises(AttentionError, match="names no style, so no region expert"):
         region_sample(plain("make the guitar in mosaic style"), region_expert="auto", blocks="none")
 
 
 def test_a_region_that_the_prompt_does_not_name_is_refused(region_sample, prompt):
-    with pytest.raises(AttentionError, match=r"names no style, only its object; set the region .* to 'object'"):
+    with pytest.raises(AttentionError, match=r"names no style, only its object. Set 'region' .* to 'object'"):
         region_sample(prompt("a photo of the guitar", object_phrase="guitar"))
 
 
@@ -134,11 +134,11 @@ def test_cfg_without_a_negative_is_refused(region_sample, prompt):
 
 
 def test_at_cfg_1_a_negative_that_is_looked_at_all_the_same_is_asked_for(flux, region_sample, prompt, plain):
-    with pytest.raises(AttentionError, match="The sampler euler_cfg_pp looks at the negative prompt even at cfg 1"):
+    with pytest.raises(AttentionError, match="The sampler euler_cfg_pp evaluates the negative prompt even at cfg 1"):
         region_sample(prompt(), sampler_name="euler_cfg_pp")
     model = flux.clone()
     model.set_model_sampler_post_cfg_function(lambda args: args["denoised"], disable_cfg1_optimization=True)
-    with pytest.raises(AttentionError, match="A node before this one looks at the negative"):
+    with pytest.raises(AttentionError, match="A node before this one evaluates the negative"):
         region_sample(prompt(), model=model)
     region_sample(prompt(), model=model, negative=plain("blurry"), sampler_name="euler_cfg_pp")
 
@@ -149,7 +149,7 @@ def test_what_can_be_known_before_is_refused_before_the_model_is_loaded(region_s
 
     monkeypatch.setattr(nodes, "common_ksampler", None)
     positive = prompt() if changes else nodes.ConditioningSetArea().append(prompt(), 32, 32, 0, 0, 1.0)[0]
-    with pytest.raises(AttentionError, match=r"(Only steps from 30 on|holds for a rectangle only)"):
+    with pytest.raises(AttentionError, match=r"(starts at step 30|holds for a rectangle only)"):
         region_sample(positive, **changes)
 
 
@@ -213,14 +213,14 @@ def test_progress_is_told_with_and_without_heat(region_sample, prompt, told):
 def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, told):
     from styleroute.attention import heat_map
     from styleroute.nodes.maps.colour_maps import colours
-    from styleroute.nodes.maps.region_mask import to_image
+    from styleroute.nodes.maps.region_mask import to_image_size
 
     told.clear()
     _, maps, _ = region_sample(prompt(), heat_preview=True, region="object")
     values = maps.read(0, "object: guitar").values[:, :, 0]
     shown = []
     for done, _, (_, image, _) in told:
-        heat = to_image(heat_map(values[:done].mean((0, 1))), (8, 12), (8, 12))
+        heat = to_image_size(heat_map(values[:done].mean((0, 1))), (8, 12), (8, 12))
         shown.append(torch.from_numpy(np.array(image)) / 255)
         torch.testing.assert_close(shown[-1], colours(heat, "fire"), atol=1 / 255, rtol=0)
     assert not torch.equal(shown[0], shown[-1])
@@ -228,7 +228,7 @@ def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, 
 
 def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod, args
-    from styleroute.nodes.maps.overlay import overlay
+    from styleroute.nodes.maps.overlay import overlay_heat
     from styleroute.nodes.maps.region_mask import region_heat
 
     monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
@@ -238,5 +238,5 @@ def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, mo
         previews.append(told[-1][2][1])
     bare, heated = (torch.from_numpy(np.array(preview)) / 255 for preview in previews)
     _, maps, _ = region_sample(prompt(), heat_preview=True)
-    expected = overlay(bare[None], region_heat(maps, "style", bare.shape[:2]), "fire", 0.5)[0]
+    expected = overlay_heat(bare[None], region_heat(maps, "style", bare.shape[:2]), "fire", 0.5)[0]
     torch.testing.assert_close(heated, expected, atol=1 / 255, rtol=0)

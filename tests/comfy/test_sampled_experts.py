@@ -59,25 +59,25 @@ def test_two_styles_get_an_expert_each(flux, region_sample, prompt, folders, wri
 def test_an_unknown_style_says_which_exist(region_sample, prompt, folders, write_lora):
     write_lora(folders[0] / "pixel-art.safetensors")
     write_lora(folders[1] / "line-art.safetensors")
-    with pytest.raises(AttentionError, match=r"style 'mosaic': there are 'pixel-art', 'line-art'; name"):
+    with pytest.raises(AttentionError, match=r"style 'mosaic': found 'pixel-art', 'line-art'. Name"):
         region_sample(prompt(), region_expert="auto")
 
 
 def test_no_expert_file_at_all(region_sample, prompt, folders):
-    with pytest.raises(AttentionError, match="style 'mosaic': there is no expert file at all"):
+    with pytest.raises(AttentionError, match="style 'mosaic': found no expert file"):
         region_sample(prompt(), region_expert="auto")
 
 
 def test_many_files_are_not_all_listed(parts):
     from styleroute.nodes.regions.region_experts import file_of_style
 
-    with pytest.raises(AttentionError, match=r"'style 0', .*'style 11' and 988 more;"):
+    with pytest.raises(AttentionError, match=r"'style 0', .*'style 11' and 988 more\."):
         file_of_style("mosaic", [f"loras/style {index}.safetensors" for index in range(1000)])
 
 
 def test_routed_experts_are_no_region_expert(region_sample, prompt, folders, style_expert):
     style_expert.path.rename(folders[0] / "mosaic.safetensors")
-    with pytest.raises(ValueError, match="holds routed style experts"):
+    with pytest.raises(ValueError, match="has routed style experts"):
         region_sample(prompt(), region_expert="auto")
 
 
@@ -256,5 +256,5 @@ def test_an_expert_of_another_model_is_named_before_its_blocks(region_sample, pr
 
 def test_blocks_of_another_model_are_told_of(region_sample, prompt, folders, write_lora):
     write_lora(folders[0] / "mosaic.safetensors", training={"blocks": ["single 37"]})
-    with pytest.raises(AttentionError, match="Block single 37 was chosen, but this model has 1 double and 2 single"):
+    with pytest.raises(AttentionError, match="single 37"):
         region_sample(prompt(), region_expert="auto", blocks="auto")

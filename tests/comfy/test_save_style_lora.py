@@ -1,4 +1,4 @@
-"""Save Style as LoRA: the stock loader makes of the file what MoE Apply makes of the style."""
+"""Save Style as LoRA: the stock loader with the file changes the weights as MoE Apply with the style does."""
 
 import pytest
 import torch
@@ -76,13 +76,13 @@ def test_keys_and_ranks(style_expert, style, save):
         assert lora.get_slice(f"{key}.lora_B.weight").get_shape() == [512, 6]
 
 
-def test_experts_that_read_the_style_image_say_so(shown_expert, siglip, save, caplog):
+def test_experts_that_need_the_style_image_warn(shown_expert, siglip, save, caplog):
     from styleroute.nodes.styles.encode_style import EncodeStyle
 
     style = EncodeStyle.execute(shown_expert, siglip, torch.rand(1, 32, 32, 3)).result[0]
     with safe_open(save(shown_expert, "loras/style", 1.0, style), "pt") as lora:
         assert lora.metadata()["style_reference"] == "true"
-    assert "Where you use the LoRA, add a Reference Latent with the style image" in caplog.text
+    assert "The LoRA needs the style image as a second reference" in caplog.text
 
 
 def test_nothing_is_overwritten(style_expert, style, save):
@@ -96,7 +96,7 @@ def test_nothing_is_overwritten(style_expert, style, save):
 @pytest.mark.parametrize(
     "name", ["../style", "loras/../../style", "/tmp/style", "C:\\style", "..\\style", "", "loras/"]
 )
-def test_names_that_lead_outside_are_refused(style_expert, style, save, name):
+def test_a_name_outside_the_output_folder_is_refused(style_expert, style, save, name):
     with pytest.raises(StyleExpertError, match="leads out of the output folder"):
         save(style_expert, name, 1.0, style)
 
@@ -105,5 +105,5 @@ def test_numbers_too_large_for_the_precision_are_refused(parts):
     from styleroute.moe.lora import lora_state
 
     deltas = {"proj_out": LowRank(up=torch.full((2, 1), 1e6), down=torch.ones(1, 2))}
-    with pytest.raises(StyleExpertError, match="choose 'float32'"):
+    with pytest.raises(StyleExpertError, match="float32"):
         lora_state(deltas, torch.float16)

@@ -109,7 +109,7 @@ def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, image
     ("changes", "sentence"),
     [
         ({"model": "SD15"}, "nodes work with FLUX.1 Kontext only"),
-        ({"vision": "CLIP_L"}, "connect that one"),
+        ({"vision": "CLIP_L"}, "Connect that vision model"),
     ],
 )
 def test_wrong_models_are_refused_and_the_queue_goes_on(server, image, changes, sentence):

@@ -1,4 +1,4 @@
-"""Experts that read the style image itself say so when they are sampled without it, and are silent with it."""
+"""Experts that were trained with the style image warn if they are sampled without it, and only then."""
 
 import time
 
@@ -11,12 +11,12 @@ from .test_server import sampling, styling
 STYLE_WIDTH = 32
 TEXT_EVENT = 3
 SECONDS = 60.0
-BESIDE = "style image beside the photo"
+WARNING = "style image as a second reference"
 
 
 @pytest.fixture
 def styled(flux):
-    """MoE Apply's model."""
+    """Applies an expert with MoE Apply: the styled model."""
     from styleroute.nodes.styles.moe_apply import MoEApply
     from styleroute.nodes.styles.style_types import Style, encoder_id
 
@@ -27,61 +27,57 @@ def styled(flux):
     return apply
 
 
-def _told(caplog) -> list[str]:
-    return [record.getMessage() for record in caplog.records if BESIDE in record.getMessage()]
+def _warnings(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if WARNING in record.getMessage()]
 
 
-def test_without_the_photo_and_with_the_photo_alone_it_is_said_once_a_image(
-    styled, shown_expert, sample, plain, with_reference, caplog
-):
+def test_too_few_references_give_one_warning_per_run(styled, shown_expert, sample, plain, with_reference, caplog):
     model, text = styled(shown_expert), plain("a cat")
     sample(model, text)
     sample(model, with_reference(text))
-    none, photo = _told(caplog)
+    none, one = _warnings(caplog)
     assert "shown.safetensors was trained with the style image" in none
-    assert "the prompt has no reference latent: add a Reference Latent" in none
-    assert "the prompt has the photo's alone" in photo
+    assert "the prompt has no reference latent. Add a Reference Latent" in none
+    assert "the prompt has one reference latent only" in one
 
 
 @pytest.fixture
 def with_both(plain, with_reference):
-    """A prompt with two reference latents, which are placed in a way."""
+    """A prompt with two reference latents and a reference method."""
 
-    def refer(**place):
+    def refer(**method):
         return [
-            [text, {**options, "reference_latents": 2 * options["reference_latents"], **place}]
+            [text, {**options, "reference_latents": 2 * options["reference_latents"], **method}]
             for text, options in with_reference(plain("a cat"))
         ]
 
     return refer
 
 
-def test_with_both_images_behind_each_other_nothing_is_said(styled, shown_expert, sample, with_both, caplog):
+def test_both_references_with_the_index_method_give_no_warning(styled, shown_expert, sample, with_both, caplog):
     sample(styled(shown_expert), with_both(reference_latents_method="index"))
-    assert not _told(caplog)
+    assert not _warnings(caplog)
 
 
-def test_with_both_images_side_by_side_it_is_said(styled, shown_expert, sample, with_both, caplog):
+def test_both_references_with_another_method_give_a_warning(styled, shown_expert, sample, with_both, caplog):
     sample(styled(shown_expert), with_both(reference_latents_method="uxo"))
     sample(styled(shown_expert), with_both())
-    uxo, default = _told(caplog)
-    assert "places them by 'uxo': add FluxKontextMultiReferenceLatentMethod with 'index'" in uxo
-    assert "places them by 'offset'" in default
+    uxo, default = _warnings(caplog)
+    assert "the prompt uses 'uxo'. Add FluxKontextMultiReferenceLatentMethod with 'index'" in uxo
+    assert "the prompt uses 'offset'" in default
 
 
-def test_a_model_that_places_them_so_by_itself_needs_no_word(styled, shown_expert, sample, with_both, caplog):
+def test_a_model_whose_default_method_is_index_gives_no_warning(styled, shown_expert, sample, with_both, caplog):
     model = styled(shown_expert)
     model.add_object_patch("diffusion_model.params.default_ref_method", "index")
     sample(model, with_both())
-    assert not _told(caplog)
+    assert not _warnings(caplog)
 
 
-def test_experts_that_do_not_read_it_and_strength_zero_say_nothing(
-    styled, style_expert, shown_expert, sample, plain, caplog
-):
+def test_other_experts_and_strength_zero_give_no_warning(styled, style_expert, shown_expert, sample, plain, caplog):
     sample(styled(style_expert), plain("a cat"))
     sample(styled(shown_expert, strength=0.0), plain("a cat"))
-    assert not _told(caplog)
+    assert not _warnings(caplog)
 
 
 def test_the_image_is_the_same_with_the_warning(styled, style_expert, shown_expert, sample, plain):
@@ -90,7 +86,7 @@ def test_the_image_is_the_same_with_the_warning(styled, style_expert, shown_expe
 
 
 @pytest.mark.comfy
-def test_the_page_shows_it_under_the_node(server, tmp_path):
+def test_the_page_shows_the_warning_below_the_node(server, tmp_path):
     from PIL import Image
 
     Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
@@ -107,12 +103,12 @@ def test_the_page_shows_it_under_the_node(server, tmp_path):
 
 
 def _text_of_node(page: websocket.WebSocket) -> str:
-    """The node whose text ComfyUI sends next."""
+    """Id of the node for which ComfyUI sends the next text."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         message = page.recv()
         if isinstance(message, bytes) and int.from_bytes(message[:4], "big") == TEXT_EVENT:
             length = int.from_bytes(message[4:8], "big")
-            assert BESIDE in message[8 + length :].decode()
+            assert WARNING in message[8 + length :].decode()
             return message[8 : 8 + length].decode()
-    raise AssertionError("no text came")
+    raise AssertionError("the server sent no text")

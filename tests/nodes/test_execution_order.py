@@ -1,7 +1,7 @@
 """Whether a preview of maps waits for the sampler that fills them."""
 
 import pytest
-from styleroute.nodes.execution_order import signature_of, signatures_behind, waits_for_sampler
+from styleroute.nodes.execution_order import signature_of, upstream_signatures, waits_for_sampler
 
 GRAPH = {
     "capture": {"class_type": "Capture", "inputs": {"model": ["lora", 0], "conditioning": ["prompt", 0]}},
@@ -69,6 +69,6 @@ def test_a_signature_does_not_know_ids():
 
 
 def test_signatures_behind_a_node_are_those_of_what_leads_to_it():
-    found = signatures_behind(GRAPH, "decode")
+    found = upstream_signatures(GRAPH, "decode")
     assert {signature_of(GRAPH, name) for name in ("sampler", "capture")} <= found
     assert not {signature_of(GRAPH, name) for name in ("decode", "photo", "other")} & found

@@ -1,11 +1,11 @@
-"""ATTENTION_MAPS: what is kept, shown, and refused."""
+"""ATTENTION_MAPS: which maps are kept, shown and refused."""
 
 import pytest
 import torch
 from styleroute.attention import AttentionError
 from styleroute.nodes.maps.map_selection import MapChoice, chosen_maps
 from styleroute.nodes.maps.recorded_maps import RecordedMaps
-from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_image
+from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_image_size
 from styleroute.nodes.maps.region_spans import RegionSpan
 
 GUITAR, MOSAIC = RegionSpan("guitar", "object", (3,)), RegionSpan("mosaic", "style", (5, 6))
@@ -13,14 +13,14 @@ OWL = RegionSpan("owl", "object", (9,))
 
 
 def spot(height: int = 4, width: int = 6, row: int = 1, column: int = 1) -> torch.Tensor:
-    """Attention to 2 x 2 cells and little else."""
+    """A map with strong attention in 2 x 2 cells and weak attention elsewhere."""
     cells = torch.full((height, width), 0.01)
     cells[row : row + 2, column : column + 2] = 1.0
     return cells
 
 
 def recorded(keep: str = "steps and blocks", images: int = 1, spans=(GUITAR, MOSAIC)) -> RecordedMaps:
-    """Three steps of two blocks; every map is other."""
+    """Maps of three steps and two blocks, all different."""
     maps = RecordedMaps(keep)
     maps.size = (8, 12)
     generator = torch.Generator().manual_seed(0)
@@ -32,7 +32,7 @@ def recorded(keep: str = "steps and blocks", images: int = 1, spans=(GUITAR, MOS
     return maps
 
 
-def test_the_running_mean_is_the_mean_of_all_that_is_kept():
+def test_the_running_mean_is_the_mean_of_all_kept_maps():
     maps = recorded()
     values = maps.read(0, MOSAIC.name).values
     assert values.shape == (3, 2, 1, 4, 6)
@@ -43,13 +43,13 @@ def test_the_running_mean_is_the_mean_of_all_that_is_kept():
     ("keep", "shape"),
     [("steps and blocks", (3, 2)), ("steps", (3, 1)), ("blocks", (1, 2)), ("mean only", (1, 1))],
 )
-def test_only_what_is_asked_for_is_kept(keep, shape):
+def test_only_the_chosen_axes_are_kept(keep, shape):
     maps, whole = recorded(keep), recorded()
     assert maps.read(0, MOSAIC.name).values.shape[:2] == shape
     torch.testing.assert_close(maps.mean(0, MOSAIC.name), whole.mean(0, MOSAIC.name))
 
 
-def test_nothing_captured_is_refused_in_words():
+def test_empty_maps_are_refused():
     for read in (lambda maps: maps.read(0, "style: mosaic"), lambda maps: region_mask(maps, "style", (64, 96))):
         with pytest.raises(AttentionError, match="No attention map was captured"):
             read(RecordedMaps())
@@ -57,14 +57,14 @@ def test_nothing_captured_is_refused_in_words():
         chosen_maps(RecordedMaps(), MapChoice())
 
 
-def test_a_phrase_that_was_not_captured_is_refused():
+def test_an_unknown_phrase_is_refused():
     with pytest.raises(AttentionError, match='No map of "style: cubism" was captured for image 1'):
         recorded().read(0, "style: cubism")
-    with pytest.raises(AttentionError, match='No map of "banana" was captured; there are "guitar", "mosaic"'):
+    with pytest.raises(AttentionError, match=r'No map of "banana" was captured\. Enter one of "guitar", "mosaic"'):
         chosen_maps(recorded(), MapChoice(phrase=" banana "))
 
 
-def test_clear_forgets():
+def test_clear_removes_all_maps():
     maps = recorded()
     maps.clear()
     assert maps.images == 0
@@ -97,18 +97,18 @@ def test_choices(choice, labels):
     assert all(one.heat.shape == one.mask.shape == (4, 6) for one in chosen)
 
 
-def test_captions_say_what_is_shown_and_how_sure_it_is():
+def test_captions_name_phrase_step_and_certainty():
     (mean,), (_, step, *_) = chosen_maps(recorded(), MapChoice()), chosen_maps(recorded(), MapChoice(step="each"))
     assert mean.captions == ("style: mosaic", f"{mean.certainty:.0%} sure")
     assert step.captions == ("style: mosaic", f"step 1: {step.certainty:.0%} sure")
 
 
-def test_images_of_a_batch_come_one_after_the_other():
+def test_maps_are_ordered_by_image():
     chosen = chosen_maps(recorded(images=2), MapChoice(step="each"))
     assert [one.image for one in chosen] == [0, 0, 0, 1, 1, 1]
 
 
-def test_a_step_is_the_step():
+def test_the_last_step_is_shown():
     maps = recorded()
     values = maps.read(0, MOSAIC.name).values[:, :, 0]
     last = chosen_maps(maps, MapChoice(step="last"))[0].heat
@@ -119,32 +119,32 @@ def test_a_step_is_the_step():
 @pytest.mark.parametrize(
     ("keep", "choice", "sentence"),
     [
-        ("blocks", MapChoice(step="last"), "over the steps .* 'last' of the steps .* 'keep' to 'steps' "),
-        ("steps", MapChoice(block="each"), "over the blocks .* 'each' of the blocks .* 'keep' to 'blocks' "),
-        ("blocks", MapChoice(step="each", block="each"), "over the steps .* 'keep' to 'steps and blocks' "),
-        ("steps", MapChoice(step="last", block="each"), "over the blocks .* 'keep' to 'steps and blocks' "),
+        ("blocks", MapChoice(step="last"), "over the steps, so 'last' of the steps .* 'keep' to 'steps' "),
+        ("steps", MapChoice(block="each"), "over the blocks, .* 'each' of the blocks .* 'keep' to 'blocks' "),
+        ("blocks", MapChoice(step="each", block="each"), "over the steps, .* 'keep' to 'steps and blocks' "),
+        ("steps", MapChoice(step="last", block="each"), "over the blocks, .* 'keep' to 'steps and blocks' "),
         (
             "mean only",
             MapChoice(step="last", block="each"),
-            "over the steps and the blocks .* 'last' of the steps and 'each' of the blocks .* 'steps and blocks' ",
+            "over the steps and the blocks, .* 'last' of the steps and 'each' of the blocks .* 'steps and blocks' ",
         ),
     ],
 )
-def test_what_was_averaged_cannot_be_shown_apart_until_it_is_kept_as_the_refusal_says(keep, choice, sentence):
+def test_averaged_maps_are_refused_and_the_advice_helps(keep, choice, sentence):
     with pytest.raises(AttentionError, match=sentence) as refused:
         chosen_maps(recorded(keep), choice)
-    remedy = str(refused.value).split("set 'keep' to '")[1].split("'")[0]
+    remedy = str(refused.value).split("Set 'keep' to '")[1].split("'")[0]
     assert chosen_maps(recorded(remedy), choice)
 
 
-def test_phrases_of_other_steps_are_shown_together():
+def test_phrases_with_different_steps_are_shown_together():
     maps = recorded(spans=(GUITAR,))
     maps.add(0, OWL, 7, "double 0", spot(row=2, column=4))
     chosen = chosen_maps(maps, MapChoice(span="object", step="each"))
     assert [one.label.rpartition(", ")[2] for one in chosen] == ["step 0", "step 1", "step 2", "step 7"]
 
 
-def test_two_objects_are_one_region():
+def test_two_objects_form_one_region():
     maps = RecordedMaps()
     maps.size = (24, 48)
     maps.add(0, GUITAR, 0, "double 0", spot(12, 24, 2, 2))
@@ -156,7 +156,7 @@ def test_two_objects_are_one_region():
 
 
 @pytest.mark.parametrize("region", ["style", "both"])
-def test_region_mask_is_soft_and_in_its_place(region):
+def test_region_mask_is_soft_and_lies_over_the_region(region):
     mask = region_mask(recorded(images=2), region, (64, 96))
     assert mask.shape == (2, 64, 96)
     assert 0 <= mask.min() < mask.max() <= 1
@@ -165,12 +165,12 @@ def test_region_mask_is_soft_and_in_its_place(region):
     assert mask.diff(dim=1).abs().max() < 0.1
 
 
-def test_a_region_that_was_not_named():
-    with pytest.raises(AttentionError, match=r"names no object, only its style; set the region .* to 'style'"):
+def test_a_region_without_phrases_is_refused():
+    with pytest.raises(AttentionError, match=r"names no object, only its style. Set 'region' .* to 'style'"):
         region_heat(recorded(spans=(MOSAIC,)), "object", (64, 96))
 
 
-def test_a_mask_is_as_bright_as_its_map_is_sure():
+def test_a_mask_is_scaled_by_the_certainty():
     sure, unsure = RecordedMaps(), RecordedMaps()
     for maps, contrast in ((sure, 1.0), (unsure, 0.005)):
         maps.size = (32, 32)
@@ -193,9 +193,9 @@ def test_an_even_map_gives_an_empty_mask():
 
 @pytest.mark.parametrize(("latent", "cells"), [((8, 12), (4, 6)), ((7, 11), (4, 6)), ((9, 9), (5, 5))])
 def test_padding_of_odd_latents_is_cut_off(latent, cells):
-    """A ramp over the padded latents keeps its slope: nothing is stretched."""
+    """A ramp over the padded latents keeps its slope, so nothing is stretched."""
     ramp = torch.arange(cells[1]).float().expand(cells)
-    image = to_image(ramp, latent, (latent[0] * 8, latent[1] * 8))
+    image = to_image_size(ramp, latent, (latent[0] * 8, latent[1] * 8))
     assert image.shape == (latent[0] * 8, latent[1] * 8)
     middle = image[0, 8 : (2 * cells[1] - 3) * 8 - 8]
     torch.testing.assert_close(middle.diff(), torch.full_like(middle.diff(), 1 / 16), rtol=1e-3, atol=1e-4)

@@ -9,7 +9,7 @@ from styleroute.nodes.styles.routing_chart import (
     GAP,
     HEAD_HEIGHT,
     MARGIN,
-    MOST_ROWS,
+    MAX_ROWS,
     TITLE_HEIGHT,
     _Chart,
     contributions,
@@ -60,14 +60,14 @@ def test_cells_are_darker_the_stronger_the_expert():
 
 
 def test_long_lists_go_on_to_the_right():
-    few, many = _Chart(table_of(MOST_ROWS)), _Chart(table_of(2 * MOST_ROWS))
+    few, many = _Chart(table_of(MAX_ROWS)), _Chart(table_of(2 * MAX_ROWS))
     assert few.draw().height == many.draw().height == 2 * MARGIN + TITLE_HEIGHT + HEAD_HEIGHT + 64 * CELL_HEIGHT
     assert many.draw().width == 2 * MARGIN + 2 * many._panel_width() - 2 * GAP
 
 
 def test_panels_are_of_equal_height():
-    chart = _Chart(table_of(MOST_ROWS + 2))
-    assert chart.rows == (MOST_ROWS + 2) // 2
+    chart = _Chart(table_of(MAX_ROWS + 2))
+    assert chart.rows == (MAX_ROWS + 2) // 2
     assert list(chart._starts()) == [0, chart.rows]
 
 

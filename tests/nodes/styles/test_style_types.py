@@ -1,4 +1,4 @@
-"""What a STYLE must be for an expert, and what a ROUTING holds."""
+"""Which STYLE fits an expert, and what a ROUTING holds."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from styleroute.nodes.styles.style_types import Style, encoder_id, require_style
 from torch import nn
 
 
-def test_encoder_id_names_the_weights():
+def test_encoder_id_changes_with_the_weights():
     encoder = nn.Linear(3, 2)
     before = encoder_id(encoder)
     assert before == encoder_id(encoder)
@@ -16,16 +16,16 @@ def test_encoder_id_names_the_weights():
     assert before != encoder_id(encoder)
 
 
-def test_a_style_of_the_own_encoder_passes(style_expert: StyleExpert, style: Style):
+def test_a_style_of_the_same_encoder_is_accepted(style_expert: StyleExpert, style: Style):
     assert require_style(style_expert, style) is style.embedding
 
 
-def test_no_style_is_refused(style_expert: StyleExpert):
+def test_a_missing_style_is_refused(style_expert: StyleExpert):
     with pytest.raises(StyleExpertError, match="no style is connected"):
         require_style(style_expert, None)
 
 
-def test_a_style_of_other_width_is_refused(style_expert: StyleExpert):
+def test_a_style_of_another_width_is_refused(style_expert: StyleExpert):
     other = Style(torch.zeros(1, 5), 1, encoder_id(style_expert.encoder))
     with pytest.raises(StyleExpertError, match=r"5 numbers.*expect 24"):
         require_style(style_expert, other)
@@ -33,11 +33,11 @@ def test_a_style_of_other_width_is_refused(style_expert: StyleExpert):
 
 def test_a_style_of_another_encoder_is_refused(style_expert: StyleExpert, style: Style):
     other = Style(style.embedding, 1, "another")
-    with pytest.raises(StyleExpertError, match="read by another style encoder"):
+    with pytest.raises(StyleExpertError, match=r"comes from the style encoder another, but .* its own"):
         require_style(style_expert, other)
 
 
-def test_a_region_lora_needs_no_style(region_expert: StyleExpert):
+def test_a_plain_lora_needs_no_style(region_expert: StyleExpert):
     assert require_style(region_expert, None) is None
     table = routing_table(region_expert, None)
     assert table.num_experts == 1
