@@ -1,10 +1,10 @@
-"""StyleRoute for ComfyUI: paints an image in the style of another, or a named thing in the style of a region LoRA."""
+"""StyleRoute for ComfyUI: stylises an image, or only a named object in it, in the style of another image."""
 
 WEB_DIRECTORY = "./web"
 
 
 async def comfy_entrypoint():
-    """Called once by ComfyUI; only from here on is ComfyUI itself imported."""
+    """Return the extension. ComfyUI calls this once; only this function imports ComfyUI's modules."""
     from .nodes.extension import StyleRouteExtension
 
     return StyleRouteExtension()
