@@ -24,11 +24,11 @@ def _open(written, state, cond_dim, prefix="proj_model."):
     ("layout", "cond_dim", "activated"),
     [
         ({}, 30, True),
-        ({"projections": (5,), "at the indices": (0,)}, 30, True),
-        ({"projections": (11, 5), "at the indices": (0, 2)}, 30, True),
-        ({"projections": (11, 4, 5), "at the indices": (0, 1, 2)}, 30, False),
+        ({"projections": (5,), "places": (0,)}, 30, True),
+        ({"projections": (11, 5), "places": (0, 2)}, 30, True),
+        ({"projections": (11, 4, 5), "places": (0, 1, 2)}, 30, False),
         ({"post": 13}, 13, True),
-        ({"projections": (11, 5), "at the indices": (0, 2), "post": 13}, 13, True),
+        ({"projections": (11, 5), "places": (0, 2), "post": 13}, 13, True),
     ],
 )
 def test_equals_formula(written, layout, cond_dim, activated):
