@@ -1,10 +1,10 @@
-"""StyleRoute for ComfyUI: stylises an image, or one named object in it, in the style of another image."""
+"""StyleRoute for ComfyUI: stylises an image, or only a named object in it, in the style of another image."""
 
 WEB_DIRECTORY = "./web"
 
 
 async def comfy_entrypoint():
-    """Returns the extension. ComfyUI calls this once; nothing imports ComfyUI before."""
+    """Return the extension. ComfyUI calls this once; only this function imports ComfyUI's modules."""
     from .nodes.extension import StyleRouteExtension
 
     return StyleRouteExtension()

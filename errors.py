@@ -1,45 +1,45 @@
-"""Every refusal of StyleRoute. One base class, so that a caller can catch all of them at once.
+"""Errors for users, with one base class so that a caller can catch all of them at once.
 
-A message says what was found, what was expected and what to do. It is raised before any work is done: nothing is lost
-and nothing is half applied.
+A message says what was found, what was expected and what to do. An error is raised before any work starts, so nothing
+is lost or half applied.
 """
 
 from typing import Any
 
 
 class StyleRouteError(ValueError):
-    """The base class of all refusals. Nodes, commands and trainers raise nothing else on purpose."""
+    """Base class of all errors for users. Nodes, commands and trainers raise only its subclasses on purpose."""
 
 
 class StyleExpertError(StyleRouteError):
-    """A refused expert file, encoder file, style or model."""
+    """An expert file, encoder file, style or model cannot be used."""
 
 
 class AttentionError(StyleRouteError):
-    """A refused phrase, map size, block choice or empty capture."""
+    """A phrase, map size or block choice cannot be used, or no map was captured."""
 
 
 class TrainingError(StyleRouteError):
-    """A training run that cannot start or continue."""
+    """A training run cannot start or continue."""
 
 
 class DataError(StyleRouteError):
-    """Data that cannot be fetched, read or written as a dataset."""
+    """A dataset cannot be downloaded, read or written."""
 
 
 class StorageError(StyleRouteError):
-    """A file that cannot be written. The previous file stays as it was."""
+    """A file cannot be written. The previous file stays unchanged."""
 
 
 class ComfyNotFound(StyleRouteError):
-    """No ComfyUI was found. The message lists the places that were searched."""
+    """No ComfyUI was found. The message lists the searched folders."""
 
 
 class ComfyError(StyleRouteError):
-    """ComfyUI refused or failed a workflow.
+    """ComfyUI refused a workflow, or failed while running it.
 
     Attributes:
-        node_errors: by node id, `{"class_type": ..., "errors": [{"type", "message", "details"}, ...]}`.
+        node_errors: by node id: `{"class_type": ..., "errors": [{"type", "message", "details"}, ...]}`.
     """
 
     def __init__(self, message: str, node_errors: dict[str, dict[str, Any]] | None = None):

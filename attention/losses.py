@@ -12,17 +12,17 @@ from ..errors import AttentionError
 
 @dataclass(frozen=True)
 class AttentionLosses:
-    """The choices that the paper and its release make differently.
+    """Settings in which the paper and its release differ.
 
     Attributes:
         tau: temperature of the Focus loss.
         alpha: contrast of the Cover loss.
-        relative: tau and alpha count in units of the map's own mean; otherwise in units of attention.
-        direction: of the Focus loss's divergence, KL(map || mask) or KL(mask || map).
-        focus_weight, cover_weight: their factors beside the flow matching loss.
-        epsilon: share of a uniform distribution in norm(mask), so that its logarithm is finite.
-        slice: which keys the map's softmax runs over, `span_attention`'s `normalise`.
-        over_spans: spans of an image are summed (paper) or averaged (release).
+        relative: whether tau and alpha are in units of the map's mean; otherwise they are in units of attention.
+        direction: direction of the Focus loss's divergence, KL(map || mask) or KL(mask || map).
+        focus_weight, cover_weight: factors of the two losses; the flow-matching loss has the factor 1.
+        epsilon: share of a uniform distribution in norm(mask), which keeps its logarithm finite.
+        slice: keys of the map's softmax; see `normalise` of `span_attention`.
+        over_spans: whether the losses of an image's spans are summed (paper) or averaged (release).
     """
 
     tau: float
@@ -38,17 +38,19 @@ class AttentionLosses:
     def __post_init__(self) -> None:
         if min(self.tau, self.alpha, self.epsilon) <= 0:
             raise AttentionError(
-                f"tau {self.tau}, alpha {self.alpha} and epsilon {self.epsilon} must all be above 0; see PRESETS."
+                f"Found tau {self.tau}, alpha {self.alpha} and epsilon {self.epsilon}, expected all above 0. "
+                "See PRESETS for usual values."
             )
 
 
-# The paper does not give tau and alpha. A softmax over N keys leaves values of about 1 / N (N = 8,704 at 1024 x 1024):
-# with the release's numbers softmax(M / tau) would be even and alpha M zero, whatever the map, and neither loss would
-# teach anything. Ours therefore count in the map's own mean, whatever N is. The perfect map of an object on a quarter
-# of the image is then 4 inside and 0 outside: at tau 0.5 its softmax is the object (e^8 to 1), but that of a map on
-# the way there is not yet, so that Focus goes on; at alpha 4 Cover is content inside (logit 16), and even where an
-# object fills half the image (logit 8). Adam on free maps then puts 97 % and more inside with both losses together,
-# evenly, for objects of 6, 25 and 56 % of the image, and leaves the map's mean between 0.9 and 4.8 times what it was.
+# The paper does not give tau and alpha. A softmax over N keys gives values of about 1 / N (N = 8,704 at 1024 x 1024).
+# With the release's numbers, softmax(M / tau) would then be uniform and alpha M zero for every map: no loss would train
+# anything. Our tau and alpha are therefore in units of the map's mean, which does not depend on N.
+# In this unit, the perfect map of an object on a quarter of the image is 4 inside and 0 outside. At tau 0.5 its softmax
+# equals the object (e^8 to 1), but the softmax of a less contrasted map does not, so Focus keeps training. At alpha 4
+# the Cover loss is nearly 0 inside (logit 16), also for an object that fills half the image (logit 8).
+# Adam on free maps, with both losses, puts at least 97 % of the attention inside, evenly, for objects of 6, 25 and 56 %
+# of the image. The map's mean stays between 0.9 and 4.8 times its first value.
 PRESETS = {
     "paper": AttentionLosses(
         tau=0.5,
@@ -76,19 +78,19 @@ PRESETS = {
 
 
 def focus_loss(maps: Tensor, masks: Tensor, *, preset: AttentionLosses | str = "paper") -> Tensor:
-    """Is the attention where the object is? KL between softmax(M / tau) and norm(mask) over the cells.
+    """Focus loss: the KL divergence between softmax(M / tau) and norm(mask) over the cells.
 
-    A span whose mask is empty is left out: it has no object.
+    It is small when the attention lies on the object only. A span with an empty mask is skipped, as it has no object.
 
     Args:
         maps, masks: [B, S, h * w] or [B, S, h, w]; masks from 0 to 1.
-        preset: "paper", "release", or choices of your own.
+        preset: "paper", "release", or your own settings.
 
     Returns:
-        A scalar: summed (or averaged) over an image's spans, mean over images.
+        A scalar: the sum (or mean) over an image's spans, then the mean over images.
 
     Raises:
-        AttentionError: sizes that do not fit, or no mask with anything in it.
+        AttentionError: the sizes do not fit, or every mask is empty.
     """
     preset = _preset(preset)
     maps, masks = _cells(maps, masks)
@@ -103,9 +105,9 @@ def focus_loss(maps: Tensor, masks: Tensor, *, preset: AttentionLosses | str = "
 
 
 def cover_loss(maps: Tensor, masks: Tensor, *, preset: AttentionLosses | str = "paper") -> Tensor:
-    """Does the attention fill the object? Binary cross-entropy of alpha M as logits against the mask, mean over cells.
+    """Cover loss: the binary cross-entropy between alpha M, as logits, and the mask, averaged over the cells.
 
-    Arguments, result and errors as for `focus_loss`.
+    It is small when the attention covers the whole object. Arguments, result and errors are those of `focus_loss`.
     """
     preset = _preset(preset)
     maps, masks = _cells(maps, masks)
@@ -118,29 +120,31 @@ def _preset(preset: AttentionLosses | str) -> AttentionLosses:
     if isinstance(preset, AttentionLosses):
         return preset
     if preset not in PRESETS:
-        raise AttentionError(f'There is no preset "{preset}" of the attention losses; choose {" or ".join(PRESETS)}.')
+        raise AttentionError(
+            f'Found the attention-loss preset "{preset}", expected {" or ".join(PRESETS)}. Choose one of these.'
+        )
     return PRESETS[preset]
 
 
 def _cells(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     if maps.ndim not in (3, 4) or masks.ndim not in (3, 4) or maps.flatten(2).shape != masks.flatten(2).shape:
         raise AttentionError(
-            f"Maps {list(maps.shape)} and masks {list(masks.shape)} do not fit; both are [batch, spans, h, w] "
-            "or [batch, spans, h * w]: bring the masks to the maps' cells with `resize`."
+            f"Maps {list(maps.shape)} and masks {list(masks.shape)} differ in size, expected [batch, spans, h, w] "
+            "or [batch, spans, h * w] for both. Resize the masks to the maps' cells with `resize`."
         )
     wide = torch.promote_types(maps.dtype, torch.float32)
     masks = masks.flatten(2).to(wide)
     if not masks.any():
-        raise AttentionError("Every mask is empty, so there is nothing to supervise; give the objects' masks.")
+        raise AttentionError("Every mask is empty, so no map can be supervised. Give the objects' masks.")
     return maps.flatten(2).to(wide), masks
 
 
 def _levels(maps: Tensor, preset: AttentionLosses) -> Tensor:
-    """Maps in the unit of the preset.
+    """Maps in the preset's unit.
 
-    The mean belongs to what is learned: both losses ask for the map's shape alone. Were it a constant, Cover of the
-    cells outside, which are most, would pull the whole map down, and the unit with it: a network that does not tell
-    the object yet stops reading the style's words within 50 steps.
+    Divide by the map's mean without detaching it: otherwise Cover on the many outside cells pushes all attention down.
+    Both losses then depend on the map's shape only. With a detached mean, a network that does not find the object yet
+    stops attending to the style's tokens within 50 steps.
     """
     if not preset.relative:
         return maps
@@ -148,7 +152,7 @@ def _levels(maps: Tensor, preset: AttentionLosses) -> Tensor:
 
 
 def _reduce(losses: Tensor, masks: Tensor, preset: AttentionLosses) -> Tensor:
-    """[B, S] -> scalar over the spans that have an object."""
+    """Reduce losses [B, S] to a scalar over the spans that have an object."""
     present = masks.any(dim=-1)
     total = (losses * present).sum()
     return total / (len(losses) if preset.over_spans == "sum" else present.sum())

@@ -1,4 +1,4 @@
-"""Captured maps of a run, gathered while a sampler runs."""
+"""Attention maps of one sampling run, and their collector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from torch import Tensor
 from ..errors import AttentionError
 
 MEAN = "mean"
-"""Stands for the blocks, where they were averaged while they came."""
+"""Block name of a running mean over all blocks."""
 MEAN_STEP = -1
-"""Stands for the steps, where they were averaged while they came."""
+"""Step number of a running mean over all steps."""
 
 Choice = Literal["mean", "last", "each"] | int
-"""Of an axis: its mean, its last entry, all of them, or the entry at a place."""
+"""Choice of entries along one axis: their mean, the last entry, each entry, or the entry with this index."""
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionMaps:
-    """Attention of every cell of the image to every span.
+    """Attention of every image cell to every span.
 
     Attributes:
         values: [T, L, S, h, w] float32 on the CPU: steps, blocks, spans, cells.
         spans: S names, such as "man" and "pixel-art".
-        blocks: L names, such as "double 0" and "single 3"; ("mean",) for their mean.
-        steps: T numbers of steps; (-1,) for their mean.
+        blocks: L names, such as "double 0" and "single 3"; ("mean",) for the mean over all blocks.
+        steps: T step numbers; (-1,) for the mean over all steps.
     """
 
     values: Tensor
@@ -38,30 +38,31 @@ class AttentionMaps:
         names = [len(self.steps), len(self.blocks), len(self.spans)]
         if self.values.ndim != 5 or list(self.values.shape[:3]) != names or not self.values.numel():
             raise AttentionError(
-                f"Maps of shape {list(self.values.shape)} came with the names of {names[0]} steps, {names[1]} blocks "
-                f"and {names[2]} spans; expected [steps, blocks, spans, h, w], none of them 0."
+                f"Found maps of shape {list(self.values.shape)} with names for {names[0]} steps, {names[1]} blocks "
+                f"and {names[2]} spans, expected [steps, blocks, spans, h, w] without a 0."
             )
 
     def aggregate(self, *, steps: Choice = "mean", blocks: Choice = "mean", spans: Choice = "each") -> Tensor:
-        """The maps [T', L', S', h, w]: an axis stays whole for "each" and has one entry otherwise.
+        """Reduce the maps to [T', L', S', h, w]: "each" keeps an axis whole, any other choice leaves one entry.
 
         Raises:
-            AttentionError: there is no such entry.
+            AttentionError: a chosen entry does not exist.
         """
         values = self.values
-        for axis, (name, choice) in enumerate({"steps": steps, "blocks": blocks, "spans": spans}.items()):
+        choices: dict[str, Choice] = {"steps": steps, "blocks": blocks, "spans": spans}
+        for axis, (name, choice) in enumerate(choices.items()):
             values = _choose(values, choice, axis, name)
         return values
 
 
 class MapCollector:
-    """Gathers maps while a sampler runs; not safe for several threads at once.
+    """Collects maps while a sampler runs. It is not thread-safe.
 
-    Memory is bounded: an axis that is not kept is a running mean, of one map whatever the number of steps or blocks.
+    Memory is bounded: along an axis that is not kept, only one map, the running mean, is stored.
 
     Args:
         spans: names of the S spans.
-        keep_steps, keep_blocks: whether maps of single steps and blocks are wanted later.
+        keep_steps, keep_blocks: whether to keep the maps of single steps and of single blocks.
     """
 
     def __init__(self, spans: Sequence[str], *, keep_steps: bool = True, keep_blocks: bool = True) -> None:
@@ -69,16 +70,16 @@ class MapCollector:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets everything, for the next run."""
+        """Delete all maps before the next run."""
         self._means: dict[tuple[int, str], tuple[Tensor, int]] = {}
 
     def add(self, step: int, block: str, maps: Tensor) -> None:
-        """Takes the maps [S, h, w] of a block at a step; those of a block that runs again in a step are averaged.
+        """Add the maps [S, h, w] of a block at a step. If a block runs several times in a step, its maps are averaged.
 
-        They stay on their device until they are read: a graphics card would have to wait for each that is fetched.
+        The maps stay on their device until `read`, because each copy from a graphics card would make it wait.
 
         Raises:
-            AttentionError: another number of spans, or another size than before.
+            AttentionError: the number of spans or the size differs from earlier maps.
         """
         self._require_size(maps)
         key = (step if self._keep_steps else MEAN_STEP, block if self._keep_blocks else MEAN)
@@ -90,20 +91,20 @@ class MapCollector:
         self._means[key] = mean + (maps.to(mean) - mean) / (count + 1), count + 1
 
     def read(self) -> AttentionMaps:
-        """What was gathered, with steps and blocks in the order they came.
+        """The collected maps, with steps and blocks in the order of their arrival.
 
-        A step that was interrupted, so that it lacks blocks that others have, is left out.
+        A step that lacks blocks of other steps, because it was interrupted, is left out.
 
         Raises:
-            AttentionError: nothing was gathered.
+            AttentionError: no map was collected.
         """
         if not self._means:
-            raise AttentionError("No attention map was captured; run a sampler with the capturing model first.")
+            raise AttentionError("No attention map was captured. Run a sampler with the capturing model first.")
         blocks = tuple(dict.fromkeys(block for _, block in self._means))
         steps = dict.fromkeys(step for step, _ in self._means)
         whole = tuple(step for step in steps if all((step, block) in self._means for block in blocks))
         if not whole:
-            raise AttentionError("No step was captured with the same blocks as another; capture the same ones in each.")
+            raise AttentionError("No step has maps of all captured blocks. Capture the same blocks at every step.")
         values = torch.stack([self._means[step, block][0] for step in whole for block in blocks]).cpu()
         return AttentionMaps(values.unflatten(0, (len(whole), len(blocks))), self._spans, blocks, whole)
 
@@ -112,8 +113,8 @@ class MapCollector:
         expected = list(first[0].shape) if first else [len(self._spans), *maps.shape[1:]]
         if maps.ndim != 3 or list(maps.shape) != expected:
             raise AttentionError(
-                f"Maps of shape {list(maps.shape)} came, expected {expected} as [spans, h, w]; "
-                "clear the collector before a run of another size."
+                f"Found maps of shape {list(maps.shape)}, expected {expected} as [spans, h, w]. "
+                "Clear the collector before a run of another size."
             )
 
 
@@ -123,7 +124,7 @@ def _choose(values: Tensor, choice: Choice, axis: int, name: str) -> Tensor:
     if choice == "each":
         return values
     last = values.shape[axis] - 1
-    place = last if choice == "last" else choice
-    if not isinstance(place, int) or not 0 <= place <= last:
-        raise AttentionError(f"{choice!r} of the {name} was asked for; expected mean, last, each or 0 to {last}.")
-    return values.narrow(axis, place, 1)
+    index = last if choice == "last" else choice
+    if not isinstance(index, int) or not 0 <= index <= last:
+        raise AttentionError(f"The choice of {name} is {choice!r}, expected mean, last, each or 0 to {last}.")
+    return values.narrow(axis, index, 1)

@@ -1,4 +1,4 @@
-"""The objects and styles that an instruction names."""
+"""Finds the objects and styles that an instruction names, such as "make the man in pixel-art style"."""
 
 import re
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Mention:
-    """A phrase where an instruction says it, in its own words, without article.
+    """A phrase of an instruction, and its position there.
 
     Attributes:
-        words: "pixel-art".
-        before: the instruction up to there, as an encoder reads it: it may say the same words more than once.
+        words: the phrase without its article, such as "pixel-art".
+        before: the text before the phrase, without weights. It identifies the phrase if the words occur several times.
     """
 
     words: str
@@ -20,11 +20,11 @@ class Mention:
 
 @dataclass(frozen=True)
 class Phrases:
-    """An object and the style that is said of it.
+    """An object and its style.
 
     Attributes:
-        object: "man"; None if none is named.
-        style: "pixel-art"; of several objects perhaps, each with the same mention.
+        object: for instance "man"; None if the instruction names no object.
+        style: for instance "pixel-art". Several objects can share one mention of a style.
     """
 
     object: Mention | None
@@ -32,18 +32,18 @@ class Phrases:
 
 
 LONGEST_CLAUSE = 1000
-"""Characters; longer ones are prose, and are not searched."""
+"""Longest clause that is searched, in characters: a longer clause is prose, and would make the search slow."""
 
 _ARTICLE = r"(?:the|an?|this|that|these|those|my|his|her|its|our|their)\b"
 _PREPOSITION = r"(?:in|into|to|with|using|as|like)\b"
 _VERB = r"(?:make|turn|transform|convert|change|paint|repaint|draw|redraw|render|show|restyle|styli[sz]e|apply|give)\b"
 _KEEP = r"(?:keep|keeping|leave|leaving|preserve|preserving|without|do not|don't)\b"
 _BREAK = rf"[,;:!?]|\.(?= |$)|\b(?:and|but|while|then)\b(?= (?:then )?(?:{_ARTICLE}|{_VERB}|{_KEEP}))"
-# guitar in mosaic style and owl in ink style: without articles, what follows the style tells that an object does
+# "guitar in mosaic style and owl in ink style": without an article, the later "style" shows that an object follows
 _BREAK += rf"|(?:(?<=style )|(?<=styles ))and\b(?= (?!{_PREPOSITION}).{{1,60}} {_PREPOSITION} .{{0,60}}\bstyles?\b)"
 _STYLE = rf"(?:{_ARTICLE} )?(?P<style>"
 
-# What a clause may look like, the most telling form first.
+# Forms of a clause, the most specific one first.
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
@@ -74,7 +74,7 @@ _AFTER_NOUN = re.compile(r"(?: (?:is|are|be|should|must|painted|drawn|rendered|s
 
 
 class _Words(NamedTuple):
-    """A part of a text, and where it starts there."""
+    """A part of a text, and its start in the text."""
 
     text: str
     start: int
@@ -83,20 +83,19 @@ class _Words(NamedTuple):
         return bool(self.text)
 
     def part(self, start: int, end: int | None = None) -> "_Words":
-        """From `start` to `end` of these."""
+        """The characters from `start` to `end`, counted in this part."""
         return _Words(self.text[start:end], self.start + start)
 
     def trimmed(self) -> "_Words":
-        """Without spaces and quotation marks around them."""
+        """This part without the spaces and quotation marks around it."""
         return _Words(self.text.strip(_AROUND), self.start + len(self.text) - len(self.text.lstrip(_AROUND)))
 
 
 def parse_instruction(text: str) -> tuple[Phrases, ...]:
-    """The objects and styles of "make the X in Y style, keep other area unchanged" and its natural variants.
+    """Find the objects and styles in "make the X in Y style, keep other area unchanged" and its natural variants.
 
-    Several clauses, or several objects of one style, give several; nothing that is recognised gives none, and so does
-    a phrase with another clause within. Weights such as `(pixel-art:1.2)` are left out of the
-    phrases.
+    Several clauses, or several objects with one style, give several results. The result is empty if no clause is
+    recognised, or if a phrase contains another clause. Weights such as `(pixel-art:1.2)` are removed from the phrases.
     """
     text = " ".join(_without_weights(text).split())
     pairs = _pairs(text)
@@ -106,16 +105,16 @@ def parse_instruction(text: str) -> tuple[Phrases, ...]:
 
 
 def style_stem(style: str) -> str:
-    """A style's name as files have it, "pixel-art" of "Pixel Art style"; so people may name it in any of these ways."""
+    """The file name of a style: "pixel-art" for "Pixel Art style", "pixel art" or "pixel-art"."""
     words = "".join(letter if letter.isalnum() else " " for letter in style.casefold()).split()
     return "-".join(words[:-1] if len(words) > 1 and words[-1] == "style" else words) or "style"
 
 
 def _pairs(text: str) -> list[tuple[_Words | None, _Words]]:
-    """Objects and their styles."""
+    """Pairs of an object, or None, and its style."""
     found: list[tuple[_Words | None, _Words]] = []
-    listed: list[_Words] = []  # "the man, the dog and ...": their style is yet to come
-    style: _Words | None = None  # "... style to the man and ...", "in ... style, paint ...": its objects may go on
+    listed: list[_Words] = []  # objects whose style follows later: "the man, the dog and ..."
+    style: _Words | None = None  # a style whose objects may follow: "... style to the man and ...", "in ... style, ..."
     for clause in _clauses(text):
         goes_on = _GOES_ON(clause.text)
         listed = listed if goes_on else []
@@ -144,7 +143,7 @@ def _clauses(text: str) -> list[_Words]:
 
 
 def _noun(words: _Words) -> _Words:
-    """Without the verb and the article before it; "man in the red coat" keeps its own."""
+    """Remove the verb and the article before a noun; "man in the red coat" keeps its inner article."""
     lead = _BEFORE_NOUN.match(words.text)
     words = words.part(lead.end() if lead else 0).trimmed()
     tail = _AFTER_NOUN.search(words.text)
@@ -156,30 +155,30 @@ def _mention(text: str, words: _Words) -> Mention:
 
 
 def _without_weights(text: str) -> str:
-    """The text as an encoder reads it: no weights, and escaped parentheses plain."""
+    """The text as an encoder reads it: without weights, and with escaped parentheses as plain ones."""
     text = _without_groups(text.replace(r"\(", "\0").replace(r"\)", "\1"))
     return text.replace("\0", "(").replace("\1", ")")
 
 
 def _without_groups(text: str) -> str:
-    """Parentheses and weights of each group taken away as ComfyUI reads them; one that is not closed is plain text."""
+    """Remove the parentheses and weight of each group as ComfyUI does; an unclosed parenthesis is plain text."""
     plain, depth, start = "", 0, 0
-    for place, letter in enumerate(text):
+    for position, letter in enumerate(text):
         if letter == "(":
             if depth == 0:
-                plain, start = plain + text[start:place], place
+                plain, start = plain + text[start:position], position
             depth += 1
         elif letter == ")":
             depth -= 1
             if depth == 0:
-                plain, start = plain + _without_groups(_unweighted(text[start + 1 : place])), place + 1
+                plain, start = plain + _without_groups(_unweighted(text[start + 1 : position])), position + 1
     rest = text[start:]
-    # "(red (coat)": ComfyUI takes the outer ones of what is left for a pair.
+    # In "(red (coat)" ComfyUI pairs the first parenthesis of the rest with the last one.
     return plain + (_without_groups(_unweighted(rest[1:-1])) if depth > 0 and rest.endswith(")") else rest)
 
 
 def _unweighted(words: str) -> str:
-    """ "man" of "man:1.2"; a weight is whatever Python reads as a number."""
+    """ "man" for "man:1.2"; a weight is any text that Python reads as a number."""
     before, _, weight = words.rpartition(":")
     try:
         float(weight)

@@ -1,6 +1,6 @@
-"""The grammar by which blocks and steps are chosen: "all", "double 0-2, single 5", "0-9, 19".
+"""The grammar for choosing blocks and steps: "all", "double 0-2, single 5", "0-9, 19".
 
-Nodes and trainers read it alike. Blocks and steps count from 0.
+Nodes and trainers use the same grammar. Blocks and steps count from 0.
 """
 
 import re
@@ -11,9 +11,9 @@ from ..errors import AttentionError
 
 ALL, NONE = "all", "none"
 MIDDLE = "middle"
-"""The middle half of the network."""
+"""Chooses the middle half of the network's blocks."""
 MOST_DIGITS = 5
-"""A longer number is a typing error, and its range would fill the memory."""
+"""Upper limit for the digits of a number: a longer one is a typing error, and its range would fill the memory."""
 
 _BLOCKS = r"(double|single)\s*(?:(\d+)(?:\s*-\s*(\d+))?)?"
 _STEPS = r"(\d+)(?:\s*-\s*(\d+))?"
@@ -32,7 +32,7 @@ class Block(NamedTuple):
 
 
 def all_blocks(counts: Mapping[str, int]) -> tuple[Block, ...]:
-    """Every block in the order of the network, of a model with ``counts`` "double" and "single" ones."""
+    """Every block of a model with ``counts`` "double" and "single" blocks, in the order of the network."""
     return tuple(Block(kind, index) for kind in ("double", "single") for index in range(counts[kind]))
 
 
@@ -40,11 +40,11 @@ def parse_blocks(text: str, counts: Mapping[str, int]) -> tuple[Block, ...]:
     """The blocks that ``text`` chooses, in the order of the network.
 
     Args:
-        text: "none", or a list of "all", "middle", "double", "single", "double 3" and "single 0-9", parted by commas.
-        counts: how many "double" and "single" blocks the model has.
+        text: "none", or a list of "all", "middle", "double", "single", "double 3" and "single 0-9" with commas.
+        counts: numbers of the model's "double" and "single" blocks.
 
     Raises:
-        AttentionError: the text is not understood, or names a block that the model does not have.
+        AttentionError: the text does not follow the grammar, or names a block that the model does not have.
     """
     network = all_blocks(counts)
     if text.strip().lower() == NONE:
@@ -53,16 +53,16 @@ def parse_blocks(text: str, counts: Mapping[str, int]) -> tuple[Block, ...]:
     if missing := sorted(chosen - set(network)):
         raise AttentionError(
             f"Block {missing[0].name} was chosen, but this model has {counts['double']} double and "
-            f"{counts['single']} single blocks, counted from 0; choose among those."
+            f"{counts['single']} single blocks, counted from 0. Choose blocks of this model."
         )
     return tuple(block for block in network if block in chosen)
 
 
 def parse_steps(text: str) -> frozenset[int] | None:
-    """The steps that ``text`` chooses; None: all.
+    """The steps that ``text`` chooses; None means all steps.
 
     Raises:
-        AttentionError: the text is not understood.
+        AttentionError: the text does not follow the grammar.
     """
     if (plain := text.strip().lower()) == ALL:
         return None
@@ -70,7 +70,7 @@ def parse_steps(text: str) -> frozenset[int] | None:
     for part in plain.split(","):
         match = re.fullmatch(_STEPS, part.strip())
         if match is None:
-            raise AttentionError(f'"{part.strip()}" chooses no steps; write all, or for instance "0-9, 19".')
+            raise AttentionError(f'"{part.strip()}" chooses no steps. Write all, or for instance "0-9, 19".')
         chosen.update(_range(match[1], match[2]))
     return frozenset(chosen)
 
@@ -84,7 +84,7 @@ def _blocks(part: str, network: tuple[Block, ...], counts: Mapping[str, int]) ->
     match = re.fullmatch(_BLOCKS, part)
     if match is None:
         raise AttentionError(
-            f'"{part}" chooses no blocks; write all, middle, none, or for instance "double 0-2, single 5".'
+            f'"{part}" chooses no blocks. Write all, middle, none, or for instance "double 0-2, single 5".'
         )
     kind, first, last = match.groups()
     for index in range(counts[kind]) if first is None else _range(first, last):
@@ -92,14 +92,14 @@ def _blocks(part: str, network: tuple[Block, ...], counts: Mapping[str, int]) ->
 
 
 def _range(first: str, last: str | None) -> range:
-    """From ``first`` to ``last``, both in digits and included.
+    """The range from ``first`` to ``last``, both given as digits and both included.
 
     Raises:
-        AttentionError: a number is absurdly large, or the range runs backwards.
+        AttentionError: a number has too many digits, or the range runs backwards.
     """
     last = last or first
     if max(len(first), len(last)) > MOST_DIGITS:
-        raise AttentionError(f'"{max(first, last, key=len)}" is too large a number; blocks and steps count from 0.')
+        raise AttentionError(f'"{max(first, last, key=len)}" is too large. Blocks and steps count from 0.')
     if int(last) < int(first):
-        raise AttentionError(f'"{first}-{last}" runs backwards; write {last}-{first}.')
+        raise AttentionError(f'"{first}-{last}" runs backwards. Write {last}-{first}.')
     return range(int(first), int(last) + 1)

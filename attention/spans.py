@@ -1,4 +1,4 @@
-"""Where a phrase stands among the tokens that the text encoder really gets."""
+"""Finds a phrase among the tokens that the text encoder receives."""
 
 import re
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from torch import Tensor
 from ..errors import AttentionError
 
 UNKNOWN = "\ufffd"
-"""Stands for what is outside the vocabulary."""
+"""Character for a token outside the vocabulary."""
 EMBEDDING = "\ufffc"
-"""Stands for the vector of a textual inversion."""
+"""Character for the vector of a textual inversion."""
 
 
 @dataclass(frozen=True)
 class TokenText:
-    """A text as the encoder sees it, rebuilt from its pieces, in small letters.
+    """A text as the encoder reads it, rebuilt from its tokens in small letters.
 
     Attributes:
         text: the rebuilt text.
-        owners: for every character of it, the position of its token.
+        owners: for each character of `text`, the position of its token.
     """
 
     text: str
@@ -32,21 +32,21 @@ class TokenText:
 def find_span(
     tokenizer: Any, prompt: str, phrase: str, occurrence: int = 0, *, max_length: int | None = None
 ) -> list[int]:
-    """Positions of a phrase's tokens in the encoded prompt, counted over all its chunks as they are joined.
+    """Positions of a phrase's tokens in the encoded prompt, counted over all joined chunks.
 
-    Capitals, line breaks, weights and the way words are cut into pieces do not matter; but words are found whole only.
-    What T5 does not know (such as emoji) looks the same to it, and is found alike.
+    Capitals, line breaks, weights and the split of words into tokens do not matter. Only whole words match.
+    T5 maps all unknown characters (such as emoji) to one token, so any of them matches any other.
 
     Args:
         tokenizer: transformers' T5 tokenizer; or ComfyUI's wrapper of it, `clip.tokenizer.t5xxl`, which reads weights
-            such as `(pixel-art:1.2)` and escaped parentheses as it does when it encodes.
+            such as `(pixel-art:1.2)` and escaped parentheses in the same way as when it encodes.
         prompt: the whole prompt.
-        phrase: words of it.
-        occurrence: which one, from 0, where the phrase is repeated; counted without overlap, as `str.count` does.
-        max_length: tokens after which the prompt is cut before it is encoded; None: it is not.
+        phrase: words of the prompt.
+        occurrence: index of the occurrence if the phrase is repeated; counted without overlap, like `str.count`.
+        max_length: number of tokens after which the prompt is cut before encoding; None: it is not cut.
 
     Raises:
-        AttentionError: the phrase is empty, or does not stand in the prompt, or not that often.
+        AttentionError: the phrase is empty, is not in the prompt, or does not occur that often.
     """
     read = _reader(tokenizer)
     seen = read(prompt, limit=max_length)
@@ -58,7 +58,9 @@ def find_span(
 
 
 def count_phrase(tokenizer: Any, text: str, phrase: str) -> int:
-    """How often a phrase stands in a text without weights: by the beginning of a prompt, which occurrence comes next.
+    """Number of occurrences of a phrase in a text without weights.
+
+    For the beginning of a prompt, it is the index of the next occurrence.
 
     Raises:
         AttentionError: the phrase is empty.
@@ -68,13 +70,13 @@ def count_phrase(tokenizer: Any, text: str, phrase: str) -> int:
 
 
 class _Reader(Protocol):
-    """Reads a text as its encoder sees it, up to `limit` tokens; `plain`: its parentheses are no weights."""
+    """Reads a text as its encoder does, up to `limit` tokens; with `plain`, parentheses are text and no weights."""
 
     def __call__(self, text: str, *, plain: bool = False, limit: int | None = None) -> TokenText: ...
 
 
 def _reader(tokenizer: Any) -> _Reader:
-    """The way of this tokenizer, which is known by what it offers."""
+    """The reader for this tokenizer, chosen by the methods that it has."""
     if hasattr(tokenizer, "tokenize_with_weights"):
 
         def read_chunks(text: str, *, plain: bool = False, limit: int | None = None) -> TokenText:
@@ -89,18 +91,18 @@ def _reader(tokenizer: Any) -> _Reader:
 
         return read
     raise AttentionError(
-        f"A {type(tokenizer).__name__} is not a tokenizer that spans can be found with; "
-        "give transformers' T5 tokenizer or ComfyUI's `clip.tokenizer.t5xxl`."
+        f"Found a tokenizer of type {type(tokenizer).__name__}, "
+        "expected transformers' T5 tokenizer or ComfyUI's `clip.tokenizer.t5xxl`."
     )
 
 
 def _find(read: _Reader, seen: TokenText, phrase: str, prompt: str) -> list[re.Match[str]]:
-    """All places of the phrase in `prompt`, which reads as `seen`."""
-    # A phrase may be written as the prompt has it, with weights, or as it reads, with plain parentheses.
+    """All matches of the phrase in `seen`, the token text of `prompt`."""
+    # The phrase may contain weights like the prompt, or plain parentheses.
     for wanted in (read(phrase), read(phrase, plain=True)):
         words = re.findall(r"\w+|[^\w\s]", wanted.text)
         if not words:
-            raise AttentionError(f'The phrase to find is empty; give words of the prompt "{prompt}".')
+            raise AttentionError(f'The phrase is empty. Give words of the prompt "{prompt}".')
         if found := list(_pattern(words).finditer(seen.text)):
             return found
     return []
@@ -120,17 +122,17 @@ def _piece(tokenizer: Any, token: int | Tensor, silent: set[int]) -> str:
     if isinstance(token, Tensor):
         return f" {EMBEDDING} "
     if token in silent:
-        return ""  # end and padding hold no text: a phrase may run over the border of two chunks
+        return ""  # end and padding tokens have no text, so a phrase can continue in the next chunk
     if token == tokenizer.unk_token_id:
         return UNKNOWN
-    # casefold may lengthen a piece ("ß" becomes "ss"), so that it comes before the characters get their owners.
+    # casefold may lengthen a piece ("ß" becomes "ss"), so it runs before the characters get their owners.
     return tokenizer.convert_ids_to_tokens(token).replace("▁", " ").casefold()
 
 
 def _pattern(words: Sequence[str]) -> re.Pattern[str]:
-    """Words and punctuation marks in a row, whole words at both ends.
+    """A pattern for words and punctuation marks in a row, with whole words at both ends.
 
-    A weight's parenthesis parts "(pixel:1.2)-art" before the hyphen: beside punctuation, spaces come and go.
+    Spaces beside punctuation are optional: a weight such as "(pixel:1.2)-art" adds one before the hyphen.
     """
     is_word = [re.match(r"\w", word) is not None for word in words]
     gaps = [r"\s+" if both else r"\s*" for both in (first and second for first, second in pairwise(is_word))]
@@ -142,6 +144,7 @@ def _not_found(prompt: str, phrase: str, occurrence: int, found: int, max_length
     where = f'in the prompt "{prompt}"' if max_length is None else f'in the first {max_length} tokens of "{prompt}"'
     if found:
         return AttentionError(
-            f'The phrase "{phrase}" stands {found} times {where}; number {occurrence} was asked for, counted from 0.'
+            f'The phrase "{phrase}" occurs {found} times {where}, so there is no occurrence {occurrence}. '
+            "Occurrences count from 0."
         )
-    return AttentionError(f'The phrase "{phrase}" does not stand {where}; give words as they are written there.')
+    return AttentionError(f'The phrase "{phrase}" is not {where}. Give words exactly as they are written there.')

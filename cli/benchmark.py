@@ -1,4 +1,4 @@
-"""`styleroute benchmark`: the pack against bare ComfyUI, the trainer against PEFT, or the ways to a map, as a table."""
+"""`styleroute benchmark`: times the pack against ComfyUI, the trainers against PEFT, or the attention-map methods."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -15,25 +15,25 @@ def run(
     pairs: int | None = None,
     cells: int = 64,
 ) -> None:
-    """Print ratios, both sides alternating in one run; the exit code is 1 if a limit is missed.
+    """Print time ratios; both sides alternate within one run. The exit code is 1 if a limit is exceeded.
 
-    nodes: inside a real ComfyUI, a random Flux of hidden size 1024 (2 double and 4 single blocks) on 64 x 64 latents
-    with one reference. The encoding of the style image is not part of a change of style. Maps are captured of every
-    block at every step, with two attention functions; the naive way, a whole softmax, is shown for comparison.
+    nodes: a random Flux of hidden size 1024 (2 double and 4 single blocks) on 64 x 64 latents with one reference,
+    inside a real ComfyUI. A change of style does not include the encoding of the style image. Maps are captured in
+    every block at every step, with two attention functions; the naive method, a full softmax, is a comparison.
 
-    training: a step of Stage 2 on the same sizes in diffusers, 16 experts of rank 8 with 2 kept, against PEFT's LoRA of
-    rank 24, with a different style for each image; and a step of a region expert with Focus and Cover loss, as either
-    preset has them, against the same step without.
+    training: a Stage 2 step with the same sizes in diffusers (16 experts of rank 8, top-k 2) against PEFT's LoRA of
+    rank 24, with a different style for each image; and a step of a region expert with Focus and Cover loss, in both
+    presets, against the same step without them.
 
-    attention: the exact ways to a map, and the whole softmax, beside PyTorch's attention without maps, on 8 heads of
-    128; on a graphics card if there is one.
+    attention: the exact methods for a map, and the full softmax, against PyTorch's attention without maps, with 8 heads
+    of width 128; on a graphics card if there is one.
 
     Args:
-        what: the nodes against bare ComfyUI, the trainers against plainer ones, or the ways to a map.
-        pairs: how often each side is measured: 7 for the nodes (changes of style five times as often, captured
-            steps, which take longest, half as often) and for attention, 3 for training.
-        cells: side of the latents of a training step or of attention; 32 in the place of 64 takes less than a quarter
-            of the time.
+        what: time the nodes against ComfyUI, the trainers against plain ones, or the methods for a map.
+        pairs: number of measurements of each side: 7 for the nodes (changes of style five times as often; captured
+            steps, which are slowest, half as often) and for attention, 3 for training.
+        cells: side of the latents in a training step or in attention; 32 instead of 64 takes less than a quarter of
+            the time.
     """
     if what == "nodes":
         title, rows = _nodes(pairs or 7)
@@ -57,18 +57,19 @@ def _training(pairs: int, cells: int) -> tuple[str, list[Row]]:
     from ..benchmarks import experts, regions
 
     with console.status("Measuring training steps"):
-        rows = _told(chain(experts.run_benchmark(pairs, cells), regions.run_benchmark(pairs, cells)))
+        rows = _printed(chain(experts.run_benchmark(pairs, cells), regions.run_benchmark(pairs, cells)))
     return "Training steps: Stage 2 / PEFT LoRA of the kept rank, region expert / the same without its losses", rows
 
 
 def _attention(pairs: int, cells: int) -> tuple[str, list[Row]]:
     from ..benchmarks import attention
 
-    return "Attention with the maps of two phrases: ours / without maps", _told(attention.run_benchmark(pairs, cells))
+    rows = _printed(attention.run_benchmark(pairs, cells))
+    return "Attention with the maps of two phrases: ours / without maps", rows
 
 
-def _told(rows: Iterable[Row]) -> list[Row]:
-    """Each is printed as soon as it is measured: the whole takes long, and may be stopped."""
+def _printed(rows: Iterable[Row]) -> list[Row]:
+    """Print each row as soon as it is measured, because all rows take long and a user may stop before the end."""
     found = []
     for row in rows:
         console.print(row.text)

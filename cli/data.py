@@ -1,4 +1,4 @@
-"""`styleroute data`: the data sets that the trainers read."""
+"""`styleroute data`: makes the datasets that the trainers read."""
 
 import random
 from dataclasses import asdict
@@ -28,17 +28,19 @@ def paintings(
     output: Path = Path("data") / "paintings",
     limit: int | None = None,
 ) -> None:
-    """Make triplets (content, style reference, stylised) of real photos, painted in 21 styles, and 5 to test.
+    """Make triplets (content, style reference, stylised) from real photos, in 21 training styles and 5 test styles.
 
-    Test photos are never among the training photos; they are painted in the unseen styles and in a few seen ones.
+    No test photo is a training photo. Test photos are stylised in the 5 test styles and in a few training styles.
 
     Args:
-        scenes: what is painted.
-        output: the folder to make.
-        limit: use only so many photos of each split, of different things, drawn with the seed.
+        scenes: settings of the images.
+        output: the folder to create.
+        limit: maximum number of photos in each split; they show different objects, and the seed chooses them.
     """
     if limit is not None and limit < 2:
-        raise DataError(f"limit is {limit}: a style reference never shows its content, so give 2 photos or more")
+        raise DataError(
+            f"The limit is {limit}, expected 2 or more: a style reference always shows another photo than its content."
+        )
     photos = {split: _limited(load_photos(split), limit, scenes.seed) for split in ("train", "test")}
     objects = load_objects()
     splits = {split: PaintedScenes(split, scenes, photos[split], objects) for split in photos}
@@ -55,19 +57,21 @@ def triplets(
     test_contents: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Make triplets of your own images: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
+    """Make triplets from your own images: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
 
-    The reference of each image is the most similar other one of its style that shows another content. A caption
-    contents/<content>.txt, where there is one, is the prompt; let it tell of the content alone.
+    The style reference of an image is the most similar image of the same style with another content. An optional
+    caption contents/<content>.txt becomes the prompt; it should describe only the content.
 
     Args:
-        folder: your images; they are read only.
-        output: the folder to make; by default where `train experts` looks.
-        embedding: what similar means: a CLIP or SigLIP by name or folder, or "tiny" for the one that ships.
-        size: side of the images in pixels, a multiple of 16; others are cut to a square and resized.
-        test_styles: styles held out for the test split.
-        test_contents: contents held out for it; without it a tenth, but at least 2, if a style is held out.
-        seed: of what is held out.
+        folder: your images; they are not changed.
+        output: the folder to create; the default is the folder that `train experts` reads.
+        embedding: image embedding for the similarity: name or folder of a CLIP or SigLIP, or "tiny" for the one in
+            this repository.
+        size: side of the images in pixels, a multiple of 16; other images are cropped to a square and resized.
+        test_styles: number of styles for the test split.
+        test_contents: number of contents for the test split; by default a tenth, but at least 2, if there are test
+            styles.
+        seed: random seed that chooses the test styles and test contents.
     """
     hold = HoldOut(test_styles, test_contents, seed)
     report = Report({"size": size, "embedding": embedding, **asdict(hold)})
@@ -84,17 +88,17 @@ def regions(
     output: Path = Path("data") / "regions",
     limit: int | None = None,
 ) -> None:
-    """Make examples of styled regions: real photos with named objects, one of them painted within its exact mask.
+    """Make training examples for region experts: photos with named objects, one of them stylised within its mask.
 
-    The test split has other photos and other objects than the training split. The manifest is of RegionRoute's form.
+    The test split has other photos and other objects than the training split. The manifest has RegionRoute's format.
 
     Args:
-        config: what is made.
-        output: the folder to make.
-        limit: use only so many photos of each split, drawn with the seed.
+        config: settings of the examples.
+        output: the folder to create.
+        limit: maximum number of photos in each split; the seed chooses them.
     """
     if limit is not None and limit < 1:
-        raise DataError(f"limit is {limit}: give 1 photo or more")
+        raise DataError(f"The limit is {limit}, expected 1 photo or more.")
     photos = {split: _limited(load_photos(split), limit, config.seed) for split in ("train", "test")}
     objects = load_objects()
     splits = {split: RegionScenes(split, config, photos[split], objects) for split in photos}
@@ -106,7 +110,7 @@ def regions(
 
 
 def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:
-    """So many photos that show different things: a style reference never shows what its content does."""
+    """At most `limit` photos, of different objects: a style reference must show another object than its content."""
     if limit is None:
         return photos
     different = {template(photo): photo for photo in random.Random(seed).sample(photos, len(photos))}

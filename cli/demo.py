@@ -1,4 +1,4 @@
-"""`styleroute demo`: a workflow that ships with the pack, run in a real ComfyUI on a photo."""
+"""`styleroute demo`: runs a workflow of the pack on a photo, in a real ComfyUI."""
 
 from pathlib import Path
 
@@ -18,24 +18,24 @@ def run(
     strength: float = 1.0,
     output: Path = Path("output") / "demo",
 ) -> None:
-    """Paint a photo in the style of an image, or one object of it, with the small Kontext, through ComfyUI.
+    """Stylise a photo, or one object in it, with the small Kontext in ComfyUI.
 
-    Writes what goes in, the result, and its routing or its attention map as PNG, and all of them side by side in
+    Writes the inputs, the result, and its routing or attention map as PNG, and all images together in
     contact_sheet.png.
 
     Args:
-        photo: the photo to paint; without it, a cat from scikit-image.
-        style: the image whose style it shall have; without it, a painting that ships with the pack.
-        region: paint this object alone, by its name, such as "the guitar"; without a photo, it is pasted into one.
-        region_style: the region's style, one that a region expert of the pack is named after; by default the first.
-        seed: another number gives another painting.
-        strength: how strongly the style is painted, from -2 to 2.
+        photo: the photo to stylise; the default is a cat from scikit-image.
+        style: the style image; the default is an image of the pack.
+        region: name of the object to stylise, such as "the guitar"; without a photo, it is pasted into one.
+        region_style: style of the region: the name of a region expert in the pack; the default is the first.
+        seed: random seed of the result.
+        strength: strength of the style, from -2 to 2.
         output: the folder for the images.
     """
     if region is None and region_style is not None:
-        raise DataError(f"The region's style is '{region_style}', but no region is named; add --region OBJECT.")
+        raise DataError(f"The region's style is '{region_style}', but no region is named. Add --region OBJECT.")
     if region is not None and style is not None:
-        raise DataError("A region takes its style by name; give --region-style NAME in place of --style.")
+        raise DataError("A region takes its style by name. Give --region-style NAME instead of --style.")
     if region is None:
         demo = style_demo(photo, style, seed, strength)
     else:

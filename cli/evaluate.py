@@ -1,4 +1,4 @@
-"""`styleroute evaluate`: scores of trained experts and of the small Kontext, as tables, plots and images."""
+"""`styleroute evaluate`: scores trained experts and the small Kontext, and writes tables, plots and images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +14,10 @@ from ..progress import console
 
 
 def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
-    """Paint unseen photos in unseen styles through ComfyUI, and measure them beside baselines and the teacher.
+    """Stylise unseen photos in unseen styles through ComfyUI, and score them against baselines and the teacher.
 
-    Prints which of the orders that the paper reports come out. A run that was stopped goes on when the same command is
-    given again; expert files that were trained anew are painted anew.
+    Prints which rankings of the paper are reproduced. The same command continues a stopped run; if expert files were
+    trained again, their images are generated again.
     """
     from ..evaluation.finding import sentence
     from ..evaluation.styles.gather import gather_evidence
@@ -38,9 +38,9 @@ def styles(config: Annotated[EvidenceConfig, tyro.conf.arg(name="")]) -> None:
 
 
 def losses(config: Annotated[LossesConfig, tyro.conf.arg(name="")]) -> None:
-    """Compare expert files by the flow-matching loss on unseen photos and styles, with the same noise for all.
+    """Compare expert files by the flow-matching loss on unseen photos and styles, with equal noise for all files.
 
-    It takes about a minute a file, paints nothing, and tells smaller differences than painted images do.
+    It takes about a minute per file, generates no images, and detects smaller differences than generated images do.
     """
     from ..evaluation.styles.losses import compare_losses, difference_table
     from ..evaluation.styles.tables import loss_table
@@ -52,11 +52,11 @@ def losses(config: Annotated[LossesConfig, tyro.conf.arg(name="")]) -> None:
 
 
 def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> None:
-    """Paint unseen objects in unseen photos through ComfyUI, and measure where the attention is and what is kept.
+    """Stylise unseen objects in unseen photos through ComfyUI, and score the attention maps and the background.
 
-    The variants that `styleroute train region-variants` trains stand beside the base and beside stylising all and
-    blending with the true mask. A run that was stopped goes on when the same command is given again; experts that were
-    trained anew are painted anew.
+    It compares the variants of `styleroute train region-variants` with the base model, and with a stylised whole image
+    that is blended with the true mask. The same command continues a stopped run; if experts were trained again, their
+    images are generated again.
     """
     from ..evaluation.finding import sentence
     from ..evaluation.regions.gather import gather_regions
@@ -72,12 +72,12 @@ def regions(config: Annotated[RegionEvidenceConfig, tyro.conf.arg(name="")]) -> 
 
 
 def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate") -> None:
-    """Edit test photos with the shipped weights, and print PSNR to each instruction's exact target.
+    """Edit test photos with the weights in this repository, and print the PSNR to each instruction's exact target.
 
     Args:
-        per_edit: images for each instruction.
-        steps: Euler steps of the sampler.
-        output: folder for the sheet of images.
+        per_edit: number of images for each instruction.
+        steps: number of Euler steps of the sampler.
+        output: folder for the contact sheet.
     """
     from ..evaluation.tiny import EvaluateConfig, evaluate
 

@@ -1,4 +1,4 @@
-"""Commands whose options have other defaults under `--preset NAME`."""
+"""Commands whose option defaults depend on `--preset NAME`."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -10,23 +10,23 @@ import tyro
 
 @dataclass(frozen=True)
 class PresetCommand:
-    """A command with one configuration; stands among a module's SUBCOMMANDS.
+    """A command with one configuration, for a module's SUBCOMMANDS.
 
     Attributes:
-        run: what it does; its docstring is the command's help.
-        presets: configurations by name. The first is the one that holds without `--preset`.
+        run: function of the command; its docstring is the command's help.
+        presets: configurations by name. Without `--preset` the first one is used.
     """
 
     run: Callable[[Any], None]
     presets: Mapping[str, Any]
 
     def chosen(self, arguments: Sequence[str]) -> Callable[..., None]:
-        """The function for tyro, with the values of the preset that `arguments` name as its defaults."""
+        """The function for tyro; its defaults are the values of the preset in `arguments`."""
         names = tuple(self.presets)
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         finder.add_argument("--preset", default=names[0])
         named = finder.parse_known_args(arguments)[0].preset
-        # An unknown name is left to tyro, whose message lists the known ones.
+        # For an unknown name, tyro prints an error that lists the known names.
         default = self.presets.get(named, self.presets[names[0]])
 
         def command(config: Any = default, preset: str = names[0]) -> None:
@@ -35,7 +35,7 @@ class PresetCommand:
         command.__annotations__ = {
             "config": Annotated[type(default), tyro.conf.arg(name="")],
             "preset": Annotated[
-                Literal[names], tyro.conf.arg(help="which values hold for the options that are not given")
+                Literal[names], tyro.conf.arg(help="name of the values for all options that are not given")
             ],
         }
         command.__doc__ = self.run.__doc__

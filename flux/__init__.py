@@ -1,4 +1,4 @@
-"""The base model's facts: layer names, weight layouts, latent packing, positions and the noise schedule.
+"""Facts about the base model: layer names, weight layouts, latent packing, positions and the noise schedule.
 
-Needs torch and einops alone.
+This folder imports only torch and einops.
 """

@@ -1,4 +1,4 @@
-"""FLUX's latents as tokens: packing, and the position of every token."""
+"""Packs FLUX's latents to tokens, and gives the position of every token."""
 
 import torch
 from einops import rearrange
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 def pack(latents: Tensor) -> Tensor:
-    """[B, C, H, W] -> tokens [B, H/2 * W/2, C * 4]."""
+    """Pack latents [B, C, H, W] to tokens [B, H/2 * W/2, C * 4]: one token per 2 x 2 latents."""
     return rearrange(latents, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
 
 
 def unpack(tokens: Tensor, rows: int) -> Tensor:
-    """Tokens [B, rows * cols, C * 4] -> [B, C, H, W]."""
+    """Unpack tokens [B, rows * cols, C * 4] to latents [B, C, H, W]; the inverse of `pack`."""
     return rearrange(tokens, "b (h w) (c p q) -> b c (h p) (w q)", h=rows, p=2, q=2)
 
 

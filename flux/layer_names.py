@@ -1,4 +1,4 @@
-"""Names of Flux's linear layers: diffusers' and ComfyUI's, which fuses some of them into one weight."""
+"""Names of Flux's linear layers in diffusers and in ComfyUI, which fuses some of the layers into one weight."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from ..errors import StyleExpertError
 
 
 class ComfyTarget(NamedTuple):
-    """Where a diffusers layer lies in ComfyUI's Flux.
+    """The weight, and its rows, that hold a diffusers layer in ComfyUI's Flux.
 
     Attributes:
         key: module name, without "diffusion_model." and ".weight", such as "double_blocks.0.img_attn.qkv".
@@ -19,7 +19,7 @@ class ComfyTarget(NamedTuple):
 
 
 class _Size(NamedTuple):
-    """hidden * hidden_size + mlp * mlp_size."""
+    """A size: hidden * hidden_size + mlp * mlp_size."""
 
     hidden: int
     mlp: int = 0
@@ -78,24 +78,24 @@ _OUTER = {
     "proj_out": "final_layer.linear",
 }
 OUTER_LAYERS = tuple(_OUTER)
-"""The linears outside of the blocks that both layouts have as one whole weight (all but `norm_out.linear`)."""
+"""The linear layers outside the blocks that are one whole weight in both layouts (all except `norm_out.linear`)."""
 
 _LAYER = r"(transformer_blocks|single_transformer_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
 _KEY = r"(double_blocks|single_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
 
 
 def all_layers(num_double: int, num_single: int) -> tuple[str, ...]:
-    """Every linear in the blocks of a Flux, by diffusers name, in the order of the blocks."""
+    """Diffusers names of all linear layers in the blocks of a Flux, in the order of the blocks."""
     double = [f"transformer_blocks.{block}.{end}" for block in range(num_double) for end in _DOUBLE]
     single = [f"single_transformer_blocks.{block}.{end}" for block in range(num_single) for end in _SINGLE]
     return (*double, *single)
 
 
 def comfy_target(layer: str, hidden_size: int, mlp_ratio: float = 4.0) -> ComfyTarget:
-    """Where the diffusers layer `layer` lies in ComfyUI's Flux of that width.
+    """The weight, and its rows, that hold the diffusers layer `layer` in a ComfyUI Flux of this hidden size.
 
     Raises:
-        StyleExpertError: Flux has no such linear, or it has no counterpart of the same rows.
+        StyleExpertError: Flux has no such linear layer, or no rows in ComfyUI hold the same numbers.
     """
     if layer in _OUTER:
         return ComfyTarget(_OUTER[layer], None)
@@ -110,29 +110,29 @@ def diffusers_layer(key: str, rows: tuple[int, int] | None, hidden_size: int, ml
     """The diffusers layer at `rows` of ComfyUI's weight `key`: the inverse of `comfy_target`.
 
     Raises:
-        StyleExpertError: no diffusers layer lies exactly there.
+        StyleExpertError: no diffusers layer has exactly these rows.
     """
     for candidate in _layers_of(key):
         if comfy_target(candidate, hidden_size, mlp_ratio) == (key, rows):
             return candidate
     where = "as a whole" if rows is None else f"at rows {rows[0]} to {sum(rows)}"
     raise StyleExpertError(
-        f"No layer of diffusers' Flux is '{key}' {where} at hidden size {hidden_size}; "
-        "expected a weight of FLUX.1, with the rows of q, k, v or the MLP where they are fused."
+        f"Found the weight '{key}' {where} at hidden size {hidden_size}, which no layer of diffusers' Flux matches. "
+        "Expected a whole weight of FLUX.1, or exactly the rows of q, k, v or the MLP."
     )
 
 
 def layer_shape(layer: str, hidden_size: int, mlp_ratio: float = 4.0) -> tuple[int, int]:
-    """(out, in) of a layer in the blocks of a Flux of that width."""
+    """(out, in) of a layer in the blocks of a Flux of this hidden size."""
     linear = _parse(layer)[2]
     return linear.out.of(hidden_size, mlp_ratio), linear.inp.of(hidden_size, mlp_ratio)
 
 
 def layer_order(layer: str) -> tuple[int, int, int]:
-    """Sort key: outer layers, then double blocks, then single blocks; within a block as diffusers lists them.
+    """Sort key: outer layers, then double blocks, then single blocks; each block in the order of diffusers.
 
     Raises:
-        StyleExpertError: Flux has no such linear.
+        StyleExpertError: Flux has no such linear layer.
     """
     if layer in _OUTER:
         return 0, 0, OUTER_LAYERS.index(layer)
@@ -143,22 +143,21 @@ def layer_order(layer: str) -> tuple[int, int, int]:
 
 def _parse(layer: str) -> tuple[str, int, _Linear]:
     match = re.fullmatch(_LAYER, layer)
-    linear = match and _BLOCKS[match[1]][1].get(match[3])
-    if linear:
+    if match and (linear := _BLOCKS[match[1]][1].get(match[3])):
         return match[1], int(match[2]), linear
     if layer == "norm_out.linear":
         raise StyleExpertError(
-            "The layer norm_out.linear holds scale and shift in the opposite order in ComfyUI, so that no slice of "
-            "rows stands for it; train the experts without this layer."
+            "The layer norm_out.linear cannot be adapted, because ComfyUI stores its scale and shift in the opposite "
+            "order. Train the experts without this layer."
         )
     raise StyleExpertError(
-        f"'{layer}' is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q; "
-        "take a file that was trained for FLUX.1 Kontext."
+        f"'{layer}' is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q. "
+        "Choose a file that was trained for FLUX.1 Kontext."
     )
 
 
 def _layers_of(key: str) -> list[str]:
-    """Diffusers layers that lie anywhere in ComfyUI's weight `key`."""
+    """All diffusers layers that ComfyUI's weight `key` holds."""
     match = re.fullmatch(_KEY, key)
     if not match:
         return [layer for layer, comfy in _OUTER.items() if comfy == key]

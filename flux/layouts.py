@@ -1,7 +1,7 @@
-"""Flux weights between diffusers' `FluxTransformer2DModel` and ComfyUI's Flux, both ways, at any size.
+"""Converts Flux weights between diffusers' `FluxTransformer2DModel` and ComfyUI's Flux, in both directions.
 
-ComfyUI trains nothing (its forward works in place), diffusers runs in no graph: weights must cross over. ComfyUI fuses
-q, k, v and the single blocks' MLP input into one weight, names the norms differently, and keeps the halves of the last
+Training needs diffusers, as ComfyUI's forward pass works in place; a graph needs ComfyUI. ComfyUI fuses q, k, v and
+the single blocks' MLP input into one weight, names the norms differently, and stores the two halves of the last
 modulation in the opposite order (shift, scale).
 """
 
@@ -24,18 +24,18 @@ DOUBLE_NORMS = {
     "attn.norm_added_k": "txt_attn.norm.key_norm",
 }
 SINGLE_NORMS = {"attn.norm_q": "norm.query_norm", "attn.norm_k": "norm.key_norm"}
-# ComfyUI's newer versions call the norms' scale `weight` in memory, and still `scale` in the published files.
+# Newer versions of ComfyUI name the norms' scale `weight` in memory; published files still name it `scale`.
 NEWER_NORM = re.compile(r"(query_norm|key_norm)\.weight$")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One tensor in diffusers' layout and its place in ComfyUI's.
+    """One tensor in diffusers' layout, and its position in ComfyUI's layout.
 
     Attributes:
-        diffusers, comfy: the keys.
-        rows: (start, length) in dim 0 of ComfyUI's tensor; None if it is the whole of it.
-        swapped: whether the two halves of dim 0 stand in the opposite order.
+        diffusers, comfy: the keys in the two layouts.
+        rows: (start, length) in dim 0 of ComfyUI's tensor; None if it is the whole tensor.
+        swapped: whether the two halves of dim 0 are in the opposite order.
     """
 
     diffusers: str
@@ -45,10 +45,10 @@ class Piece:
 
 
 def to_comfy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A whole state dict of `FluxTransformer2DModel`, for ComfyUI (no prefix, norms called `scale`).
+    """Convert a whole state dict of `FluxTransformer2DModel` to ComfyUI's layout (no prefix, norms named `scale`).
 
     Raises:
-        StyleExpertError: keys are missing, or do not belong to a Flux; the sentence names all of them.
+        StyleExpertError: keys are missing or unknown; the message names all of them.
     """
     pieces = _pieces(state, "diffusers", "x_embedder", "transformer_blocks", "single_transformer_blocks")
     _require_same_keys(state, [piece.diffusers for piece in pieces], "diffusers")
@@ -59,10 +59,10 @@ def to_comfy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_diffusers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `to_comfy`: each tensor stands for itself, none is a view into a fused one.
+    """The inverse of `to_comfy`. Every tensor is separate: none is a view into a fused tensor.
 
     Raises:
-        StyleExpertError: keys are missing, or do not belong to a Flux; the sentence names all of them.
+        StyleExpertError: keys are missing or unknown; the message names all of them.
     """
     state = {NEWER_NORM.sub(r"\1.scale", key): tensor for key, tensor in state.items()}
     pieces = _pieces(state, "ComfyUI", "img_in", "double_blocks", "single_blocks")
@@ -71,11 +71,11 @@ def to_diffusers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _pieces(state: Mapping[str, Tensor], layout: str, inlet: str, double: str, single: str) -> list[Piece]:
-    """All pieces of the Flux in `state`, its sizes read from the tensors."""
+    """All pieces of the Flux in `state`; the sizes come from the tensors."""
     if f"{inlet}.weight" not in state:
         raise StyleExpertError(
-            f"The weights hold no {inlet}.weight, so that they are no Flux in {layout}'s layout; "
-            f"expected the whole transformer, its keys without a prefix."
+            f"The weights hold no {inlet}.weight, so they are no Flux in {layout}'s layout. "
+            "Expected the whole transformer, with keys without a prefix."
         )
     hidden = state[f"{inlet}.weight"].shape[0]
     guided = any(key.startswith((GUIDANCE, "guidance_in.")) for key in state)
@@ -102,13 +102,13 @@ def _all_pieces(num_double: int, num_single: int, hidden: int, mlp_ratio: float)
 
 
 def _count(state: Mapping[str, Tensor], blocks: str) -> int:
-    """How many blocks of a kind there are, by the highest number among the keys."""
+    """Number of blocks of one kind, from the highest number in the keys."""
     numbers = (key.split(".")[1] for key in state if key.startswith(f"{blocks}."))
     return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)
 
 
 def _mlp_ratio(state: Mapping[str, Tensor], hidden: int) -> float:
-    """The MLP's width over the hidden size; the usual 4 where the weights that tell it are missing."""
+    """The MLP's width divided by the hidden size; the usual 4 if no MLP weight is there."""
     for key, tensor in state.items():
         if key.endswith(("ff.net.0.proj.weight", "img_mlp.0.weight", "proj_mlp.weight")):
             return tensor.shape[0] / hidden
@@ -133,7 +133,7 @@ def _require_same_keys(state: Mapping[str, Tensor], expected: list[str], layout:
     foreign = sorted(state.keys() - set(expected))
     if missing or foreign:
         found = [f"{len(missing)} keys are missing ({', '.join(missing)})"] if missing else []
-        found += [f"{len(foreign)} keys are none of Flux's ({', '.join(foreign)})"] if foreign else []
+        found += [f"{len(foreign)} keys do not belong to Flux ({', '.join(foreign)})"] if foreign else []
         raise StyleExpertError(
-            f"The weights are no whole Flux in {layout}'s layout: {' and '.join(found)}; convert the whole transformer."
+            f"The weights are no whole Flux in {layout}'s layout: {' and '.join(found)}. Convert the whole transformer."
         )

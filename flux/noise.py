@@ -10,15 +10,17 @@ SHIFT = 1.15
 
 
 def shift_sigma(time: Tensor, mu: float = SHIFT) -> Tensor:
-    """FLUX's shift of uniform times in 0..1 towards noise: e^mu / (e^mu + 1/t - 1)."""
+    """Shift uniform times in 0..1 towards noise, as FLUX does: e^mu / (e^mu + 1/t - 1)."""
     return math.exp(mu) / (math.exp(mu) + (1 / time.clamp_min(1e-4) - 1))
 
 
 def sampler_sigmas(count: int, generator: torch.Generator | None = None, least_time: float = 0.0) -> Tensor:
-    """Noise levels [count], as ComfyUI's ``simple`` scheduler visits them: uniform times shifted, one a stratum.
+    """Random noise levels [count], distributed like those of ComfyUI's ``simple`` scheduler.
+
+    Uniform times are drawn with one time per stratum, and then shifted.
 
     Args:
-        least_time: the times lie from here to 1, where the sampler begins.
+        least_time: lower limit of the times; the upper limit is 1, where the sampler starts.
     """
     time = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     time = least_time + (1 - least_time) * time
@@ -32,5 +34,5 @@ def add_noise(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
 
 
 def euler_sigmas(steps: int) -> Tensor:
-    """The ``simple`` schedule: ``steps`` falling noise levels and a final zero, [steps + 1]."""
+    """The ``simple`` schedule: ``steps`` decreasing noise levels and a final zero, [steps + 1]."""
     return torch.cat([shift_sigma(torch.linspace(1, 1 / steps, steps)), torch.zeros(1)])

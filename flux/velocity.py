@@ -1,4 +1,4 @@
-"""The velocity that diffusers' FLUX transformer predicts, with reference images beside the noisy latents."""
+"""The velocity that diffusers' FLUX transformer predicts from noisy latents and reference images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from .latents import pack, position_ids, unpack
 
 STYLE_ROWS = 64
-"""Rows that the position of a style image's latents is moved down by (StyleExpert's release, its second variant)."""
+"""Offset of a style image's positions, in rows of tokens (the second variant of StyleExpert's release)."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Clean latents [B, C, H, W] beside the noisy ones, at a position index of their own.
+    """Clean latents of a reference image, with their own position index.
 
     Attributes:
-        latents: Kontext's content image (index 1), or the style image (index 2).
-        index: first number of the position.
+        latents: [B, C, H, W]; Kontext's content image (index 1), or the style image (index 2).
+        index: first number of each token's position.
         corner: row and column, in tokens, of the latents' upper left corner.
     """
 
@@ -28,7 +28,7 @@ class Reference:
 
     @classmethod
     def of_style(cls, latents: Tensor, corner: tuple[int, int] = (0, 0), rows: int = STYLE_ROWS) -> "Reference":
-        """The style image, or its window at ``corner``, as a second reference, moved down by ``rows``."""
+        """The style image, or its window at ``corner``, as a second reference whose positions start at ``rows``."""
         return cls(latents, index=2, corner=(rows + corner[0], corner[1]))
 
 
@@ -44,11 +44,11 @@ def predict_velocity(
     """Velocity [B, C, H, W] of diffusers' FLUX transformer at noise level ``sigma`` [B].
 
     Args:
-        noisy: latents [B, C, H, W] under way.
-        references: what stands beside them; none to paint from the text alone.
+        noisy: noisy latents [B, C, H, W].
+        references: reference images; empty to generate from the text only.
         text: T5 states [B, N, D] and CLIP's pooled vector [B, P].
-        guidance: guidance scale [B], for models that are distilled for it.
-        corner: row and column, in tokens, of a window of a larger image.
+        guidance: guidance scale [B], for guidance-distilled models.
+        corner: row and column, in tokens, of the window if the latents are a window of a larger image.
     """
     rows, cols = noisy.shape[-2] // 2, noisy.shape[-1] // 2
     parts = [Reference(noisy, 0, corner), *references]

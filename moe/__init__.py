@@ -1,6 +1,6 @@
 """StyleExpert's mixture of experts: files, style encoder, router, and the collapse of a style to one LoRA.
 
-Needs torch, safetensors and einops alone.
+This folder imports only torch, safetensors and flux/.
 """
 
 from ..errors import StyleExpertError

@@ -1,4 +1,4 @@
-"""What an expert file and a style encoder are made of. Both are checked once, when they are made."""
+"""Configurations of an expert file and of a style encoder. Their constructors check all values."""
 
 import sys
 from dataclasses import dataclass
@@ -8,30 +8,30 @@ from ..errors import StyleExpertError
 KINDS = ("style-moe", "lora")
 ROUTINGS = ("paper", "release-1")
 RELEASE_ALPHA = 16
-"""Numerator of the release's scale; its files do not hold it."""
+"""Numerator of the release's scale. The release's files do not store it."""
 RELEASE_TOP_K = 2
-"""Experts that the release routes to; its files do not hold it."""
+"""Number of experts per style in the release. The release's files do not store it."""
 SIGLIP_FILE = "sigclip_vision_patch14_384.safetensors"
-"""SigLIP so400m patch14-384 as ComfyUI's users have it: 729 tokens of width 1152."""
+"""File name of SigLIP so400m patch14-384 in ComfyUI's packaging: 729 tokens of width 1152."""
 
 
 @dataclass(frozen=True)
 class ExpertConfig:
-    """The sizes of an expert file; the symbols are those of `formats.py`.
+    """Sizes and arithmetic of an expert file; the symbols are those of `formats.py`.
 
     Attributes:
         kind: "style-moe", a routed mixture of experts, or "lora", one plain LoRA.
         num_experts: E, without the shared expert.
         rank: r of a routed expert (or of the plain LoRA).
-        shared_rank: r_s of the shared expert; 0 if there is none.
-        top_k: k, how many experts a style is routed to.
+        shared_rank: r_s of the shared expert; 0 without a shared expert.
+        top_k: k, the number of experts that a style is routed to.
         alpha: numerator of the paper's scale alpha / r.
         cond_dim: width of the style embedding; 0 for a plain LoRA.
-        routing: "paper" or "release-1", the arithmetic that the weights belong to.
-        base: the model that they change.
+        routing: arithmetic that the weights were trained with, "paper" or "release-1".
+        base: name of the base model that the experts adapt.
 
     Raises:
-        StyleExpertError: the sizes are impossible.
+        StyleExpertError: a value is impossible.
     """
 
     kind: str
@@ -54,28 +54,28 @@ class ExpertConfig:
         _require_int(self, "cond_dim", least=1 if self.kind == "style-moe" else 0)
         if self.top_k > self.num_experts:
             raise StyleExpertError(
-                f"top_k is {self.top_k}, but there are only {self.num_experts} experts to choose from; "
-                f"set top_k to {self.num_experts} or less."
+                f"top_k is {self.top_k}, but the file has only {self.num_experts} experts. "
+                f"Set top_k to {self.num_experts} or less."
             )
         if not _is_finite(self.alpha):
-            raise StyleExpertError(f"alpha is {repr(self.alpha)[:80]}, expected a finite number; save the file again.")
+            raise StyleExpertError(f"alpha is {repr(self.alpha)[:80]}, expected a finite number. Save the file again.")
         if not isinstance(self.base, str):
-            raise StyleExpertError(f"base is {self.base!r}, expected the name of a model; save the file again.")
+            raise StyleExpertError(f"base is {self.base!r}, expected the name of a model. Save the file again.")
 
     @classmethod
     def plain_lora(cls, rank: int, base: str = "flux-kontext", alpha: float | None = None) -> "ExpertConfig":
-        """The configuration of one plain LoRA; `alpha` is its rank unless given."""
+        """The configuration of one plain LoRA; `alpha` defaults to the rank."""
         alpha = float(rank) if alpha is None else alpha
         return cls(kind="lora", num_experts=1, rank=rank, shared_rank=0, top_k=1, alpha=alpha, cond_dim=0, base=base)
 
     @property
     def is_lora(self) -> bool:
-        """Whether it is one plain LoRA, which has a single style and no routers."""
+        """Whether the file is one plain LoRA, which has a single style and no routers."""
         return self.kind == "lora"
 
     @property
     def scale(self) -> float:
-        """What the summed experts are multiplied with: alpha / r, or the release's integer 16 // r."""
+        """Factor of the summed experts: alpha / r, or the release's integer 16 // r."""
         if self.routing == "release-1":
             return float(RELEASE_ALPHA // self.rank)
         return self.alpha / self.rank
@@ -83,22 +83,22 @@ class ExpertConfig:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The sizes of a style encoder.
+    """Sizes of a style encoder.
 
     Attributes:
-        taps: layers of the vision model that are read, counted from its end (negative), in the order of the output.
-        num_queries: tokens that each tap is pooled to.
-        num_tokens: T, tokens of the vision model.
-        hidden_size: D, its width.
-        proj_dim: width that each pooled token is projected to.
+        taps: layers of the vision model that the encoder reads, as negative indices, in the order of the output.
+        num_queries: number of tokens after pooling, for each tap.
+        num_tokens: T, the number of tokens of the vision model.
+        hidden_size: D, the width of the vision model.
+        proj_dim: width of each pooled token after the projection.
         cond_dim: width of the style embedding.
-        vision_model: file name of the vision model, as ComfyUI's users have it.
-        projection_widths: inner widths of a deeper projection; () for a single linear.
-        projection_activation: whether a SiLU stands between the linears of a deeper projection.
-        post_projection: whether a last linear follows the concatenation.
+        vision_model: file name of the vision model in ComfyUI.
+        projection_widths: inner widths of a deeper projection; () for a single linear layer.
+        projection_activation: whether a SiLU follows each inner linear layer of a deeper projection.
+        post_projection: whether a last linear layer follows the concatenation.
 
     Raises:
-        StyleExpertError: the sizes are impossible.
+        StyleExpertError: a value is impossible.
     """
 
     taps: tuple[int, ...] = (-2, -11, -20)
@@ -119,37 +119,37 @@ class EncoderConfig:
         if not self.post_projection and self.concat_dim != self.cond_dim:
             raise StyleExpertError(
                 f"The style encoder gives {len(self.taps)} x {self.num_queries} x {self.proj_dim} = {self.concat_dim} "
-                f"numbers where cond_dim says {self.cond_dim}; a post_projection must lead from one to the other."
+                f"numbers, but cond_dim is {self.cond_dim}. Make both equal, or add a post_projection."
             )
 
     @property
     def concat_dim(self) -> int:
-        """Width of all taps' pooled tokens side by side."""
+        """Width of the pooled tokens of all taps after concatenation."""
         return len(self.taps) * self.num_queries * self.proj_dim
 
     def _require_taps(self) -> None:
         negative = all(type(tap) is int and tap < 0 for tap in self.taps)
         if not self.taps or not negative or len(set(self.taps)) != len(self.taps):
             raise StyleExpertError(
-                f"The style encoder taps the layers {self.taps}, expected different negative numbers, "
-                "counted from the vision model's end, such as (-2, -11, -20)."
+                f"The style encoder's taps are {self.taps}, expected different negative indices of the vision model's "
+                "layers, such as (-2, -11, -20)."
             )
 
 
 def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise StyleExpertError(
-            f"{name} is {value!r}, which this version does not know ({' or '.join(known)}); update StyleRoute."
+            f"{name} is {value!r}, expected {' or '.join(known)}. A newer version of StyleRoute may read it."
         )
 
 
 def _is_finite(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) < sys.float_info.max  # false for NaN, and unlike math.isfinite for whole numbers of any length
+    return abs(value) < sys.float_info.max  # False for NaN; math.isfinite fails on integers beyond the float range
 
 
 def _require_int(config: object, name: str, least: int) -> None:
     value = getattr(config, name)
     if type(value) is not int or value < least:
-        raise StyleExpertError(f"{name} is {value!r}, expected a whole number of {least} or more; save the file again.")
+        raise StyleExpertError(f"{name} is {value!r}, expected an integer of {least} or more. Save the file again.")

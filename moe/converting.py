@@ -1,4 +1,4 @@
-"""Turning published files into the safetensors that the nodes read."""
+"""Converts published files to the safetensors files that the nodes read."""
 
 import pickle
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
-    """Writes `target`, a .safetensors, out of one file or out of a release's pair of files.
+    """Write `target`, a .safetensors file, from one file or from a release's pair of files.
 
     Args:
-        source: experts, a plain LoRA or a style encoder, as .safetensors or .pt; of the latter only tensors are
-            unpickled, and no code is run.
-        target: the file to write. Experts become a file of our own, with the arithmetic of the release in its header;
-            an encoder alone keeps the release's layout.
-        encoder: the style encoder that belongs to the experts of `source`.
+        source: experts, a plain LoRA or a style encoder, as .safetensors or .pt. From a .pt file, only tensors are
+            unpickled, and no code runs.
+        target: the file to write. Experts become a StyleRoute file, whose header names the release's arithmetic;
+            an encoder without experts keeps the release's layout.
+        encoder: the style encoder that belongs to the experts in `source`.
 
     Returns:
         `target`.
 
     Raises:
-        StyleExpertError: a file cannot be read, is foreign, or does not belong to the other one; nothing is written.
+        StyleExpertError: a file cannot be read, is of another kind, or does not fit the other one; nothing is written.
     """
     source, target = Path(source), Path(target)
     _require_target(target, source, encoder)
@@ -43,8 +43,8 @@ def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
     found = sort_keys(state)
     if found.kind is None or found.other:
         raise StyleExpertError(
-            f"{source.name} is {foreign_kind(found.other)}, expected experts, a plain LoRA or a style encoder; "
-            "there is nothing to convert."
+            f"{source.name} is {foreign_kind(found.other)}, expected experts, a plain LoRA or a style encoder. "
+            "Choose a file of one of these kinds."
         )
     if found.kind == "style-encoder":
         _convert_encoder(source, target, encoder, {name: state[key] for name, key in found.encoder.items()})
@@ -56,7 +56,7 @@ def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
 def _convert_encoder(source: Path, target: Path, encoder: Path | None, state: dict[str, Tensor]) -> None:
     if encoder is not None:
         raise StyleExpertError(
-            f"{source.name} is a style encoder itself; give the expert file first, and this one with --encoder."
+            f"{source.name} is a style encoder, expected an expert file as SOURCE. Give the encoder with --encoder."
         )
     read_encoder_config(source, _shapes(state))
     write_atomically(target, state, {"format": "pt"}, check=False)
@@ -77,7 +77,7 @@ def _convert_experts(source: Path, target: Path, encoder: Path | None, state: Ma
 
 
 def _config(source: Path, target: Path, experts: Mapping[str, Tensor]) -> ExpertConfig:
-    """The configuration of the experts in `source`; of a pickle, as a plain copy of its tensors opens."""
+    """The configuration of the experts in `source`; for a pickle, it is read from a temporary safetensors copy."""
     if source.suffix not in PICKLES:
         return StyleExpert.open(source).config
     draft = target.with_name(f"{target.name}.draft")
@@ -93,14 +93,14 @@ def _read_encoder(path: Path) -> dict[str, Tensor]:
     found = sort_keys(state)
     if not found.encoder:
         raise StyleExpertError(
-            f"{path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight); give the "
+            f"{path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight). Give the "
             "encoder file of the release."
         )
     return {name: state[key] for name, key in found.encoder.items()}
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors or PyTorch file."""
+    """Load the tensors of a safetensors or PyTorch file."""
     if path.suffix not in PICKLES:
         read_header(path)
         return load_file(str(path))
@@ -108,26 +108,26 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise StyleExpertError(
-            f"{path.name} holds more than weights, or is no PyTorch file, and is not unpickled for safety; ask its "
+            f"{path.name} holds more than weights, or is no PyTorch file, so it is not unpickled for safety. Ask its "
             "author for a safetensors file or a plain state dict."
         ) from error
-    # A file of arbitrary bytes makes the unpickler raise arbitrary errors.
+    # Arbitrary bytes make the unpickler raise arbitrary errors.
     except Exception as error:
         reason = str(error).split("\n")[0]
         raise StyleExpertError(
-            f"{path.name} cannot be read as a PyTorch file ({type(error).__name__}: {reason}); download it again."
+            f"{path.name} cannot be read as a PyTorch file ({type(error).__name__}: {reason}). Download it again."
         ) from error
     return _state_dict(path, loaded)
 
 
 def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
-    """The state dict in what was unpickled; trainers often put it one level down."""
+    """The state dict in the unpickled object; trainers often nest it one level down."""
     for name in ("state_dict", "model", "module"):
         if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
             loaded = loaded[name]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise StyleExpertError(f"{path.name} holds no state dict of tensors; save the model's state_dict() instead.")
-    # Clones: tensors of a pickle may share their memory, which safetensors refuses.
+        raise StyleExpertError(f"{path.name} holds no state dict of tensors. Save the model's state_dict() instead.")
+    # Tensors of a pickle may share memory, which safetensors refuses, so they are cloned.
     return {str(key): weight.clone(memory_format=torch.contiguous_format) for key, weight in loaded.items()}
 
 
@@ -141,8 +141,8 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def _require_target(target: Path, source: Path, encoder: Path | None) -> None:
     if target.suffix != ".safetensors":
-        raise StyleExpertError(f"{target.name} is no .safetensors file name; give the target that ending.")
+        raise StyleExpertError(f"The target is named {target.name}, expected a name that ends in .safetensors.")
     if target.resolve() in {Path(path).resolve() for path in (source, encoder) if path is not None}:
-        raise StyleExpertError(f"{target.name} is one of the files that are read; give the target another name.")
+        raise StyleExpertError(f"The target {target.name} is also an input file. Give the target another name.")
     if not target.parent.is_dir():
-        raise StyleExpertError(f"The folder {target.parent} does not exist; make it first.")
+        raise StyleExpertError(f"The folder {target.parent} does not exist. Create it first.")

@@ -1,4 +1,4 @@
-"""The style encoder: hidden states of several SigLIP layers to one style embedding."""
+"""The style encoder: it turns the hidden states of several SigLIP layers into one style embedding."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -13,11 +13,11 @@ from .config import EncoderConfig
 class StyleEncoder(nn.Module):
     """StyleExpert's style representation encoder.
 
-    For every tapped layer n: proj_n(LN_n(transpose(SiLU(Linear_n(transpose(h_n)))))), pooling T tokens
-    to a few; all of them side by side are the embedding. Module names are those of the release's files.
+    For every tapped layer n it computes proj_n(LN_n(transpose(SiLU(Linear_n(transpose(h_n)))))), which pools T tokens
+    to a few. The concatenation of all taps is the embedding. Module names are those of the release's files.
 
     Args:
-        config: its sizes.
+        config: sizes of the encoder.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -33,24 +33,24 @@ class StyleEncoder(nn.Module):
             self.post_projection = nn.Linear(config.concat_dim, config.cond_dim)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """Style embeddings, [B, cond_dim], float32 for float32 weights.
+        """Encode images to style embeddings [B, cond_dim], float32 for float32 weights.
 
         Args:
-            hidden_states: [B, L, T, D], the outputs of all layers of the vision model, or of just the tapped ones in
+            hidden_states: [B, L, T, D], the outputs of all layers of the vision model, or of only the tapped layers in
                 the order of `config.taps`.
 
         Raises:
-            StyleExpertError: they come from a vision model of other sizes.
+            StyleExpertError: the states come from a vision model of other sizes.
         """
         self._require_sizes(hidden_states)
-        weight = self.layer_norms[str(self.config.taps[0])].weight
+        weight = self.get_parameter(f"layer_norms.{self.config.taps[0]}.weight")
         tapped = self._tapped(hidden_states.to(weight.device, weight.dtype))
         pooled = torch.cat([self._pool(str(tap), states) for tap, states in tapped.items()], dim=1)  # [B, taps*Q, P]
         embedding = pooled.flatten(1)
         return self.post_projection(embedding) if self.config.post_projection else embedding
 
     def load_file_state(self, state: Mapping[str, Tensor]) -> None:
-        """Takes the weights of a file, keys without prefix; a Sequential of one linear counts as that linear."""
+        """Load a file's weights, keys without prefix. A Sequential with one linear layer equals that layer."""
         if not self.config.projection_widths:
             for tap in self.config.taps:
                 stem = f"projections.{tap}."
@@ -58,14 +58,14 @@ class StyleEncoder(nn.Module):
         self.load_state_dict(state)
 
     def _pool(self, tap: str, states: Tensor) -> Tensor:
-        """[B, T, D] -> [B, num_queries, proj_dim]."""
+        """Pool and project the states of one tap: [B, T, D] -> [B, num_queries, proj_dim]."""
         pooled = self.embedding_linears[tap](states.transpose(1, 2)).transpose(1, 2)  # [B, Q, D]
         return self.projections[tap](self.layer_norms[tap](pooled))
 
     def _tapped(self, hidden_states: Tensor) -> dict[int, Tensor]:
         taps = self.config.taps
         if hidden_states.shape[1] == len(taps) < -min(taps):
-            return {tap: hidden_states[:, place] for place, tap in enumerate(taps)}
+            return {tap: hidden_states[:, index] for index, tap in enumerate(taps)}
         return {tap: hidden_states[:, tap] for tap in taps}
 
     def _require_sizes(self, hidden_states: Tensor) -> None:
@@ -75,12 +75,12 @@ class StyleEncoder(nn.Module):
         if len(shape) != 4 or shape[2:] != (config.num_tokens, config.hidden_size) or not enough or not shape[0]:
             raise StyleExpertError(
                 f"The vision model's states have shape {list(shape)}, expected [images, at least {-min(config.taps)} "
-                f"layers, {config.num_tokens} tokens, width {config.hidden_size}]; use {config.vision_model}."
+                f"layers, {config.num_tokens} tokens, width {config.hidden_size}]. Use {config.vision_model}."
             )
 
 
 def _projection(config: EncoderConfig) -> nn.Module:
-    """One linear, or several in a row, with or without SiLU between them."""
+    """One linear layer, or several in a row, with or without SiLU between them."""
     widths = (config.hidden_size, *config.projection_widths, config.proj_dim)
     linears = [nn.Linear(width, following) for width, following in pairwise(widths)]
     if len(linears) == 1:

@@ -1,6 +1,6 @@
-"""The sizes of a style encoder, read from the keys and shapes of its file.
+"""Reads the sizes of a style encoder from the keys and shapes of its file.
 
-The layout is StyleExpert's: for each tapped layer n `embedding_linears.<n>.0`, `layer_norms.<n>`, `projections.<n>`.
+StyleExpert's layout has, for each tapped layer n, `embedding_linears.<n>.0`, `layer_norms.<n>`, `projections.<n>`.
 """
 
 import re
@@ -18,13 +18,13 @@ _TAP = r"(?:embedding_linears|layer_norms|projections)\.(-\d{1,4})\..+"
 
 
 def read_encoder_config(path: Path, shapes: Shapes, entry: Mapping[str, Any] | None = None) -> EncoderConfig:
-    """The encoder whose keys (without prefix) have these `shapes`.
+    """Read the configuration of the encoder whose keys (without prefix) have these `shapes`.
 
     Args:
         path: the file, for messages.
-        shapes: of every key of the encoder.
-        entry: our header's own words on the encoder, which tell what shapes cannot: the order of the taps and the
-            vision model. Without them, the tap nearest to the vision model's output comes first, as in the release.
+        shapes: shape of every key of the encoder.
+        entry: the encoder's part of our header entry. It holds what shapes do not show: the order of the taps and the
+            vision model. Without it, the tap nearest to the vision model's output comes first, as in the release.
 
     Raises:
         StyleExpertError: keys are missing or unknown, or shapes contradict each other or the entry.
@@ -57,12 +57,12 @@ def read_encoder_config(path: Path, shapes: Shapes, entry: Mapping[str, Any] | N
 
 
 def _require_entry(path: Path, entry: Any) -> Mapping[str, Any]:
-    """Our header's words on the encoder, if they are a table with a vision model by name, or without one."""
+    """Check the encoder's part of our header entry: a table whose vision model, if any, is a name."""
     if isinstance(entry, dict) and isinstance(entry.get("vision_model", ""), str):
         return entry
     raise StyleExpertError(
-        f"The header of {path.name} says of its encoder {str(entry)[:80]!r}, expected a table of its sizes with the "
-        "file name of its vision model; save the file again."
+        f"The header of {path.name} describes its encoder as {str(entry)[:80]!r}, expected a table with sizes and the "
+        "file name of the vision model. Save the file again."
     )
 
 
@@ -70,39 +70,37 @@ def _taps(path: Path, shapes: Shapes, entry: Mapping[str, Any]) -> tuple[int, ..
     found = {int(match[1]) for key in shapes if (match := re.fullmatch(_TAP, key))}
     if not found:
         raise StyleExpertError(
-            f"{path.name} holds no style encoder with keys such as embedding_linears.-2.0.weight; choose the encoder "
+            f"{path.name} holds no style encoder with keys such as embedding_linears.-2.0.weight. Choose the encoder "
             "file of a StyleExpert release."
         )
     named = entry.get("taps", sorted(found, reverse=True))
     if not isinstance(named, list) or set(map(str, named)) != set(map(str, found)):
         raise StyleExpertError(
-            f"The header of {path.name} says that its encoder taps the layers {named}, but its keys are of "
-            f"{sorted(found, reverse=True)}; save the file again."
+            f"The header of {path.name} names the encoder's taps {named}, but its keys belong to the taps "
+            f"{sorted(found, reverse=True)}. Save the file again."
         )
     return tuple(named)
 
 
 def _projection_layout(path: Path, shapes: Shapes, taps: tuple[int, ...]) -> tuple[int, int]:
-    """(number of linears, step between their places): place 0, 2, 4 leaves room for an activation, 0, 1, 2 does not."""
+    """(number of linear layers, step between their indices): step 2 leaves room for an activation, step 1 does not."""
     stem = f"projections.{taps[0]}."
     if f"{stem}weight" in shapes:
         return 1, 0
-    places = sorted(
-        int(place) for key in shapes if key.startswith(stem) and (place := key[len(stem) :].split(".")[0]).isdecimal()
-    )
-    places = sorted(set(places))
-    step = places[1] - places[0] if len(places) > 1 else 1
-    if not places or step > 2 or places != list(range(0, step * len(places), step)):
+    names = (key.removeprefix(stem).split(".")[0] for key in shapes if key.startswith(stem))
+    indices = sorted({int(name) for name in names if name.isdecimal()})
+    step = indices[1] - indices[0] if len(indices) > 1 else 1
+    if not indices or step > 2 or indices != list(range(0, step * len(indices), step)):
         raise StyleExpertError(
-            f"The projection of {path.name} has linears at the places {places}, expected one linear, or several at "
-            "0, 1, 2 ... or 0, 2, 4 ...; this kind of encoder is not known yet: update StyleRoute."
+            f"The projection in {path.name} has linear layers at the indices {indices}, expected 0, 1, 2 ... or "
+            "0, 2, 4 ... A newer version of StyleRoute may read it."
         )
-    return len(places), step
+    return len(indices), step
 
 
 def projection_key(tap: int, layer: int, depth: int, step: int) -> str:
-    """Module name of the linear number `layer` of `depth` in a tap's projection."""
-    # A Sequential of one linear has place 0; step 0 stands for a bare linear.
+    """Module name of linear layer number `layer` of `depth` in a tap's projection."""
+    # Step 0 means a bare linear layer. In a Sequential the first layer has index 0.
     return f"projections.{tap}" if step == 0 and depth == 1 else f"projections.{tap}.{layer * step}"
 
 
@@ -129,8 +127,8 @@ def _require_exactly(path: Path, shapes: Shapes, needed: list[str]) -> None:
     require_keys(path, needed, shapes)
     if unknown := sorted(shapes.keys() - set(needed)):
         raise StyleExpertError(
-            f"The style encoder in {path.name} has {len(unknown)} unknown keys, {unknown[0]!r} for one; "
-            "this kind of encoder is not known yet: update StyleRoute."
+            f"The style encoder in {path.name} has {len(unknown)} unknown keys, such as {unknown[0]!r}. "
+            "A newer version of StyleRoute may read it."
         )
 
 

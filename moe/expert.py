@@ -1,4 +1,4 @@
-"""StyleExpert: an opened expert file. Its weights stay on disk until a style asks for them."""
+"""StyleExpert: an opened expert file. Its weights stay on disk until a style needs them."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -25,15 +25,15 @@ GATE = "lora_layer.cond_gate.weight"
 
 
 class StyleExpert:
-    """Experts of one file, and the style encoder that their routers understand. Made by `StyleExpert.open`.
+    """The experts of one file, and their style encoder. `StyleExpert.open` creates it.
 
     Attributes:
         path: the expert file.
-        config: its sizes and arithmetic.
+        config: sizes and arithmetic of the experts.
         layers: diffusers names of the adapted layers, in the order of the blocks.
-        layer_shapes: (out, in) of each of them.
-        encoder_config: sizes of the style encoder; None if there is none.
-        training: our own files' summary of their training; None if there is none.
+        layer_shapes: (out, in) of each adapted layer.
+        encoder_config: sizes of the style encoder; None without an encoder.
+        training: training summary from the header entry; None without a summary.
     """
 
     path: Path
@@ -69,15 +69,15 @@ class StyleExpert:
         encoder_path: str | os.PathLike[str] | None = None,
         routing: str | None = None,
     ) -> "StyleExpert":
-        """Opens an expert file of our own, of the StyleExpert release, or a plain LoRA; reads headers only.
+        """Open a StyleRoute file, a file of the StyleExpert release, or a plain LoRA; only headers are read.
 
         Args:
             path: the expert file.
-            encoder_path: the style encoder's file, or another expert file that holds one; None: in the expert file.
-            routing: "paper" or "release-1", in place of the arithmetic that the file says; a plain LoRA has neither.
+            encoder_path: file of the style encoder, or another expert file with an encoder; None: use the expert file.
+            routing: "paper" or "release-1", replaces the arithmetic that the file names; ignored for a plain LoRA.
 
         Raises:
-            StyleExpertError: a file is not whole, foreign, or contradicts itself or the other one.
+            StyleExpertError: a file is incomplete or of another kind, or contradicts itself or the other file.
         """
         file = WeightFile(read_header(path))
         found = sort_keys(file.header.tensors)
@@ -90,7 +90,7 @@ class StyleExpert:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of tensors read so far; headers do not count."""
+        """Number of tensor bytes read so far, without headers."""
         files = {id(file): file for file in (self._file, self._encoder_file)}
         return sum(file.bytes_read for file in files.values())
 
@@ -99,16 +99,16 @@ class StyleExpert:
         """The style encoder in float32, read on first use.
 
         Raises:
-            StyleExpertError: there is none.
+            StyleExpertError: the file has no style encoder, and none was opened with it.
         """
         if self.encoder_config is None:
             raise StyleExpertError(
-                f"{self.path.name} holds no style encoder; open it together with its encoder file (encoder_path)."
+                f"{self.path.name} holds no style encoder. Open it together with its encoder file (encoder_path)."
             )
         return _read_encoder(self._encoder_file, self._encoder_keys, self.encoder_config)
 
     def route(self, style: Tensor) -> dict[str, Routing]:
-        """The experts of every layer for each style of a batch.
+        """Route each style of a batch to the experts of every layer.
 
         Args:
             style: [B, cond_dim], from `encoder`.
@@ -117,40 +117,40 @@ class StyleExpert:
             StyleExpertError: the style has another width or is not finite, or this is a plain LoRA.
         """
         if self.config.is_lora:
-            raise StyleExpertError(f"{self.path.name} is a plain LoRA: it has one style and routes none to experts.")
+            raise StyleExpertError(f"{self.path.name} is a plain LoRA, which has one style and no experts to route to.")
         style = self._require_style(style)
         with torch.no_grad():
-            # All gates at once: one product and one choice, in place of one of each for every layer.
+            # One matrix product and one top-k for all layers, instead of one for each layer.
             chosen = route(torch.einsum("bc,lec->ble", style, self._gates), self.config.top_k)
         pairs = zip(chosen.indices.unbind(1), chosen.weights.unbind(1), strict=True)
         return dict(zip(self.layers, (Routing(*pair) for pair in pairs), strict=True))
 
     def collapse(self, style: Tensor | None, strength: float = 1.0) -> dict[str, LowRank]:
-        """One low-rank pair a layer for a style; only the experts that it is routed to are read.
+        """Collapse the experts of a style to one low-rank pair per layer; only the routed experts are read.
 
         Args:
-            style: [1, cond_dim]; not looked at (and may be None) for a plain LoRA.
+            style: [1, cond_dim]; unused for a plain LoRA, where it may be None.
             strength: factor of the whole change.
 
         Raises:
-            StyleExpertError: the style is of another width, not a single one, or it or a weight is not finite.
+            StyleExpertError: the style has another width, is not exactly one, or a number in it or a weight is not
+                finite.
         """
         if self.config.is_lora:
             with self._file.opened() as weights:
                 return {layer: self._collapse_lora(weights, layer, strength) for layer in self.layers}
-        self._require_single(style)
-        return self.collapse_routed(self.route(style), strength)
+        return self.collapse_routed(self.route(self._require_single(style)), strength)
 
     def collapse_routed(self, routings: Mapping[str, Routing], strength: float = 1.0) -> dict[str, LowRank]:
-        """`collapse` for a style that has been routed already: what `route` gave for a batch of 1."""
+        """Like `collapse`, from the result of `route` for a batch of 1."""
         with self._file.opened() as weights:
             return {layer: self._collapse_mixture(weights, layer, routings[layer], strength) for layer in self.layers}
 
     def stored_layers(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """Each layer with all of its tensors in float32, by the names of `formats.py`; one layer in memory at a time.
+        """Iterate over the layers and their tensors in float32, named as in `formats.py`; one layer at a time.
 
         Raises:
-            StyleExpertError: the file cannot be read any more, or a weight is not finite.
+            StyleExpertError: the file can no longer be read, or a weight is not finite.
         """
         with self._file.opened() as weights:
             for layer in self.layers:
@@ -158,16 +158,16 @@ class StyleExpert:
 
     @cached_property
     def _gates(self) -> Tensor:
-        """The gates of all layers, [layers, E, cond_dim], read on first use: small, and needed for every style."""
+        """The gates of all layers, [layers, E, cond_dim]. They are small and every style needs them: read once."""
         with self._file.opened() as weights:
             return torch.stack([weights.whole(self._keys[layer][GATE]) for layer in self.layers])
 
     def _collapse_mixture(self, weights: OpenWeights, layer: str, routing: Routing, strength: float) -> LowRank:
         parts, keys = [], []
         for expert, factor in mixture(routing, self.config):
-            names, place = (("shared_A", "shared_B"), 0) if expert == SHARED else (("loraA", "loraB"), expert)
+            names, index = (("shared_A", "shared_B"), 0) if expert == SHARED else (("loraA", "loraB"), expert)
             key_a, key_b = (self._keys[layer][f"lora_layer.{name}"] for name in names)
-            lora_a, lora_b = weights.expert(key_a, place), weights.expert(key_b, place)
+            lora_a, lora_b = weights.expert(key_a, index), weights.expert(key_b, index)
             parts.append((strength * factor, lora_a, lora_b))
             keys += [(key_a, lora_a), (key_b, lora_b)]
         pair = collapse(parts)
@@ -187,8 +187,8 @@ class StyleExpert:
         if self.config.kind == "style-moe" and config.cond_dim != self.config.cond_dim:
             raise StyleExpertError(
                 f"The style encoder in {self._encoder_file.header.path.name} gives {config.cond_dim} numbers, "
-                f"but the routers in {self.path.name} expect {self.config.cond_dim}; "
-                "choose the encoder of their own training."
+                f"but the routers in {self.path.name} expect {self.config.cond_dim}. "
+                "Choose the encoder that the experts were trained with."
             )
         return config
 
@@ -196,22 +196,23 @@ class StyleExpert:
         shape = list(style.shape)
         if len(shape) != 2 or shape[1] != self.config.cond_dim or not shape[0]:
             raise StyleExpertError(
-                f"The style has shape {shape}, expected [styles, {self.config.cond_dim}] for {self.path.name}; "
-                "encode the image with the style encoder of this file."
+                f"The style has shape {shape}, expected [styles, {self.config.cond_dim}] for {self.path.name}. "
+                "Encode the image with the style encoder of this file."
             )
         if not style.isfinite().all():
             raise StyleExpertError(
-                "The style holds NaN or infinite numbers; encode the image again, with the vision model in float32."
+                "The style holds NaN or infinite numbers. Encode the image again, with the vision model in float32."
             )
         return style.detach().to("cpu", torch.float32)
 
-    def _require_single(self, style: Tensor | None) -> None:
-        if style is None or len(style) != 1:
-            found = "no style" if style is None else f"{len(style)} styles"
-            raise StyleExpertError(
-                f"{self.path.name} was given {found} to paint in, expected exactly one, [1, {self.config.cond_dim}]; "
-                "encode one image, or take the mean of several."
-            )
+    def _require_single(self, style: Tensor | None) -> Tensor:
+        if style is not None and len(style) == 1:
+            return style
+        found = "no style" if style is None else f"{len(style)} styles"
+        raise StyleExpertError(
+            f"{self.path.name} got {found}, expected exactly one, [1, {self.config.cond_dim}]. "
+            "Encode one image, or take the mean of several styles."
+        )
 
 
 def _with_routing(config: ExpertConfig, routing: str | None) -> ExpertConfig:
@@ -219,10 +220,10 @@ def _with_routing(config: ExpertConfig, routing: str | None) -> ExpertConfig:
 
 
 def open_encoder(path: str | os.PathLike[str]) -> StyleEncoder:
-    """The style encoder of a file: one of its own, or an expert file that holds one; in float32.
+    """The style encoder, in float32, of an encoder file or of an expert file with an encoder.
 
     Raises:
-        StyleExpertError: the file holds none, or what it holds is not whole.
+        StyleExpertError: the file holds no style encoder, or an incomplete one.
     """
     file = WeightFile(read_header(path))
     keys = sort_keys(file.header.tensors).encoder
@@ -246,6 +247,6 @@ def _read_encoder(file: WeightFile, keys: Mapping[str, str], config: EncoderConf
 def _require_encoder_keys(file: WeightFile, keys: Mapping[str, str]) -> None:
     if not keys:
         raise StyleExpertError(
-            f"{file.header.path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight); choose the "
+            f"{file.header.path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight). Choose the "
             "encoder file of a StyleExpert release."
         )

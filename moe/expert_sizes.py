@@ -1,9 +1,9 @@
-"""The sizes of an expert file, read from its keys, shapes and header entry."""
+"""Reads the sizes of an expert file from its keys, shapes and header entry."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import StyleExpertError
 from .config import RELEASE_ALPHA, RELEASE_TOP_K, ExpertConfig
@@ -13,24 +13,24 @@ from .shapes import SizeBook, require_keys
 
 FORMAT_VERSION = 1
 OLD_KINDS = {"region-lora": "lora"}
-"""Names that files of version 0.1.0 have for a kind."""
+"""Kinds in files of version 0.1.0, with their present names."""
 ENTRY = "styleroute"
-"""The header entry of our own files."""
+"""Name of the header entry in StyleRoute files."""
 
 
 @dataclass(frozen=True)
 class ExpertSizes:
-    """What `read_expert_sizes` found: the configuration, and (out, in) of every layer."""
+    """The result of `read_expert_sizes`: the configuration, and (out, in) of every layer."""
 
     config: ExpertConfig
     layer_shapes: dict[str, tuple[int, int]]
 
 
 def read_entry(header: Header) -> dict[str, Any] | None:
-    """Our own header entry; None if the file is not one of ours.
+    """Read the header entry of a StyleRoute file; None for other files.
 
     Raises:
-        StyleExpertError: the entry is unreadable, or of a newer format.
+        StyleExpertError: the entry is unreadable, or has a newer format.
     """
     if ENTRY not in header.metadata:
         return None
@@ -38,21 +38,25 @@ def read_entry(header: Header) -> dict[str, Any] | None:
         entry = json.loads(header.metadata[ENTRY])
     except (ValueError, RecursionError):
         entry = None
-    readable = isinstance(entry, dict) and type(entry.get("format")) is int
-    if not readable or not isinstance(entry.get("training"), dict | None):
+    if not _is_readable(entry):
         raise StyleExpertError(
-            f"The header entry '{ENTRY}' of {header.path.name} is unreadable; save or download the file again."
+            f"The header entry '{ENTRY}' of {header.path.name} is unreadable. Save or download the file again."
         )
     if entry["format"] > FORMAT_VERSION:
         raise StyleExpertError(
-            f"{header.path.name} is of format {entry['format']}, and this version reads up to {FORMAT_VERSION}; "
-            "update StyleRoute."
+            f"{header.path.name} has format {entry['format']}, expected {FORMAT_VERSION} or lower. Update StyleRoute."
         )
     return entry
 
 
+def _is_readable(entry: Any) -> TypeGuard[dict[str, Any]]:
+    if not isinstance(entry, dict) or type(entry.get("format")) is not int:
+        return False
+    return isinstance(entry.get("training"), dict | None)
+
+
 def read_expert_sizes(header: Header, found: FileKeys, entry: Mapping[str, Any] | None) -> ExpertSizes:
-    """Checks every expert key and shape of a file against each other and against our header entry.
+    """Read the sizes from all expert keys and shapes, and check them against each other and the header entry.
 
     Raises:
         StyleExpertError: keys are missing, or shapes contradict each other or the entry.
@@ -71,7 +75,7 @@ def read_expert_sizes(header: Header, found: FileKeys, entry: Mapping[str, Any] 
 
 
 def _shared_parts(found: FileKeys) -> dict[str, tuple[int | str, ...]]:
-    """The shared expert's parts, if any layer has one: then all must."""
+    """Parts of the shared expert if any layer has one, as then all layers must have one; else no parts."""
     return SHARED_PARTS if any(SHARED_PARTS.keys() & keys.keys() for keys in found.layers.values()) else {}
 
 
@@ -82,13 +86,13 @@ def _require_parts(header: Header, found: FileKeys, parts: Mapping[str, object])
     for key in (*own, *found.encoder.values()):
         if not header.tensors[key].is_float:
             raise StyleExpertError(
-                f"{key} in {header.path.name} is made of whole numbers ({header.tensors[key].dtype}), expected "
-                "floating point; take a file that is not quantized."
+                f"{key} in {header.path.name} holds integers ({header.tensors[key].dtype}), expected floating point. "
+                "Choose a file that is not quantized."
             )
 
 
 def _moe_config(found: FileKeys, sizes: SizeBook) -> ExpertConfig:
-    """Of a release file, which holds neither k nor alpha."""
+    """The configuration of a release file, which stores neither k nor alpha."""
     return ExpertConfig(
         kind="style-moe",
         num_experts=sizes["E"],
@@ -106,35 +110,35 @@ def _lora_config(header: Header, sizes: SizeBook) -> ExpertConfig:
 
 
 def _lora_alpha(header: Header, default: float) -> float:
-    """Diffusers may write PEFT's own configuration into the header; without it, alpha is r."""
+    """Alpha from PEFT's configuration, which diffusers may write into the header; without it, `default`."""
     try:
         adapter = json.loads(header.metadata.get("lora_adapter_metadata", "{}"))
         return float(next((adapter[key] for key in adapter if key.split(".")[-1] == "lora_alpha"), default))
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StyleExpertError(
-            f"The header entry 'lora_adapter_metadata' of {header.path.name} is unreadable; save the file again."
+            f"The header entry 'lora_adapter_metadata' of {header.path.name} is unreadable. Save the file again."
         ) from error
 
 
 def _with_entry(header: Header, from_shapes: ExpertConfig, entry: Mapping[str, Any] | None) -> ExpertConfig:
-    """`from_shapes` with what our header entry says on top; sizes that shapes tell must agree with it."""
+    """The header entry's configuration, after checking it against `from_shapes`; without an entry, `from_shapes`."""
     names = [field.name for field in fields(ExpertConfig)]
     if entry is None:
         return from_shapes
     if missing := [name for name in names if name not in entry]:
-        raise StyleExpertError(f"The header entry of {header.path.name} lacks {', '.join(missing)}; save it again.")
+        raise StyleExpertError(f"The header entry of {header.path.name} lacks {', '.join(missing)}. Save it again.")
     values = {name: entry[name] for name in names}
     config = ExpertConfig(**values | {"kind": _present_kind(values["kind"])})
     for name in ("kind", "num_experts", "rank", "shared_rank", "cond_dim"):
-        said, found = getattr(config, name), getattr(from_shapes, name)
-        if said != found:
+        named, found = getattr(config, name), getattr(from_shapes, name)
+        if named != found:
             raise StyleExpertError(
-                f"The header of {header.path.name} says {name} = {said}, but its tensors have {found}; "
-                "the file is put together from different trainings: download or save it again."
+                f"The header of {header.path.name} says {name} = {named}, but its tensors have {found}. "
+                "Download or save the file again: it mixes different trainings."
             )
     return config
 
 
 def _present_kind(kind: Any) -> Any:
-    """The present name of a kind; what no file of ours ever held stays as it is, to be refused."""
+    """The present name of an old kind; any other value is returned unchanged, and is checked later."""
     return OLD_KINDS.get(kind, kind) if isinstance(kind, str) else kind

@@ -1,4 +1,4 @@
-"""Recognising what a file is by its keys, and the layers of expert files."""
+"""Recognises the kind of a file by its keys, and lists the layers of expert files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ MOE_PARTS = {
     "lora_layer.loraB": ("E", "out", "r"),
     "lora_layer.cond_gate.weight": ("E", "cond_dim"),
 }
-"""Keys of a routed layer behind its name, with their shapes."""
+"""Parts of a routed layer (the end of their keys), with their shapes."""
 SHARED_PARTS = {
     "lora_layer.shared_A": (1, "r_s", "in"),
     "lora_layer.shared_B": (1, "out", "r_s"),
 }
-"""The shared expert's, which a file may do without."""
+"""Parts of the shared expert, which is optional, with their shapes."""
 LORA_PARTS = {
     "lora_A.weight": ("r", "in"),
     "lora_B.weight": ("out", "r"),
 }
-"""Keys of a layer in a plain LoRA."""
+"""Parts of a layer in a plain LoRA, with their shapes."""
 
 _MODEL_PREFIXES = ("base_model.model.", "transformer.")
 _ENCODER_PREFIXES = ("encoder.", "proj_model.")
@@ -39,12 +39,12 @@ _FOREIGN = (
 
 @dataclass
 class FileKeys:
-    """A file's keys, sorted.
+    """The keys of a file, sorted by their use.
 
     Attributes:
-        layers: key in the file for each part of each layer (diffusers names), in the order of the blocks.
-        encoder: key in the file for each key of a style encoder (`encoder_sizes.py`), without prefix.
-        other: keys that belong to neither.
+        layers: by layer (diffusers names, in the order of the blocks) and part: the key in the file.
+        encoder: by the style encoder's key without prefix (`encoder_sizes.py`): the key in the file.
+        other: keys that belong neither to experts nor to an encoder.
     """
 
     layers: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class FileKeys:
 
     @property
     def kind(self) -> str | None:
-        """ "style-moe", "lora", "style-encoder" (an encoder alone) or None."""
+        """Kind of the file: "style-moe", "lora", "style-encoder" (an encoder without experts) or None."""
         parts = {part for layer in self.layers.values() for part in layer}
         if parts & MOE_PARTS.keys() or parts & SHARED_PARTS.keys():
             return "style-moe"
@@ -63,7 +63,7 @@ class FileKeys:
 
 
 def sort_keys(keys: Iterable[str]) -> FileKeys:
-    """Sorts the keys of a file by what they belong to; nothing is refused yet."""
+    """Sort the keys of a file by their use. It never raises; `require_expert_keys` checks the result."""
     found = FileKeys()
     for key in keys:
         if (name := _encoder_name(key)) is not None:
@@ -77,32 +77,32 @@ def sort_keys(keys: Iterable[str]) -> FileKeys:
 
 
 def require_expert_keys(path: Path, found: FileKeys) -> None:
-    """Puts the layers in order, after refusing everything that is no expert file.
+    """Check that the keys belong to an expert file, and sort its layers.
 
     Raises:
-        StyleExpertError: the file is of another kind, mixes two kinds, or holds layers that Flux has not.
+        StyleExpertError: the file is of another kind, mixes two kinds, or holds layers that Flux does not have.
     """
     if found.kind == "style-encoder":
         raise StyleExpertError(
-            f"{path.name} holds a style encoder and no experts; choose it as the encoder, beside an expert file."
+            f"{path.name} holds a style encoder and no experts. Choose it as the encoder, together with an expert file."
         )
     if found.kind is None or found.other:
         raise StyleExpertError(
             f"{path.name} is {foreign_kind(found.other)}, expected StyleExpert experts or a RegionRoute LoRA for "
-            f"FLUX.1 Kontext in diffusers' layer names{_first(found.other)}; choose such a file, "
-            "or load this one with the node that is made for it."
+            f"FLUX.1 Kontext in diffusers' layer names{_first(found.other)}. Choose such a file, "
+            "or load this one with a node for its kind."
         )
     own = MOE_PARTS.keys() | SHARED_PARTS.keys() if found.kind == "style-moe" else LORA_PARTS.keys()
     mixed = [key for parts in found.layers.values() for part, key in parts.items() if part not in own]
     if mixed:
         raise StyleExpertError(
-            f"{path.name} mixes routed experts with a plain LoRA{_first(mixed)}; choose a file of one kind."
+            f"{path.name} mixes routed experts with a plain LoRA{_first(mixed)}. Choose a file of one kind."
         )
     found.layers = {layer: found.layers[layer] for layer in sorted(found.layers, key=layer_order)}
 
 
 def foreign_kind(keys: list[str]) -> str:
-    """What a file that is none of ours probably is, from its unknown keys."""
+    """Probable kind of a foreign file, from its unknown keys, as the end of a sentence: "a vision model"."""
     for prefixes, kind in _FOREIGN:
         if any(key.startswith(prefixes) for key in keys):
             return kind
@@ -114,14 +114,14 @@ def _first(keys: list[str]) -> str:
 
 
 def _encoder_name(key: str) -> str | None:
-    """A style encoder's key without prefix; None if it is no encoder's key."""
+    """The key of a style encoder without its prefix; None for any other key."""
     for prefix in _ENCODER_PREFIXES:
         key = key.removeprefix(prefix)
     return key if key.startswith(_ENCODER_STEMS) else None
 
 
 def _layer_part(key: str) -> tuple[str, str] | None:
-    """(layer in diffusers' name, part) of an expert's key; None if it is none."""
+    """(diffusers layer, part) of an expert's key; None for any other key."""
     for part in (*MOE_PARTS, *SHARED_PARTS, *LORA_PARTS):
         if key.endswith(f".{part}"):
             layer = key.removesuffix(f".{part}")
@@ -130,7 +130,7 @@ def _layer_part(key: str) -> tuple[str, str] | None:
         return None
     for prefix in _MODEL_PREFIXES:
         layer = layer.removeprefix(prefix)
-    # ComfyUI's and Stable Diffusion's LoRAs end alike; their layers are refused as foreign, not one by one.
+    # LoRAs in ComfyUI's layout and for Stable Diffusion use the same parts. They are refused as one foreign file.
     return None if layer.startswith(_OTHER_MODELS) else (layer, part)
 
 

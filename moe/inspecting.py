@@ -1,4 +1,4 @@
-"""What a file is, and what is wrong with it."""
+"""Inspects a file: its kind, sizes, layers and training, and a list of its faults."""
 
 import math
 import os
@@ -25,24 +25,24 @@ _TITLES = {
     "unknown": "unknown",
 }
 _CHUNK = 64
-"""Rows of dim 0 checked at once, so that a large tensor is never in memory whole."""
+"""Number of rows of dim 0 that are checked at once, so that no large tensor is in memory as a whole."""
 
 
 @dataclass
 class FileReport:
-    """What `inspect_file` found.
+    """The result of `inspect_file`.
 
     Attributes:
         path: the file.
         kind: "style-moe", "lora", "style-encoder" or "unknown".
-        own_format: whether it has our header entry.
-        num_bytes, num_parameters: its size; 0 if unknown.
-        dtypes: how many tensors there are of each.
-        config: of the experts; None if there are none.
-        layers: the adapted layers, diffusers names.
-        encoder_config: of the style encoder; None if there is none.
-        training: what the file tells of its training; empty if it tells nothing.
-        problems: a sentence for everything that is wrong.
+        own_format: whether the file has StyleRoute's header entry.
+        num_bytes, num_parameters: size of the file; 0 if unknown.
+        dtypes: number of tensors of each dtype.
+        config: configuration of the experts; None without experts.
+        layers: diffusers names of the adapted layers.
+        encoder_config: configuration of the style encoder; None without an encoder.
+        training: training summary; empty without a summary.
+        problems: one sentence for each fault.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class FileReport:
             *(_expert_lines(self.config, self.layers) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
             *_training_lines(self.training),
-            *([f"problem: {problem}" for problem in self.problems] or ["nothing is wrong with it"]),
+            *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
         ]
 
     def _title(self) -> str:
@@ -81,7 +81,7 @@ class FileReport:
 
 
 def inspect_file(path: str | os.PathLike[str]) -> FileReport:
-    """Reads a whole file and reports on it; faults of the file are in `problems`, and none is raised."""
+    """Read a whole file and report on it. Faults of the file are listed in `problems`, and not raised."""
     report = FileReport(Path(path))
     try:
         header = read_header(path)
@@ -90,12 +90,12 @@ def inspect_file(path: str | os.PathLike[str]) -> FileReport:
     except StyleExpertError as error:
         report.problems.append(str(error))
         return report
-    report.problems += _doubts(report) + _not_finite(header)
+    report.problems += _warnings(report) + _not_finite(header)
     return report
 
 
 def _trained_as(kind: str, training: dict[str, Any]) -> str:
-    """What a LoRA was trained as, from its training summary; published files have none."""
+    """Purpose of a LoRA, from its training summary; published files have no summary."""
     if kind != "lora" or not training:
         return ""
     if style := training.get("style"):
@@ -121,25 +121,25 @@ def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
     report.training = expert.training or {}
 
 
-def _doubts(report: FileReport) -> list[str]:
-    """What is allowed, and yet hardly meant."""
+def _warnings(report: FileReport) -> list[str]:
+    """Values that are valid, but probably a mistake."""
     config = report.config
     if config is None or config.scale:
         return []
     return [
-        f"At rank {config.rank} the release's scale 16 // r is 0, so that the experts change nothing; "
-        "open it with the paper's arithmetic."
+        f"At rank {config.rank} the release's scale 16 // r is 0, so the experts change nothing. "
+        "Open the file with the paper's arithmetic."
     ]
 
 
 def _not_finite(header: Header) -> list[str]:
-    """One sentence naming the tensors that hold NaN or infinity; the file is read in small pieces."""
+    """A sentence that names the tensors with NaN or infinite numbers; the file is read in small pieces."""
     with safe_open(str(header.path), framework="pt") as tensors:
         bad = [key for key, entry in header.tensors.items() if entry.is_float and not _is_finite(tensors, key, entry)]
     if not bad:
         return []
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    return [f"{bad[0]}{more} holds NaN or infinite numbers; take another copy or an earlier checkpoint."]
+    return [f"NaN or infinite numbers are in {bad[0]}{more}. Use another copy or an earlier checkpoint."]
 
 
 def _is_finite(tensors: safe_open, key: str, entry) -> bool:
@@ -162,7 +162,7 @@ def _mixture_lines(config: ExpertConfig) -> list[str]:
     shared = f"a shared expert of rank {config.shared_rank}" if config.shared_rank else "no shared expert"
     scale = f"16 // {config.rank}" if config.routing == "release-1" else f"{config.alpha:g} / {config.rank}"
     return [
-        f"experts: {config.num_experts} of rank {config.rank}, {shared}; a style is routed to {config.top_k}",
+        f"experts: {config.num_experts} of rank {config.rank}, {shared}; each style is routed to {config.top_k}",
         f"arithmetic: {config.routing}, scale {scale} = {config.scale:g}; style embedding of {config.cond_dim}",
     ]
 
@@ -173,7 +173,7 @@ def _encoder_lines(config: EncoderConfig) -> list[str]:
     return [
         f"style encoder: taps {', '.join(map(str, config.taps))} of {config.vision_model} "
         f"({config.num_tokens} tokens x {config.hidden_size})",
-        f"  {config.num_queries} queries a tap, projection {widths}{post}, gives {config.cond_dim}",
+        f"  {config.num_queries} queries per tap, projection {widths}{post}, style embedding of {config.cond_dim}",
     ]
 
 
@@ -183,8 +183,8 @@ def _training_lines(training: dict[str, Any]) -> list[str]:
         lines.append("training: " + ", ".join(f"{name} {value}" for name, value in training.items()))
     if training.get("style_reference"):
         lines.append(
-            "It was trained with the style image beside the photo: in a graph, give its latents by a second "
-            "Reference Latent after the photo's, and set FluxKontextMultiReferenceLatentMethod to 'index', as the "
-            "example workflow does."
+            "The experts were trained with the style image as a second reference. In a graph, add a second Reference "
+            "Latent with the style image after the content image's, and set FluxKontextMultiReferenceLatentMethod to "
+            "'index', as the example workflow does."
         )
     return lines

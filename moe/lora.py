@@ -1,4 +1,4 @@
-"""A plain LoRA in diffusers' layout, which every LoRA loader reads."""
+"""Writes low-rank pairs as a plain LoRA in diffusers' layout, which every LoRA loader reads."""
 
 from collections.abc import Mapping
 
@@ -13,12 +13,12 @@ PREFIX = "transformer."
 
 
 def lora_state(pairs: Mapping[str, LowRank], dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """The keys of a PEFT LoRA for diffusers' Flux: lora_A [R, in] and lora_B [out, R].
+    """The state dict of a PEFT LoRA for diffusers' Flux: lora_A [R, in] and lora_B [out, R].
 
-    The scale is within the pairs: a loader without an alpha applies the LoRA at scale 1.
+    The pairs already contain the scale: without an alpha, a loader applies the LoRA at scale 1.
 
     Args:
-        pairs: by layer, diffusers names.
+        pairs: low-rank pairs by diffusers layer name.
         dtype: precision of the tensors.
 
     Raises:
@@ -30,5 +30,5 @@ def lora_state(pairs: Mapping[str, LowRank], dtype: torch.dtype = torch.float32)
         state[f"{PREFIX}{layer}.lora_B.weight"] = pair.up.detach().to(dtype).contiguous()
     for key, weight in state.items():
         if not weight.isfinite().all():
-            raise StyleExpertError(f"{key} holds numbers too large for {dtype}; choose 'float32' instead.")
+            raise StyleExpertError(f"{key} holds numbers that are too large for {dtype}. Choose 'float32' instead.")
     return state

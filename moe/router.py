@@ -1,4 +1,4 @@
-"""The router: which experts a style is sent to."""
+"""The router: it chooses the experts for a style."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Routing:
     """The experts of one layer for a batch of styles.
 
     Attributes:
-        indices: [B, k] int64, the kept experts by falling logit; [B, layers, k] for several layers' logits.
-        weights: of the same shape, float, their softmax: they sum to 1.
+        indices: [B, k] int64, the kept experts in order of decreasing logit; [B, layers, k] for several layers.
+        weights: float of the same shape, the softmax over the kept logits; they sum to 1.
     """
 
     indices: Tensor
@@ -21,10 +21,10 @@ class Routing:
 
 
 def route(logits: Tensor, top_k: int) -> Routing:
-    """StyleExpert's w = softmax(TopK(g(e_s), k)): the softmax runs over the kept logits alone.
+    """StyleExpert's w = softmax(TopK(g(e_s), k)): the softmax runs over the kept logits only.
 
     Args:
-        logits: [B, E], the output of the gate, or [B, layers, E] of several.
+        logits: the gate's output, [B, E], or [B, layers, E] for the gates of several layers.
         top_k: k, at most E.
     """
     kept, indices = logits.topk(top_k, dim=-1, sorted=True)
@@ -32,7 +32,7 @@ def route(logits: Tensor, top_k: int) -> Routing:
 
 
 class Router(nn.Module):
-    """The gate of one layer, a linear without bias, and the choice of its k largest outputs.
+    """The gate of one layer: a linear layer without bias, then the choice of its k largest outputs.
 
     Args:
         num_experts: E.
@@ -47,5 +47,5 @@ class Router(nn.Module):
         nn.init.normal_(self.weight, std=cond_dim**-0.5)
 
     def forward(self, style: Tensor) -> Routing:
-        """style [B, cond_dim] -> Routing; differentiable in the weights."""
+        """Route styles [B, cond_dim] to experts; differentiable in the weights."""
         return route(F.linear(style, self.weight.to(style.dtype)), self.top_k)

@@ -1,4 +1,4 @@
-"""Writing expert and encoder files of our own."""
+"""Writes expert and encoder files in StyleRoute's format."""
 
 import json
 import os
@@ -29,19 +29,19 @@ def save_expert(
     encoder_config: EncoderConfig | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes one file with experts, encoder and header entry; an interrupted run leaves the old file as it was.
+    """Write one file with experts, encoder and header entry. If this is interrupted, an old file stays unchanged.
 
     Args:
-        path: the .safetensors to write.
+        path: the .safetensors file to write.
         experts: tensors by `<layer>.<part>`, with the parts of `formats.py`.
-        config: what they are.
-        encoder_state: the style encoder's state dict, keys without prefix; None for none.
-        encoder_config: its configuration; keeps the order of the taps and the name of the vision model.
-        training: summary of the training, of plain JSON values.
+        config: configuration of the experts.
+        encoder_state: state dict of the style encoder, keys without prefix; None for no encoder.
+        encoder_config: configuration of the encoder; it stores the order of the taps and the vision model's name.
+        training: training summary, made of plain JSON values.
 
     Raises:
-        StyleExpertError: the path is no .safetensors or cannot be written, or the tensors contradict `config`; what was
-            there before stays.
+        StyleExpertError: the path is no .safetensors file or cannot be written, or the tensors contradict `config`; an
+            old file stays unchanged.
     """
     path = _require_name(path)
     encoder = {f"{ENCODER_PREFIX}{name}": weight for name, weight in (encoder_state or {}).items()}
@@ -60,24 +60,24 @@ def save_encoder(
     config: EncoderConfig,
     training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a style encoder alone, in the release's layout with our header entry.
+    """Write a style encoder without experts, in the release's layout with StyleRoute's header entry.
 
     Args:
-        path: the .safetensors to write.
-        state: the encoder's state dict.
-        config: its configuration; keeps the order of the taps and the name of the vision model.
-        training: summary of the training, of plain JSON values.
+        path: the .safetensors file to write.
+        state: state dict of the encoder.
+        config: configuration of the encoder; it stores the order of the taps and the vision model's name.
+        training: training summary, made of plain JSON values.
 
     Raises:
-        StyleExpertError: the path is no .safetensors or cannot be written, or the tensors contradict `config`; what was
-            there before stays.
+        StyleExpertError: the path is no .safetensors file or cannot be written, or the tensors contradict `config`; an
+            old file stays unchanged.
     """
     path = _require_name(path)
     entry = json.loads(json.dumps({"format": FORMAT_VERSION, "encoder": asdict(config)}))
     shapes = {name: tuple(weight.shape) for name, weight in state.items()}
     if read_encoder_config(path, shapes, entry["encoder"]) != config:
         raise StyleExpertError(
-            f"The encoder's tensors are not of the sizes of its configuration, {config}; save both of one encoder."
+            f"The encoder's tensors do not have the sizes of its configuration, {config}. Give both of one encoder."
         )
     if training is not None:
         entry["training"] = dict(training)
@@ -86,15 +86,15 @@ def save_encoder(
 
 
 def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], *, check: bool) -> None:
-    """Writes beside `path` first, then moves; with `check`, only if the result opens as an expert file.
+    """Write a temporary file beside `path`, then rename it; with `check`, only if it opens as an expert file.
 
     Raises:
-        StyleExpertError: the disk is full or `path` cannot be written; what was there before stays.
+        StyleExpertError: the disk is full or `path` cannot be written; an old file stays unchanged.
     """
     unfinished = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # safetensors lets the owner alone read what it writes; a ComfyUI may run as somebody else.
+        # safetensors gives read permission to the owner only, but ComfyUI may run as another user.
         unfinished.touch()
         readable = unfinished.stat().st_mode
         save_file(dict(tensors), str(unfinished), metadata=metadata)
@@ -104,11 +104,11 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
         os.replace(unfinished, path)
     except (OSError, SafetensorError) as error:
         raise StyleExpertError(
-            f"{path} could not be written ({error}), and what was there before stays; make room on its disk, or give "
-            "another path that may be written to."
+            f"{path} could not be written ({error}), and an old file there stays unchanged. Free disk space, or give "
+            "another path with write permission."
         ) from error
     finally:
-        # Where the folder is none, there is nothing to take away either.
+        # If the folder does not exist, there is no file to delete either.
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
 
@@ -116,5 +116,5 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
 def _require_name(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise StyleExpertError(f"{path.name} is no .safetensors file name; give the target that ending.")
+        raise StyleExpertError(f"The target is named {path.name}, expected a name that ends in .safetensors.")
     return path

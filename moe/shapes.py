@@ -1,4 +1,4 @@
-"""Shapes written with symbols, such as [E, r, in], and unified over all tensors of a file."""
+"""Checks shapes with symbols, such as [E, r, in]: a symbol has the same size in all tensors of a file."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from ..errors import StyleExpertError
 
 Symbolic = tuple[str | int, ...]
-"""A shape such as ("E", "r", "in"); a number stands for itself."""
+"""A shape such as ("E", "r", "in"); a number is a fixed size."""
 
 
 class SizeBook:
-    """The size that each symbol stands for, learnt from the first tensor that has it.
+    """The size of each symbol, learnt from the first tensor that has the symbol.
 
     Args:
-        path: the file, for messages.
+        path: the file, for error messages.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,10 +24,10 @@ class SizeBook:
         return self._sizes[symbol][0]
 
     def learn(self, key: str, symbolic: Symbolic, shape: tuple[int, ...]) -> None:
-        """Takes the sizes of the tensor `key`.
+        """Learn the sizes of the tensor `key`.
 
         Raises:
-            StyleExpertError: it has another number of dimensions, or a symbol already has another size.
+            StyleExpertError: the tensor has another number of dimensions, or a symbol already has another size.
         """
         if len(shape) != len(symbolic):
             expected = ", ".join(map(str, symbolic))
@@ -35,30 +35,30 @@ class SizeBook:
         for symbol, size in zip(symbolic, shape, strict=True):
             known, since = (symbol, "") if isinstance(symbol, int) else self._sizes.setdefault(symbol, (size, key))
             if size != known:
-                first = f"{since} says {known}" if since else f"expected {known}"
-                raise self._contradiction(f"{key} has shape {list(shape)}, where {first} for {symbol}")
+                first = f"{since} has {known}" if since else f"{known} is expected"
+                raise self._contradiction(f"{key} has shape {list(shape)}, but {first} for {symbol}")
 
     def forget(self, *symbols: str) -> None:
-        """Lets the symbols stand for other sizes from here on."""
+        """Forget the sizes of some symbols, so that the next tensor can set them."""
         for symbol in symbols:
             self._sizes.pop(symbol, None)
 
     def _contradiction(self, what: str) -> StyleExpertError:
         return StyleExpertError(
-            f"The shapes in {self.path.name} contradict each other: {what}; the file is damaged or put together from "
-            "different trainings: download or save it again."
+            f"The shapes in {self.path.name} contradict each other: {what}. "
+            "Download or save the file again: it is damaged or mixes different trainings."
         )
 
 
 def require_keys(path: Path, needed: Iterable[str], shapes: Mapping[str, object]) -> None:
-    """All missing keys in one error.
+    """Check that all `needed` keys exist.
 
     Raises:
-        StyleExpertError: some of `needed` are not there.
+        StyleExpertError: keys are missing; the message counts all of them and names the first three.
     """
     missing = [key for key in needed if key not in shapes]
     if missing:
         raise StyleExpertError(
-            f"{path.name} lacks {len(missing)} of its keys: {', '.join(missing[:3])}{' ...' if missing[3:] else ''}; "
-            "it is not a whole file: download or save it again."
+            f"{path.name} lacks {len(missing)} of its keys: {', '.join(missing[:3])}{' ...' if missing[3:] else ''}. "
+            "Download or save the whole file again."
         )

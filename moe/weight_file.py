@@ -1,4 +1,4 @@
-"""Reading tensors, or single experts of them, from a safetensors file, and counting the bytes."""
+"""Reads tensors, or single experts from tensors, from a safetensors file, and counts the bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ from .header import Header
 
 
 class WeightFile:
-    """The tensors of a file whose header is known, read on the CPU.
+    """The tensors of a file, read on the CPU.
 
     Args:
-        header: of the file.
+        header: the file's header, read before.
     """
 
     def __init__(self, header: Header) -> None:
@@ -25,17 +25,17 @@ class WeightFile:
 
     @contextmanager
     def opened(self) -> Iterator["OpenWeights"]:
-        """The file's tensors, to be read within the `with` block.
+        """Open the file; its tensors can be read within the `with` block.
 
         Raises:
-            StyleExpertError: the file is gone, or cannot be read any more.
+            StyleExpertError: the file is gone, or can no longer be read.
         """
         try:
             with safe_open(str(self.header.path), framework="pt") as tensors:
                 yield OpenWeights(self, tensors)
         except (OSError, SafetensorError) as error:
             raise StyleExpertError(
-                f"{self.header.path.name} could not be read any more ({error}); was it moved? Load it again."
+                f"{self.header.path.name} can no longer be read ({error}). Load it again if it was moved."
             ) from error
 
 
@@ -46,30 +46,30 @@ class OpenWeights:
         self._file, self._tensors = file, tensors
 
     def whole(self, key: str) -> Tensor:
-        """All of the tensor `key`: a float32 copy, checked to be finite."""
-        # A copy even where it is float32 already: a view would keep the file mapped, and change with it.
+        """The whole tensor `key` as a float32 copy; all its numbers are finite."""
+        # A float32 tensor is copied, too: a view would keep the file mapped, and change with the file.
         weight = self._count(self._slice(key)[:]).to(torch.float32, copy=True)
         if not is_finite(weight):
             raise self.not_finite(key)
         return weight
 
     def expert(self, key: str, index: int) -> Tensor:
-        """[index] of the tensor `key` as it is stored, nothing else of it read; a view of the file, to be copied."""
+        """Entry [index] of the tensor `key` in its stored dtype; a view of the file that the caller must copy."""
         return self._count(self._slice(key)[index : index + 1][0])
 
     def not_finite(self, key: str) -> StyleExpertError:
-        """The refusal of a tensor that holds NaN or infinite numbers."""
+        """The error for a tensor with NaN or infinite numbers."""
         return StyleExpertError(
-            f"{self._file.header.path.name} holds NaN or infinite numbers in {key}: its training has failed or the "
-            "file is damaged; take another copy or an earlier checkpoint."
+            f"{self._file.header.path.name} holds NaN or infinite numbers in {key}: its training failed or the "
+            "file is damaged. Use another copy or an earlier checkpoint."
         )
 
     def _slice(self, key: str) -> Any:
         part = self._tensors.get_slice(key)
         if tuple(part.get_shape()) != self._file.header.tensors[key].shape:
             raise StyleExpertError(
-                f"{self._file.header.path.name} has changed since it was opened: {key} has another shape; "
-                "load it again."
+                f"{self._file.header.path.name} has changed since it was opened: {key} has another shape. "
+                "Load it again."
             )
         return part
 
@@ -79,5 +79,5 @@ class OpenWeights:
 
 
 def is_finite(weight: Tensor) -> bool:
-    """Whether no number is NaN or infinite. A finite sum proves it in one pass; the exact look is for the rest."""
+    """Whether no number is NaN or infinite. A finite sum proves it in one pass; else each number is checked."""
     return bool(weight.sum().isfinite()) or bool(weight.isfinite().all())

@@ -85,7 +85,7 @@ def test_a_failed_install_is_one_sentence(run: ModuleType, monkeypatch):
 
 def test_an_old_python_is_refused(run: ModuleType, monkeypatch):
     monkeypatch.setattr(run.sys, "version_info", (3, 9))
-    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer"):
+    with pytest.raises(SystemExit, match=r"expected 3\.11 or newer"):
         run.main(["demo"])
 
 

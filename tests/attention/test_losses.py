@@ -251,12 +251,12 @@ def test_focus_of_the_paper_does_not_move_the_mean():
 )
 @pytest.mark.parametrize("loss", [focus_loss, cover_loss])
 def test_sizes_that_do_not_fit(loss, maps, masks):
-    with pytest.raises(AttentionError, match="do not fit"):
+    with pytest.raises(AttentionError, match="differ in size"):
         loss(torch.ones(maps), torch.ones(masks))
 
 
 def test_unknown_choices():
-    with pytest.raises(AttentionError, match=r'no preset "thesis".*paper or release'):
+    with pytest.raises(AttentionError, match=r'preset "thesis", expected paper or release'):
         focus_loss(scene("even"), mask(), preset="thesis")
     with pytest.raises(AttentionError, match="above 0"):
         replace(PAPER, tau=0.0)

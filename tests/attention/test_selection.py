@@ -27,14 +27,14 @@ def test_all_blocks():
 
 @pytest.mark.parametrize("text", ["", "tripel 1", "double 1;2", "0-3", "double -1", "double 1,"])
 def test_blocks_that_are_not_understood(text):
-    with pytest.raises(AttentionError, match='write all, middle, none, or for instance "double 0-2, single 5"'):
+    with pytest.raises(AttentionError, match='Write all, middle, none, or for instance "double 0-2, single 5"'):
         parse_blocks(text, COUNTS)
 
 
 def test_blocks_that_the_model_has_not():
     with pytest.raises(AttentionError, match="Block double 3 was chosen, but this model has 3 double and 6 single"):
         parse_blocks("double 1-5", COUNTS)
-    with pytest.raises(AttentionError, match="too large a number"):
+    with pytest.raises(AttentionError, match="is too large"):
         parse_blocks("double 0-999999999999", COUNTS)
 
 
@@ -45,13 +45,13 @@ def test_steps(text, chosen):
 
 @pytest.mark.parametrize("text", ["", "none", "first", "1-", "-1"])
 def test_steps_that_are_not_understood(text):
-    with pytest.raises(AttentionError, match='write all, or for instance "0-9, 19"'):
+    with pytest.raises(AttentionError, match='Write all, or for instance "0-9, 19"'):
         parse_steps(text)
 
 
 @pytest.mark.parametrize("parse", [parse_steps, lambda text: parse_blocks(f"double 0, single {text}", COUNTS)])
 def test_ranges_that_run_backwards(parse):
-    with pytest.raises(AttentionError, match='"5-2" runs backwards; write 2-5'):
+    with pytest.raises(AttentionError, match='"5-2" runs backwards'):
         parse("5 - 2")
     assert len(parse("2-2")) in (1, 2)
 

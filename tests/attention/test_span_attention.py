@@ -311,7 +311,7 @@ def test_output_and_maps_come_from_one_call(gradient):
         ([[], []], slice(0, 5), "no token"),
         ([[1], []], slice(0, 5), "holds no token"),
         ([[[1]], [[]]], slice(0, 5), "holds no token"),
-        ([[4, 10]], slice(0, 5), "from token 4 to 10, but there are 10 keys"),
+        ([[4, 10]], slice(0, 5), "from token 4 to 10, expected positions from 0 to 9"),
         ([[-1]], slice(0, 5), "from token -1"),
         ([[[1]]], slice(0, 5), "1 samples were given for a batch of 2"),
         ([[1]], slice(10, 20), "none of the 10 queries"),

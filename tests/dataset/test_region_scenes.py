@@ -136,7 +136,7 @@ def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
 
 def test_nothing_is_begun_where_it_would_not_end(sources, tmp_path: Path, monkeypatch, capsys) -> None:
     assert _make(tmp_path / "set", "--limit", "0") == 1
-    assert "limit is 0: give 1 photo or more" in capsys.readouterr().err
+    assert "limit is 0, expected 1 photo or more" in capsys.readouterr().err
     assert _make(tmp_path / "set", "--size", "50") == 1
     assert "give a multiple of 16" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**30, 2**30, 1000))

@@ -90,5 +90,5 @@ def test_swapped_halves_are_refused():
 
 @pytest.mark.parametrize("rows", [None, (1, 3072), (0, 6144)])
 def test_rows_that_are_no_layer_are_refused(rows):
-    with pytest.raises(StyleExpertError, match="No layer"):
+    with pytest.raises(StyleExpertError, match="no layer of diffusers"):
         diffusers_layer("double_blocks.0.img_attn.qkv", rows, HIDDEN)

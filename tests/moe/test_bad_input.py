@@ -206,7 +206,7 @@ def _header_entry(tmp_path, written, **changes):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"top_k": 5}, "top_k is 5, but there are only 4 experts"),
+        ({"top_k": 5}, "top_k is 5, but the file has only 4 experts"),
         ({"top_k": 0}, "top_k is 0"),
         ({"top_k": "2"}, "top_k is '2'"),
         ({"num_experts": 6}, "says num_experts = 6, but its tensors have 4"),
@@ -216,7 +216,7 @@ def _header_entry(tmp_path, written, **changes):
         ({"alpha": "16"}, "alpha is '16'"),
         ({"alpha": 10**400}, "expected a finite number"),
         ({"base": ["flux-kontext"]}, "base is"),
-        ({"format": 2}, "update StyleRoute"),
+        ({"format": 2}, "Update StyleRoute"),
         ({"format": None}, "unreadable"),
         ({"training": [1]}, "unreadable"),
         ({"training": "300 steps"}, "unreadable"),
@@ -230,7 +230,7 @@ def test_bad_header_entry(tmp_path, written, changes, words):
 def test_bad_header_entry_on_the_encoder(written, encoder):
     state = expert_state() | {f"encoder.{key}": weight for key, weight in encoder_state().items()}
     entry = {"format": 1, **vars(CONFIG), "encoder": encoder}
-    _refused(written(state, styleroute=json.dumps(entry)), "The header of .* says of its encoder")
+    _refused(written(state, styleroute=json.dumps(entry)), "The header of .* describes its encoder")
 
 
 @pytest.mark.parametrize("text", ["[1]", "5", "null", "{", '{"lora_alpha": "x"}', f'{{"lora_alpha": {10**400}}}'])
@@ -251,11 +251,11 @@ def test_unknown_arithmetic_asked_for(written):
     ("style", "words"),
     [
         (torch.zeros(1, 31), "expected .styles, 30."),
-        (torch.zeros(30), "given 30 styles"),
-        (torch.zeros(2, 30), "given 2 styles"),
-        (torch.zeros(0, 30), "given 0 styles"),
+        (torch.zeros(30), "got 30 styles"),
+        (torch.zeros(2, 30), "got 2 styles"),
+        (torch.zeros(0, 30), "got 0 styles"),
         (torch.full((1, 30), float("nan")), "NaN"),
-        (None, "given no style"),
+        (None, "got no style"),
     ],
 )
 def test_bad_style(written, style, words):

@@ -58,12 +58,12 @@ def test_pickled_code_is_not_run(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("source", "target", "encoder", "words"),
     [
-        ("experts.safetensors", "x.pt", None, "no .safetensors file name"),
-        ("experts.safetensors", "experts.safetensors", None, "one of the files that are read"),
+        ("experts.safetensors", "x.pt", None, "expected a name that ends in .safetensors"),
+        ("experts.safetensors", "experts.safetensors", None, "is also an input file"),
         ("experts.safetensors", "none/x.safetensors", None, "does not exist"),
         ("experts.safetensors", "x.safetensors", "experts.safetensors", "holds no style encoder"),
         ("experts.safetensors", "x.safetensors", "wide.safetensors", "gives 45 numbers"),
-        ("encoder.safetensors", "x.safetensors", "encoder.safetensors", "is a style encoder itself"),
+        ("encoder.safetensors", "x.safetensors", "encoder.safetensors", "is a style encoder, expected an expert file"),
         ("foreign.safetensors", "x.safetensors", None, "kohya"),
         ("text.pt", "x.safetensors", None, "text.pt cannot be read"),
         ("absent.pt", "x.safetensors", None, "absent.pt cannot be read as a PyTorch file"),
@@ -87,7 +87,7 @@ def test_report_on_a_release_file(written):
     report = inspect_file(written(expert_state(rank=8)))
     assert (report.kind, report.own_format, report.layers) == ("style-moe", False, LAYERS)
     text = "\n".join(report.lines())
-    for words in ("release layout", "4 of rank 8", "16 // 8 = 2", "transformer_blocks.attn.to_q", "nothing is wrong"):
+    for words in ("release layout", "4 of rank 8", "16 // 8 = 2", "transformer_blocks.attn.to_q", "no problem found"):
         assert words in text
 
 
@@ -109,7 +109,7 @@ def test_report_on_a_file_that_tells_of_its_training(tmp_path):
         save_expert(tmp_path / "x.safetensors", expert_state(rank=2), config, None, training=training)
         text = "\n".join(inspect_file(tmp_path / "x.safetensors").lines())
         assert f"training: steps 360, style_reference {reference}" in text
-        assert ("a second Reference Latent after the photo's" in text) == reference
+        assert ("add a second Reference Latent" in text) == reference
 
 
 def test_report_on_nan(written):

@@ -98,5 +98,5 @@ def test_removed_file_is_noticed(written):
     path = written(expert_state())
     expert = StyleExpert.open(path)
     path.unlink()
-    with pytest.raises(ValueError, match="was it moved"):
+    with pytest.raises(ValueError, match="Load it again if it was moved"):
         expert.collapse(torch.randn(1, 30))

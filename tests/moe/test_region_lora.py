@@ -57,7 +57,7 @@ def test_configuration(written):
     assert expert.encoder_config is None
     with pytest.raises(StyleExpertError, match="holds no style encoder"):
         _ = expert.encoder
-    with pytest.raises(StyleExpertError, match="routes none"):
+    with pytest.raises(StyleExpertError, match="no experts to route to"):
         expert.route(torch.zeros(1, 1))
 
 

@@ -183,7 +183,7 @@ def test_nothing_is_begun_where_something_does_not_fit(
         train_regions(with_options(config, blocks="double 7"))
     _say_nothing_of_dusk(own_data)
     lost = with_options(config, data=own_data, cache=tmp_path / "cache", styles=())
-    with pytest.raises(AttentionError, match=r'"dusk" does not stand in .* "make the \w+ in some style'):
+    with pytest.raises(AttentionError, match=r'"dusk" is not in .* "make the \w+ in some style'):
         train_regions(lost)
     assert not config.run.folder.exists()
 
