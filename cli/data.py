@@ -9,13 +9,13 @@ import tyro
 
 from ..dataset.new_folder import require_target
 from ..dataset.objects import load_objects
-from ..dataset.painted_scenes import PaintedScenes, ScenesConfig
 from ..dataset.photos import Photo, load_photos, template
 from ..dataset.region_scenes import RegionScenes, RegionScenesConfig
 from ..dataset.region_writer import RegionReport, write_regions
-from ..dataset.triplet_report import REPORT_FILE, Report
-from ..dataset.triplet_writer import Examples, write_triplets
-from ..dataset.user_folder import FolderExamples, HoldOut, list_folder, split_folder
+from ..dataset.stylised_scenes import ScenesConfig, StylisedScenes
+from ..dataset.triplet_report import REPORT_FILE, TripletReport
+from ..dataset.triplet_writer import StylisedContents, write_triplets
+from ..dataset.user_folder import FolderContents, HoldOut, list_folder, split_folder
 from ..errors import DataError
 from ..evaluation.image_embedding import TINY, load_embedding
 from ..progress import console
@@ -43,9 +43,9 @@ def paintings(
         )
     photos = {split: _limited(load_photos(split), limit, scenes.seed) for split in ("train", "test")}
     objects = load_objects()
-    splits = {split: PaintedScenes(split, scenes, photos[split], objects) for split in photos}
+    splits = {split: StylisedScenes(split, scenes, photos[split], objects) for split in photos}
     require_target(output, sum(split.images for split in splits.values()), scenes.size)
-    _write(output, splits, TINY, Report({**asdict(scenes), "limit": limit, "embedding": TINY}))
+    _write(output, splits, TINY, TripletReport({**asdict(scenes), "limit": limit, "embedding": TINY}))
 
 
 def triplets(
@@ -74,12 +74,12 @@ def triplets(
         seed: random seed that chooses the test styles and test contents.
     """
     hold = HoldOut(test_styles, test_contents, seed)
-    report = Report({"size": size, "embedding": embedding, **asdict(hold)})
+    report = TripletReport({"size": size, "embedding": embedding, **asdict(hold)})
     listed = list_folder(folder, report)
     parts = split_folder(listed, hold, report)
     images = sum(1 + len(styles) for part in parts.values() for _, styles in part)
     require_target(output, images, size)
-    splits = {split: FolderExamples(listed, part, size, report) for split, part in parts.items()}
+    splits = {split: FolderContents(listed, part, size, report) for split, part in parts.items()}
     _write(output, splits, embedding, report)
 
 
@@ -117,7 +117,7 @@ def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:
     return list(different.values())[:limit]
 
 
-def _write(output: Path, splits: dict[str, Examples], embedding: str, report: Report) -> None:
+def _write(output: Path, splits: dict[str, StylisedContents], embedding: str, report: TripletReport) -> None:
     with console.status("Loading the image embedding"):
         embed = load_embedding(embedding)
     write_triplets(output, splits, embed, report)

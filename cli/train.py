@@ -28,7 +28,7 @@ def encoder(config: EncoderTrainConfig) -> None:
     """
     from ..evaluation.style_encoder.evaluate import evaluate_encoder
     from ..evaluation.style_encoder.report import IMAGE_FILE
-    from ..training.style_encoder.training import train_style_encoder
+    from ..training.style_encoder.pipeline import train_style_encoder
 
     report = train_style_encoder(config, evaluate_encoder)
     console.print(f"Wrote {config.encoder_file}", soft_wrap=True)

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import DataError
 from .objects import TEST_OBJECTS, Cutout
-from .paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from .photos import Photo
 from .scenes import make_scene
+from .teacher import STYLE_NAMES, TRAIN_STYLES, stylise
 
 TWO_OBJECTS = 0.6
 """Share of scenes with a second object, which must stay as it is: only the word in the prompt tells them apart."""
@@ -51,7 +51,7 @@ class RegionScenesConfig:
 
 
 @dataclass(frozen=True)
-class PaintedObject:
+class StylisedObject:
     """An object of a scene in one style: the whole image [S, S, 3] uint8 with only the object painted."""
 
     object: str
@@ -69,7 +69,7 @@ class RegionScene:
     photo: str
     image: np.ndarray
     masks: dict[str, np.ndarray]
-    painted: Iterator[PaintedObject]
+    painted: Iterator[StylisedObject]
 
 
 class RegionScenes:
@@ -100,11 +100,11 @@ class RegionScenes:
         masks = {name: (mask * 255).round().astype(np.uint8) for name, mask in scene.masks.items()}
         return RegionScene(photo.name, image, masks, self._paint(image, masks))
 
-    def _paint(self, image: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[PaintedObject]:
+    def _paint(self, image: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[StylisedObject]:
         for style in self.config.styles:
-            painted = paint(image, STYLE_NAMES.index(style))
+            painted = stylise(image, STYLE_NAMES.index(style))
             for name, mask in masks.items():
-                yield PaintedObject(name, style, blend(image, painted, mask))
+                yield StylisedObject(name, style, blend(image, painted, mask))
 
 
 def blend(image: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ NAMES_SHOWN = 5
 
 
 @dataclass
-class Report:
+class TripletReport:
     """Filled while the data set is made.
 
     Attributes:

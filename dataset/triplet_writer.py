@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..progress import track
 from .new_folder import whole_or_nothing
-from .triplet_report import Report
+from .triplet_report import TripletReport
 from .triplets import METADATA_FILE, Embed, choose_references
 
 CONTENT_FOLDER = "content"
@@ -28,7 +28,7 @@ SPLIT_WORDS = {"train", "training", "test", "testing", "eval", "evaluation", "va
 
 
 @dataclass(frozen=True)
-class Style:
+class TripletStyle:
     """A style's name and number, as they stand in the metadata."""
 
     name: str
@@ -36,7 +36,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Example:
+class StylisedContent:
     """A content [S, S, 3] uint8 and what it became in its styles; equal names show the same thing.
 
     ``stylised`` is gone through once, so that its images need not be in memory together.
@@ -45,18 +45,18 @@ class Example:
     name: str
     prompt: str
     image: np.ndarray
-    stylised: Iterable[tuple[Style, np.ndarray]]
+    stylised: Iterable[tuple[TripletStyle, np.ndarray]]
 
 
-class Examples(Protocol):
+class StylisedContents(Protocol):
     """A split's examples, made while they are written; ``len`` is for the progress bar."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Example]: ...
+    def __iter__(self) -> Iterator[StylisedContent]: ...
 
 
-def write_triplets(folder: Path, splits: Mapping[str, Examples], embed: Embed, report: Report) -> None:
+def write_triplets(folder: Path, splits: Mapping[str, StylisedContents], embed: Embed, report: TripletReport) -> None:
     """Write all splits and the report. A stop half way leaves nothing.
 
     Args:
@@ -92,7 +92,7 @@ class _SplitWriter:
         self._embeddings: list[Tensor] = []
         self._contents: list[str] = []
 
-    def add(self, example: Example) -> None:
+    def add(self, example: StylisedContent) -> None:
         number = f"{len(self._contents) + 1:04d}.png"
         content = self._save(f"{CONTENT_FOLDER}/{number}", example.image)
         self._contents.append(content)
@@ -105,7 +105,7 @@ class _SplitWriter:
             if len(self._pending) == BATCH:
                 self._embed_pending()
 
-    def finish(self, split: str, report: Report) -> None:
+    def finish(self, split: str, report: TripletReport) -> None:
         """Choose the references, remove what has none, write the metadata; an empty split leaves no folder."""
         self._embed_pending()
         rows = self._paired(split, report)
@@ -121,7 +121,7 @@ class _SplitWriter:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (self.folder / METADATA_FILE).write_text(lines, encoding="utf-8")
 
-    def _paired(self, split: str, report: Report) -> list[dict[str, Any]]:
+    def _paired(self, split: str, report: TripletReport) -> list[dict[str, Any]]:
         styles, contents = ([row[column] for row in self.rows] for column in ("style", "content_name"))
         embeddings = torch.cat(self._embeddings) if self._embeddings else torch.empty(0, 1)
         rows, alone = [], []
@@ -143,7 +143,7 @@ class _SplitWriter:
         Image.fromarray(image).save(path, compress_level=3)
         return name
 
-    def _slug(self, style: Style) -> str:
+    def _slug(self, style: TripletStyle) -> str:
         if style.name not in self._slugs:
             self._slugs[style.name] = _free_slug(style.name, {CONTENT_FOLDER, *self._slugs.values()})
         return self._slugs[style.name]

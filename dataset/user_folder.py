@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 
 from ..errors import DataError
 from ..storage.image_reader import read_image
-from .triplet_report import Report
-from .triplet_writer import Example, Style
+from .triplet_report import TripletReport
+from .triplet_writer import StylisedContent, TripletStyle
 
 CONTENTS = "contents"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -30,7 +30,7 @@ class UserFolder:
     styles: dict[str, dict[str, Path]]
 
 
-def list_folder(path: Path, report: Report) -> UserFolder:
+def list_folder(path: Path, report: TripletReport) -> UserFolder:
     """List the folder; images without a content, contents without an image and other files are reported.
 
     Raises:
@@ -54,7 +54,7 @@ def list_folder(path: Path, report: Report) -> UserFolder:
     return UserFolder(path, kept, {style: images for style, images in styles.items() if images})
 
 
-def _images(root: Path, folder: Path, report: Report) -> dict[str, Path]:
+def _images(root: Path, folder: Path, report: TripletReport) -> dict[str, Path]:
     """Images of a folder by stem."""
     images: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -83,7 +83,9 @@ class HoldOut:
     seed: int = 0
 
 
-def split_folder(folder: UserFolder, hold: HoldOut, report: Report) -> dict[str, list[tuple[str, list[Style]]]]:
+def split_folder(
+    folder: UserFolder, hold: HoldOut, report: TripletReport
+) -> dict[str, list[tuple[str, list[TripletStyle]]]]:
     """For each split its contents, each with its styles. No content is in both; test contents show every style.
 
     Raises:
@@ -96,8 +98,8 @@ def split_folder(folder: UserFolder, hold: HoldOut, report: Report) -> dict[str,
         raise DataError("held-out styles need held-out contents: give --test-contents 2 or more, or leave it away")
     test_contents = _draw(rng, list(folder.contents), contents, "contents")
     test_styles = _draw(rng, list(folder.styles), hold.styles, "styles")
-    known = [Style(name, number) for number, name in enumerate(folder.styles)]
-    splits: dict[str, list[tuple[str, list[Style]]]] = {"train": [], **({"test": []} if test_contents else {})}
+    known = [TripletStyle(name, number) for number, name in enumerate(folder.styles)]
+    splits: dict[str, list[tuple[str, list[TripletStyle]]]] = {"train": [], **({"test": []} if test_contents else {})}
     for name in folder.contents:
         shown = [style for style in known if name in folder.styles[style.name]]
         if name in test_contents:
@@ -115,16 +117,18 @@ def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[st
     return set(rng.sample(names, count))
 
 
-class FolderExamples:
+class FolderContents:
     """The examples of one split, read from the disk one by one; what cannot be read is skipped and reported."""
 
-    def __init__(self, folder: UserFolder, part: list[tuple[str, list[Style]]], size: int, report: Report) -> None:
+    def __init__(
+        self, folder: UserFolder, part: list[tuple[str, list[TripletStyle]]], size: int, report: TripletReport
+    ) -> None:
         self._folder, self._part, self._size, self._report = folder, part, size, report
 
     def __len__(self) -> int:
         return len(self._part)
 
-    def __iter__(self) -> Iterator[Example]:
+    def __iter__(self) -> Iterator[StylisedContent]:
         for name, styles in self._part:
             paths = {style: self._folder.styles[style.name][name] for style in styles}
             path = self._folder.contents[name]
@@ -132,9 +136,11 @@ class FolderExamples:
             if content is None:
                 self._leave_out("its content image is broken", *paths.values())
             else:
-                yield Example(name, _caption(path), self._square(content), self._stylised(paths, _shape(content)))
+                yield StylisedContent(
+                    name, _caption(path), self._square(content), self._stylised(paths, _shape(content))
+                )
 
-    def _stylised(self, paths: dict[Style, Path], shape: float) -> Iterator[tuple[Style, np.ndarray]]:
+    def _stylised(self, paths: dict[TripletStyle, Path], shape: float) -> Iterator[tuple[TripletStyle, np.ndarray]]:
         for style, path in paths.items():
             image = self._open(path)
             if image is None:

@@ -32,7 +32,7 @@ class TinyEmbedding:
     @torch.inference_mode()
     def __call__(self, images: list[np.ndarray]) -> Tensor:
         """[S, S, 3] uint8 each -> [N, 192]."""
-        from ..training.tiny.lessons import vision_size
+        from ..training.tiny.edit_samples import vision_size
         from ..training.tiny.train_vision import normalize
 
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]

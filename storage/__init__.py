@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, cached rows, images read and written, and the room on the disk."""
+"""Files and images: whole-file writes, disk space, cached rows, the image reader and contact sheets."""

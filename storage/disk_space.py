@@ -1,4 +1,4 @@
-"""Whether a file can be written, asked before the work that makes it is begun."""
+"""Checks that files can be written, before the work for them starts."""
 
 import shutil
 import tempfile
@@ -8,10 +8,15 @@ from ..errors import StorageError
 
 
 def require_room(folder: Path, num_bytes: int, what: str) -> None:
-    """Checks that `folder` (which need not exist yet) has `num_bytes` free.
+    """Checks that the disk of `folder` has `num_bytes` free. The folder need not exist yet.
+
+    Args:
+        folder: the folder to write to.
+        num_bytes: the space needed, in bytes.
+        what: a plural name for the files, for the message.
 
     Raises:
-        StorageError: it has not.
+        StorageError: the disk has less free space.
     """
     free = shutil.disk_usage(_existing(folder)).free
     if free < num_bytes:
@@ -22,26 +27,25 @@ def require_room(folder: Path, num_bytes: int, what: str) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Checks that `path`, a training's result, can be written in the end. Nothing is made or changed.
+    """Checks that a result can be written to `path` later. Nothing is created or changed.
 
     Raises:
-        StorageError: it is a folder, or its own cannot be made or written to.
+        StorageError: `path` is a folder, or its folder cannot be created or written to.
     """
     if path.is_dir():
-        raise StorageError(f"{path} is a folder, expected a file to write: give another --output, or take it away")
+        raise StorageError(f"{path} is a folder, expected a file name: give another --output, or remove the folder")
     try:
-        # Not os.access: it knows neither the rights of Windows nor a file system that refuses all the same.
+        # os.access would miss the permissions of Windows and read-only file systems.
         with tempfile.TemporaryFile(dir=_existing(path.parent)):
             pass
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written ({error.strerror}): give another --output, or see that its folder can be made "
-            "and written to"
+            f"{path} cannot be written ({error.strerror}): give another --output, or make its folder writable"
         ) from error
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder, or its nearest parent that exists."""
     return next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
 
 

@@ -1,4 +1,4 @@
-"""Arrays with a row for every image or prompt, computed once and kept on disk as memory maps."""
+"""Arrays with one row per image or prompt, computed once and kept on disk as memory maps."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from .whole_file import whole_file
 
 INDEX_FILE, PROGRESS_FILE = "index.json", "progress.json"
 SAVE_EVERY = 16
-"""Chunks between two notes of how far it is."""
+"""Number of chunks between two updates of the progress file."""
 
 Compute = Callable[[range], Mapping[str, np.ndarray]]
-"""Row numbers -> arrays with these rows, by name."""
+"""Row numbers -> the values of these rows, by array name."""
 
 
 def cached_rows(
@@ -28,17 +28,18 @@ def cached_rows(
     title: str,
     chunk: int = 16,
 ) -> dict[str, np.ndarray]:
-    """Read the arrays from ``folder``, or compute what is missing; an interrupted run goes on where it stopped.
+    """Reads the arrays from ``folder``, or computes the missing rows. An interrupted run continues where it stopped.
 
     Args:
-        identity: of what the rows are computed from, as JSON; another one makes everything anew.
-        arrays: shape, its first number the count of rows, and dtype of each array.
-        compute: gives the rows asked for.
-        title: of the progress bar.
-        chunk: rows at once.
+        folder: the cache folder.
+        identity: everything that determines the values, as JSON. Another identity recomputes everything.
+        arrays: shape and dtype of each array; the first number of the shape is the number of rows.
+        compute: computes the given rows.
+        title: title of the progress bar.
+        chunk: number of rows computed at once.
 
     Raises:
-        StorageError: the disk has no room for them; what was there stays.
+        StorageError: the disk has no room for the arrays; existing files stay as they are.
     """
     index = json.loads(json.dumps({"identity": identity, "arrays": {k: [s, str(d)] for k, (s, d) in arrays.items()}}))
     if _read(folder / INDEX_FILE) != index or not _is_complete(folder, arrays):
@@ -54,15 +55,15 @@ def cached_rows(
                 maps[name][rows.start : rows.stop] = values
             done = rows.stop
             if number % SAVE_EVERY == 0:
-                _note(folder, maps, done)
+                _save_progress(folder, maps, done)
     finally:
         if starts:
-            _note(folder, maps, done)
+            _save_progress(folder, maps, done)
     return {name: np.load(_file(folder, name), mmap_mode="r") for name in arrays}
 
 
 def fingerprint(path: Path) -> list[Any]:
-    """A file's name, bytes and time of its last change; the latter are the same for all missing files."""
+    """Name, size in bytes and modification time of a file; size and time are -1 for a missing file."""
     try:
         found = path.stat()
     except OSError:
@@ -71,12 +72,12 @@ def fingerprint(path: Path) -> list[Any]:
 
 
 def _is_complete(folder: Path, arrays: Mapping[str, Any]) -> bool:
-    """Whether nobody has taken one of the files away."""
+    """Whether all files of the cache exist."""
     return _read(folder / PROGRESS_FILE) is not None and all(_file(folder, name).is_file() for name in arrays)
 
 
 def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple[int, ...], Any]], what: str) -> None:
-    """Makes the files at their full size, in the place of those of another cache; whatever else is there stays."""
+    """Creates the files at full size and replaces those of another cache; other files in the folder stay."""
     own = (folder / INDEX_FILE, folder / PROGRESS_FILE, *(_file(folder, name) for name in arrays))
     old = [path for path in own if path.exists()]
     needed = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
@@ -86,21 +87,21 @@ def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple
     folder.mkdir(parents=True, exist_ok=True)
     for name, (shape, dtype) in arrays.items():
         np.lib.format.open_memmap(_file(folder, name), "w+", dtype, shape)
-        _take_room(_file(folder, name))
+        _reserve(_file(folder, name))
     _write(folder / PROGRESS_FILE, {"done": 0})
-    # Last: where it is, the others are.
+    # Written last: if the index exists, the other files exist too.
     _write(folder / INDEX_FILE, index)
 
 
-def _note(folder: Path, maps: Mapping[str, np.memmap], done: int) -> None:
-    """First the numbers, then the note that they are there."""
+def _save_progress(folder: Path, maps: Mapping[str, np.memmap], done: int) -> None:
+    """Writes the values to disk, then the number of finished rows."""
     for array in maps.values():
         array.flush()
     _write(folder / PROGRESS_FILE, {"done": done})
 
 
-def _take_room(path: Path) -> None:
-    """Without this a new memory map is a sparse file, and a disk that fills up would kill the process."""
+def _reserve(path: Path) -> None:
+    """Allocates the file on disk: a new memory map is sparse, and a full disk would kill the process later."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

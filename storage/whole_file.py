@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever stops the program that writes them."""
+"""Writes files whole or not at all, even if the program stops halfway."""
 
 import os
 from collections.abc import Iterator
@@ -10,23 +10,23 @@ from ..errors import StorageError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Gives the path to write to, which takes the place of `path` when the block ends; folders are made.
+    """Yields a temporary path to write to; it replaces `path` when the block ends. Missing folders are created.
 
     Raises:
-        StorageError: the disk is full, or cannot be written.
+        StorageError: the disk is full or not writable. The previous file stays.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        # Else a power cut may leave the new name with nothing of its content.
+        # Without this, a power cut may leave the new name with an empty file.
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # the latter is torch's, of a full disk
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError when the disk is full
         raise StorageError(
-            f"{path} could not be written ({error}): make room on its disk, or see that it may be written to; what was "
-            "there before stays"
+            f"{path} could not be written ({error}): make room on its disk, or make it writable. "
+            "The previous file stays."
         ) from error
     finally:
         with suppress(OSError):

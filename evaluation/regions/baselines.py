@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...dataset.paintings import STYLE_NAMES, paint
+from ...dataset.teacher import STYLE_NAMES, stylise
 from ..images import open_image
 from ..through_vae import redraw_by_tiny_vae
 from .trials import RegionTrials, region_of
@@ -23,6 +23,6 @@ def baselines(trials: RegionTrials) -> dict[str, Images]:
     return {
         PHOTO: enumerate(originals),
         AUTOENCODER: enumerate(map(redraw_by_tiny_vae(), originals)),
-        GLOBAL: enumerate(paint(photo, style) for photo, style in zip(originals, styles, strict=True)),
+        GLOBAL: enumerate(stylise(photo, style) for photo, style in zip(originals, styles, strict=True)),
         BLEND: enumerate(open_image(row.styled) for row in trials.examples),
     }

@@ -11,10 +11,10 @@ from PIL import Image
 from styleroute.cli import data, main
 from styleroute.dataset import region_scenes
 from styleroute.dataset.objects import TEST_OBJECTS, Cutout
-from styleroute.dataset.paintings import STYLE_NAMES, TEST_STYLES
 from styleroute.dataset.photos import Photo
 from styleroute.dataset.region_manifest import read_manifest
 from styleroute.dataset.region_scenes import RegionScenes, RegionScenesConfig, blend
+from styleroute.dataset.teacher import STYLE_NAMES, TEST_STYLES
 from styleroute.errors import DataError
 
 STYLES = ("woven", "dusk")
@@ -38,7 +38,7 @@ def sources(monkeypatch, objects: list[Cutout]) -> None:
     kept = [Cutout(name, cutout.pixels) for name, cutout in zip(TEST_OBJECTS, objects, strict=False)]
     monkeypatch.setattr(data, "load_photos", photos.get)
     monkeypatch.setattr(data, "load_objects", lambda: [*objects, *kept])
-    monkeypatch.setattr(region_scenes, "paint", _teacher)
+    monkeypatch.setattr(region_scenes, "stylise", _teacher)
 
 
 def _make(output: Path, *more: str) -> int:
@@ -111,7 +111,7 @@ def test_the_report_counts_what_there_is(sources, tmp_path: Path, capsys: pytest
 
 
 def test_scenes_follow_from_their_number_alone(photo: Photo, objects: list[Cutout], monkeypatch) -> None:
-    monkeypatch.setattr(region_scenes, "paint", _teacher)
+    monkeypatch.setattr(region_scenes, "stylise", _teacher)
     few, many = (RegionScenes("train", RegionScenesConfig(scenes=count, size=32), [photo], objects) for count in (2, 4))
     for one, other in zip(few, many, strict=False):
         assert np.array_equal(one.image, other.image)

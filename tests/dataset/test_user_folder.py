@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from styleroute.cli import main
-from styleroute.dataset.triplet_report import Report
+from styleroute.dataset.triplet_report import TripletReport
 from styleroute.dataset.triplets import read_triplets
-from styleroute.dataset.user_folder import CONTENTS, FolderExamples, HoldOut, list_folder, split_folder
+from styleroute.dataset.user_folder import CONTENTS, FolderContents, HoldOut, list_folder, split_folder
 from styleroute.errors import DataError
 
 CONTENT_NAMES = ("boat", "cat", "dog", "owl")
@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def _listed(folder: Path) -> tuple[Report, dict]:
-    report = Report({})
+def _listed(folder: Path) -> tuple[TripletReport, dict]:
+    report = TripletReport({})
     return report, list_folder(folder, report).styles
 
 
@@ -76,10 +76,10 @@ def test_contents_and_styles_are_held_out_by_the_seed(folder: Path) -> None:
     }
     assert len(report.left_out["a training content in a held-out style"]) == 2
     assert all(name.startswith(f"{held}/") for name in report.left_out["a training content in a held-out style"])
-    assert split_folder(listed, HoldOut(styles=1, seed=4), Report({})) == splits
-    assert any(split_folder(listed, HoldOut(styles=1, seed=seed), Report({})) != splits for seed in range(5, 9))
-    assert list(split_folder(listed, HoldOut(), Report({}))) == ["train"]
-    assert len(split_folder(listed, HoldOut(contents=3), Report({}))["test"]) == 3
+    assert split_folder(listed, HoldOut(styles=1, seed=4), TripletReport({})) == splits
+    assert any(split_folder(listed, HoldOut(styles=1, seed=seed), TripletReport({})) != splits for seed in range(5, 9))
+    assert list(split_folder(listed, HoldOut(), TripletReport({}))) == ["train"]
+    assert len(split_folder(listed, HoldOut(contents=3), TripletReport({}))["test"]) == 3
 
 
 def test_the_held_out_style_is_marked(folder: Path, tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_the_held_out_style_is_marked(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_more_held_out_than_there_is(folder: Path, hold: HoldOut, sentence: str) -> None:
-    listed = list_folder(folder, Report({}))
+    listed = list_folder(folder, TripletReport({}))
     with pytest.raises(DataError, match=sentence):
-        split_folder(listed, hold, Report({}))
+        split_folder(listed, hold, TripletReport({}))
 
 
 def test_a_folder_of_another_layout_is_refused(tmp_path: Path, capsys) -> None:
@@ -111,7 +111,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path: Path, capsys) -> None:
     assert "has no folder 'contents': expected <style>/<content>.png" in capsys.readouterr().err
     (tmp_path / CONTENTS).mkdir()
     with pytest.raises(DataError, match="no image in a style together with its content"):
-        list_folder(tmp_path, Report({}))
+        list_folder(tmp_path, TripletReport({}))
 
 
 def test_other_files_are_named(folder: Path) -> None:
@@ -130,11 +130,11 @@ def test_other_files_are_named(folder: Path) -> None:
     assert tuple(styles) == STYLES
 
 
-def _read(folder: Path, size: int = 32) -> tuple[list, Report]:
-    report = Report({})
+def _read(folder: Path, size: int = 32) -> tuple[list, TripletReport]:
+    report = TripletReport({})
     listed = list_folder(folder, report)
     part = split_folder(listed, HoldOut(), report)["train"]
-    return [(row, list(row.stylised)) for row in FolderExamples(listed, part, size, report)], report
+    return [(row, list(row.stylised)) for row in FolderContents(listed, part, size, report)], report
 
 
 def test_a_broken_content_takes_its_images_along(folder: Path) -> None:

@@ -25,7 +25,7 @@ def test_what_can_be_written_is_left_as_it_is(tmp_path: Path, name: str) -> None
 
 
 def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is a folder, expected a file to write: give another --output"):
+    with pytest.raises(StorageError, match="is a folder, expected a file name: give another --output"):
         require_writable(tmp_path)
 
 
@@ -41,5 +41,5 @@ def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    with pytest.raises(StorageError, match=r"cannot be written \(Permission denied\): .* written to"):
+    with pytest.raises(StorageError, match=r"cannot be written \(Permission denied\): .* writable"):
         require_writable(tmp_path / "x.safetensors")

@@ -24,7 +24,7 @@ LOSSES = 50
 
 
 @dataclass(frozen=True)
-class Batch:
+class EncoderBatch:
     """Two independently drawn batches: states float16 [B, L, T, D] and labels [B] of each."""
 
     first: Tensor
@@ -33,12 +33,12 @@ class Batch:
     second_labels: Tensor
 
 
-def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> Batch:
+def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> EncoderBatch:
     """The batches of a step, with replacement. They follow from seed and step alone: a resumed run draws the same."""
     # Not torch's generator: on a CPU it knows seeds of 32 bits only, too few for both numbers.
     first, second = torch.from_numpy(np.random.default_rng((seed, step)).integers(len(examples), size=(2, batch)))
     labels = examples.labels
-    return Batch(examples.states(first), examples.states(second), labels[first], labels[second])
+    return EncoderBatch(examples.states(first), examples.states(second), labels[first], labels[second])
 
 
 @dataclass
@@ -91,7 +91,7 @@ class EncoderTrainer:
         while self.step < self.steps and time.monotonic() - self._started < self.config.minutes * 60:
             yield self.step
 
-    def _update(self, step: int, batch: Batch) -> None:
+    def _update(self, step: int, batch: EncoderBatch) -> None:
         loss = self._loss(batch)
         self._optimizer.zero_grad()
         loss.backward()
@@ -104,7 +104,7 @@ class EncoderTrainer:
         self.run.curves.add_scalar("loss", loss.item(), step)
         self.run.curves.add_scalar("gradient norm", norm.item(), step)
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: EncoderBatch) -> Tensor:
         first, second = (self.encoder(part.to(self._device).float()) for part in (batch.first, batch.second))
         labels = batch.first_labels.to(self._device), batch.second_labels.to(self._device)
         return info_nce(first, second, *labels, self.config.temperature)

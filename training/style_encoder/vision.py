@@ -15,7 +15,7 @@ from transformers import AutoConfig, SiglipImageProcessor, SiglipVisionModel
 
 from ...errors import TrainingError
 from ...moe.config import SIGLIP_FILE
-from ..tiny.lessons import vision_size
+from ..tiny.edit_samples import vision_size
 from ..tiny.shipped import load_vision as load_tiny
 from ..tiny.train_vision import normalize
 

@@ -19,7 +19,7 @@ class SoftClamp(nn.Module):
         return torch.tanh(latents / 3) * 3
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """A residual block of three 3 x 3 convolutions, [B, WIDTH, H, W] to the same shape."""
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ def _conv(inputs: int = WIDTH, outputs: int = WIDTH, **options) -> nn.Conv2d:
 
 def build_encoder() -> nn.Sequential:
     """Images [B, 3, H, W] in 0..1 to latents [B, 16, H/8, W/8]."""
-    layers: list[nn.Module] = [_conv(3), Block()]
+    layers: list[nn.Module] = [_conv(3), ResidualBlock()]
     for _ in range(3):
-        layers += [_conv(stride=2, bias=False), Block(), Block(), Block()]
+        layers += [_conv(stride=2, bias=False), ResidualBlock(), ResidualBlock(), ResidualBlock()]
     return nn.Sequential(*layers, _conv(WIDTH, LATENT_CHANNELS))
 
 
@@ -46,8 +46,8 @@ def build_decoder() -> nn.Sequential:
     """Latents [B, 16, H/8, W/8] to images [B, 3, H, W] in 0..1."""
     layers: list[nn.Module] = [SoftClamp(), _conv(LATENT_CHANNELS), nn.ReLU()]
     for _ in range(3):
-        layers += [Block(), Block(), Block(), nn.Upsample(scale_factor=2), _conv(bias=False)]
-    return nn.Sequential(*layers, Block(), _conv(WIDTH, 3))
+        layers += [ResidualBlock(), ResidualBlock(), ResidualBlock(), nn.Upsample(scale_factor=2), _conv(bias=False)]
+    return nn.Sequential(*layers, ResidualBlock(), _conv(WIDTH, 3))
 
 
 class Autoencoder(nn.Module):

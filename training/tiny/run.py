@@ -13,8 +13,8 @@ from ...paths import RUNS, TINY_MODELS
 from ...progress import console
 from .autoencoder import Autoencoder
 from .checkpoints import Stage
+from .edit_samples import EditSamples, load_edit_samples
 from .export import export_autoencoder, export_kontext, export_vision
-from .lessons import Lessons, load_lessons
 from .prompts import Tokenizers
 from .shipped import load_kontext
 from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
@@ -31,7 +31,7 @@ class TinyConfig:
     Attributes:
         stages: which stages to run, in order.
         minutes: how long each stage may run this time; the next run goes on where it stopped.
-        scenes: number of scenes whose lessons are made once and kept.
+        scenes: number of scenes whose samples are made once and kept.
         object_scenes: number of scenes beside them, with edits of their objects alone.
         run: folder of checkpoints.
         models: folder for the weight files.
@@ -79,7 +79,7 @@ class TinyTraining:
         self._finish_autoencoder(model)
 
     def decoder(self) -> None:
-        """Train the decoder alone, on the encoder as it is, so that lessons and transformer stay good."""
+        """Train the decoder alone, on the encoder as it is, so that samples and transformer stay good."""
         stage = self._stage("decoder", self.config.decoder.steps)
         model = train_autoencoder(stage, self.config.decoder, self._images, start=self._autoencoder)
         self._finish_autoencoder(model)
@@ -87,12 +87,12 @@ class TinyTraining:
     def kontext(self) -> None:
         config = self.config.kontext
         start = None if config.start is None else load_kontext(config.start).requires_grad_(True)
-        model = train_kontext(self._stage("kontext", config.steps), config, self._lessons, self._tokenizers, start)
+        model = train_kontext(self._stage("kontext", config.steps), config, self._samples, self._tokenizers, start)
         export_kontext(model, self.config.models)
 
     def vision(self) -> None:
         config = self.config.vision
-        model = train_vision(self._stage("vision", config.steps), config, self._lessons, self._tokenizers)
+        model = train_vision(self._stage("vision", config.steps), config, self._samples, self._tokenizers)
         export_vision(model, self.config.models)
 
     def _finish_autoencoder(self, model: Autoencoder) -> None:
@@ -121,9 +121,9 @@ class TinyTraining:
         return model.eval()
 
     @cached_property
-    def _lessons(self) -> Lessons:
-        path = self.config.run / "lessons.pt"
-        return load_lessons(self._autoencoder, path, self.config.scenes, self.config.object_scenes)
+    def _samples(self) -> EditSamples:
+        path = self.config.run / "edit_samples.pt"
+        return load_edit_samples(self._autoencoder, path, self.config.scenes, self.config.object_scenes)
 
     def _require(self, found: bool, stage: str) -> None:
         if not found:

@@ -14,15 +14,15 @@ from ...flux.velocity import Reference, predict_velocity
 from ..changed_cells import weigh_changed
 from .checkpoints import Stage
 from .config import TRANSFORMER
-from .lessons import KINDS, Lesson, Lessons
+from .edit_samples import KINDS, EditSample, EditSamples
 from .loop import run_stage
 from .optimizer import build_optimizer
 from .prompts import TextEncoders, Tokenizers
 
 GUIDANCE = (1.0, 5.0)
 
-CAPTIONED = ("keep", "paint")
-"""Kinds of lessons whose caption tells of the target: a photo stays one, or becomes the painting it names."""
+CAPTIONED = ("keep", "stylise")
+"""Kinds of samples whose caption tells of the target: a photo stays one, or becomes the painting it names."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class KontextConfig:
     """Schedule: the first ``crop_share`` of the steps see quarter images (windows of 16 x 16 latent cells).
 
     Attributes:
-        kinds: shares of the lessons to keep, to edit the image, to edit an object, to paint.
+        kinds: shares of the samples to keep, to edit the image, to edit an object, to paint.
         unreferenced_every: every how many steps there is no reference, and the caption alone is painted.
         caption_share: how often the caption stands in for the instruction where a reference is kept or painted: the
             content prompts that experts are trained with.
-        changed_weight: weight of latent cells that the lesson changes.
-        early_share: how many of the lessons on objects are drawn from the sampler's first half. There it is decided
+        changed_weight: weight of latent cells that the sample changes.
+        early_share: how many of the samples on objects are drawn from the sampler's first half. There it is decided
             which cells are changed, and the loss, which is of velocities, makes least of it.
         start: folder of a small Kontext's weights to go on from, under a schedule of this run's own.
     """
@@ -55,7 +55,7 @@ class KontextConfig:
 
 
 @dataclass(frozen=True)
-class Batch:
+class EditBatch:
     """Latents [B, 16, H, W] of targets and references (None: paint from the caption alone), and their prompts.
 
     ``early`` [B] tells which are to be drawn from the sampler's first half.
@@ -84,7 +84,7 @@ class TinyKontext(nn.Module):
 
 
 def train_kontext(
-    stage: Stage, config: KontextConfig, lessons: Lessons, tokenizers: Tokenizers, start: TinyKontext | None = None
+    stage: Stage, config: KontextConfig, samples: EditSamples, tokenizers: Tokenizers, start: TinyKontext | None = None
 ) -> TinyKontext:
     """Train, resuming from the stage's checkpoint; each batch's randomness follows from its step number.
 
@@ -98,13 +98,15 @@ def train_kontext(
         model.transformer.compile(dynamic=False)
 
     def loss_of(step: int) -> Tensor:
-        return training_loss(model, config, _batch(step, config, lessons), tokenizers, step)
+        return training_loss(model, config, _batch(step, config, samples), tokenizers, step)
 
     run_stage(stage, model, optimizer, loss_of)
     return model.eval()
 
 
-def training_loss(model: TinyKontext, config: KontextConfig, batch: Batch, tokenizers: Tokenizers, step: int) -> Tensor:
+def training_loss(
+    model: TinyKontext, config: KontextConfig, batch: EditBatch, tokenizers: Tokenizers, step: int
+) -> Tensor:
     """Flow-matching loss, the changed cells weighted up so that a small object's edit is not drowned."""
     generator = torch.Generator().manual_seed(step)
     noise = torch.randn(batch.target.shape, generator=generator)
@@ -121,33 +123,33 @@ def training_loss(model: TinyKontext, config: KontextConfig, batch: Batch, token
     return weigh_changed(error, batch.target, batch.reference, config.changed_weight)
 
 
-def _batch(step: int, config: KontextConfig, lessons: Lessons) -> Batch:
+def _batch(step: int, config: KontextConfig, samples: EditSamples) -> EditBatch:
     rng = random.Random(step)
     unreferenced = step % config.unreferenced_every == config.unreferenced_every - 1
     whole = step >= config.crop_share * config.steps
     count = (config.batch * 2 if unreferenced else config.batch) // (4 if whole else 1)
-    chosen = _choose(lessons, count, unreferenced, config, rng)
+    chosen = _choose(samples, count, unreferenced, config, rng)
     top, left = (0, 0) if whole else (2 * rng.randint(0, 8), 2 * rng.randint(0, 8))
     size = 32 if whole else 16
     window = (slice(None), slice(None), slice(top, top + size), slice(left, left + size))
-    target = lessons.latents[[lesson.target for lesson in chosen]].float()[window]
-    reference = lessons.latents[[lesson.scene for lesson in chosen]].float()[window]
+    target = samples.latents[[sample.target for sample in chosen]].float()[window]
+    reference = samples.latents[[sample.scene for sample in chosen]].float()[window]
     prompts = [
-        lesson.caption
-        if unreferenced or (lesson.kind in CAPTIONED and rng.random() < config.caption_share)
-        else lesson.prompt
-        for lesson in chosen
+        sample.caption
+        if unreferenced or (sample.kind in CAPTIONED and rng.random() < config.caption_share)
+        else sample.prompt
+        for sample in chosen
     ]
-    early = torch.tensor([lesson.kind == "object" and rng.random() < config.early_share for lesson in chosen])
-    return Batch(target, None if unreferenced else reference, prompts, (top // 2, left // 2), early)
+    early = torch.tensor([sample.kind == "object" and rng.random() < config.early_share for sample in chosen])
+    return EditBatch(target, None if unreferenced else reference, prompts, (top // 2, left // 2), early)
 
 
 def _choose(
-    lessons: Lessons, count: int, unreferenced: bool, config: KontextConfig, rng: random.Random
-) -> list[Lesson]:
-    """Lessons by kind; without a reference only photos and paintings make sense."""
+    samples: EditSamples, count: int, unreferenced: bool, config: KontextConfig, rng: random.Random
+) -> list[EditSample]:
+    """EditSamples by kind; without a reference only photos and paintings make sense."""
     kinds, shares = (CAPTIONED, (0.4, 0.6)) if unreferenced else (KINDS, config.kinds)
-    return [rng.choice(lessons.groups[kind]) for kind in rng.choices(kinds, shares, k=count)]
+    return [rng.choice(samples.groups[kind]) for kind in rng.choices(kinds, shares, k=count)]
 
 
 @torch.no_grad()

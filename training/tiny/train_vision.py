@@ -11,7 +11,7 @@ from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from .checkpoints import Stage
 from .config import SIGLIP
-from .lessons import Lesson, Lessons
+from .edit_samples import EditSample, EditSamples
 from .loop import run_stage
 from .prompts import Tokenizers
 
@@ -56,16 +56,16 @@ class ImageCaptionModel(nn.Module):
         return seen @ told.T * self.scale.exp() + self.bias
 
 
-def train_vision(stage: Stage, config: VisionConfig, lessons: Lessons, tokenizers: Tokenizers) -> SiglipVisionModel:
-    """Train on the lessons' photos and paintings, resuming from the stage's checkpoint."""
+def train_vision(stage: Stage, config: VisionConfig, samples: EditSamples, tokenizers: Tokenizers) -> SiglipVisionModel:
+    """Train on the samples' photos and paintings, resuming from the stage's checkpoint."""
     model = ImageCaptionModel()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
     stage.restore(model=model, optimizer=optimizer)
 
     def loss_of(step: int) -> Tensor:
-        chosen = _choose(lessons, config, random.Random(step))
-        images = normalize(lessons.images[[lesson.image for lesson in chosen]])
-        captions = [lesson.caption for lesson in chosen]
+        chosen = _choose(samples, config, random.Random(step))
+        images = normalize(samples.images[[sample.image for sample in chosen]])
+        captions = [sample.caption for sample in chosen]
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(images, tokenizers(captions)[0])
         return sigmoid_loss(logits.float(), captions)
@@ -85,7 +85,7 @@ def normalize(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def _choose(lessons: Lessons, config: VisionConfig, rng: random.Random) -> list[Lesson]:
-    kinds = ("paint", "keep")
+def _choose(samples: EditSamples, config: VisionConfig, rng: random.Random) -> list[EditSample]:
+    kinds = ("stylise", "keep")
     shares = (config.painted_share, 1 - config.painted_share)
-    return [rng.choice(lessons.groups[kind]) for kind in rng.choices(kinds, shares, k=config.batch)]
+    return [rng.choice(samples.groups[kind]) for kind in rng.choices(kinds, shares, k=config.batch)]

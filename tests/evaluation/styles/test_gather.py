@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 from styleroute.cli.evaluate import styles
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.evaluation.report import EVIDENCE_FILE
 from styleroute.evaluation.styles import gather
 from styleroute.evaluation.styles.config import EvidenceConfig
@@ -72,5 +72,5 @@ def test_tables_images_and_json_come_out_and_a_second_run_paints_nothing(
 
 
 def test_a_sheet_of_another_format_is_refused_before_anything(config, judge, tmp_path) -> None:
-    with pytest.raises(TrainingError, match="the sheet is"):
+    with pytest.raises(StorageError, match="the contact sheet is"):
         gather_evidence(replace(config, sheet=tmp_path / "sheet.gif"), nothing, judge)

@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for split, pixels in zip(OBJECTS, noise, strict=True)
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(region_scenes, "paint", lambda image, style: image // 2 + np.uint8(4 * style))
+        patch.setattr(region_scenes, "stylise", lambda image, style: image // 2 + np.uint8(4 * style))
         write_regions(folder, splits, RegionReport(config))
     return folder
 

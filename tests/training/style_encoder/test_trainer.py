@@ -13,8 +13,8 @@ from styleroute.training.style_encoder import trainer as module
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.examples import StyleExamples, train_examples
 from styleroute.training.style_encoder.images import train_images
+from styleroute.training.style_encoder.pipeline import FREE, new_encoder
 from styleroute.training.style_encoder.trainer import EncoderTrainer, draw
-from styleroute.training.style_encoder.training import FREE, new_encoder
 from styleroute.training.style_encoder.vision import Vision
 
 Start = Callable[..., EncoderTrainer]
@@ -39,7 +39,7 @@ def start(config: EncoderTrainConfig, vision: Vision, examples: StyleExamples) -
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseException] = KeyboardInterrupt) -> None:
-    def draw_or_stop(examples: StyleExamples, batch: int, seed: int, number: int) -> module.Batch:
+    def draw_or_stop(examples: StyleExamples, batch: int, seed: int, number: int) -> module.EncoderBatch:
         if number == step:
             raise error
         return draw(examples, batch, seed, number)
@@ -123,7 +123,7 @@ def test_the_end_of_the_minutes_saves(start: Start, monkeypatch: pytest.MonkeyPa
 
 
 def test_nan_stops_and_the_last_good_checkpoint_stays(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    def draw_nan(examples: StyleExamples, batch: int, seed: int, step: int) -> module.Batch:
+    def draw_nan(examples: StyleExamples, batch: int, seed: int, step: int) -> module.EncoderBatch:
         drawn = draw(examples, batch, seed, step)
         return replace(drawn, first=drawn.first * float("nan")) if step == 3 else drawn
 

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from styleroute.errors import TrainingError
 from styleroute.training.style_encoder.vision import Vision, load_vision, require_layers
-from styleroute.training.tiny.lessons import vision_size
+from styleroute.training.tiny.edit_samples import vision_size
 from styleroute.training.tiny.shipped import load_vision as load_tiny
 from styleroute.training.tiny.train_vision import normalize
 from transformers import CLIPVisionConfig, CLIPVisionModel, SiglipImageProcessor, SiglipVisionModel

@@ -1,10 +1,10 @@
-"""Small lessons and prompts' ids by checksum: the stages train without photos and without ComfyUI."""
+"""Small samples and prompts' ids by checksum: the stages train without photos and without ComfyUI."""
 
 import zlib
 
 import pytest
 import torch
-from styleroute.training.tiny.lessons import KINDS, Lesson, Lessons
+from styleroute.training.tiny.edit_samples import KINDS, EditSample, EditSamples
 from torch import Tensor
 
 
@@ -24,13 +24,13 @@ def tokenizers() -> ChecksumTokenizers:
 
 
 @pytest.fixture(scope="session")
-def lessons() -> Lessons:
-    """Every kind of lesson on four scenes of noise; the paintings' styles are 0, 1, 2, 0."""
+def samples() -> EditSamples:
+    """Every kind of sample on four scenes of noise; the paintings' styles are 0, 1, 2, 0."""
     generator = torch.Generator().manual_seed(0)
     entries = [
-        Lesson(kind, f"make it {kind}", f"a photo {i}", i, i + 1, style=i % 3, image=i)
+        EditSample(kind, f"make it {kind}", f"a photo {i}", i, i + 1, style=i % 3, image=i)
         for i in range(4)
         for kind in KINDS
     ]
     latents = torch.randn(5, 16, 32, 32, generator=generator).half()
-    return Lessons(entries, latents, torch.randint(0, 255, (4, 3, 128, 128), generator=generator).byte())
+    return EditSamples(entries, latents, torch.randint(0, 255, (4, 3, 128, 128), generator=generator).byte())

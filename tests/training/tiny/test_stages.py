@@ -9,7 +9,7 @@ import torch
 from styleroute.training.tiny import train_kontext as train_kontext_module
 from styleroute.training.tiny.autoencoder import Autoencoder
 from styleroute.training.tiny.checkpoints import Stage
-from styleroute.training.tiny.lessons import KINDS
+from styleroute.training.tiny.edit_samples import KINDS
 from styleroute.training.tiny.train_autoencoder import AutoencoderConfig, train_autoencoder
 from styleroute.training.tiny.train_kontext import KontextConfig, TinyKontext, train_kontext
 from styleroute.training.tiny.train_vision import VisionConfig, train_vision
@@ -59,32 +59,32 @@ def test_autoencoder_resumes_exactly(tmp_path: Path, decoder_only: bool) -> None
     _require_exact_resume(lambda stage: train_autoencoder(stage, config, images).state_dict(), tmp_path)
 
 
-def test_kontext_resumes_exactly(tmp_path: Path, lessons, tokenizers) -> None:
+def test_kontext_resumes_exactly(tmp_path: Path, samples, tokenizers) -> None:
     # With and without a reference, quarter images and whole ones.
     config = KontextConfig(steps=4, batch=4, compile=False, unreferenced_every=2)
-    _require_exact_resume(lambda stage: train_kontext(stage, config, lessons, tokenizers).state_dict(), tmp_path)
+    _require_exact_resume(lambda stage: train_kontext(stage, config, samples, tokenizers).state_dict(), tmp_path)
 
 
-@pytest.mark.parametrize(("share", "captions"), [(0.0, set()), (1.0, {"keep", "paint"})])
-def test_captions_stand_in_for_the_instructions_that_they_can_replace(lessons, share: float, captions: set) -> None:
+@pytest.mark.parametrize(("share", "captions"), [(0.0, set()), (1.0, {"keep", "stylise"})])
+def test_captions_stand_in_for_the_instructions_that_they_can_replace(samples, share: float, captions: set) -> None:
     config = KontextConfig(batch=64, caption_share=share, kinds=(0.25, 0.25, 0.25, 0.25))
-    prompts = train_kontext_module._batch(0, config, lessons).prompts
+    prompts = train_kontext_module._batch(0, config, samples).prompts
     instructed = {prompt.removeprefix("make it ") for prompt in prompts if prompt.startswith("make it")}
     assert instructed == set(KINDS) - captions
     assert any(prompt.startswith("a photo") for prompt in prompts) == bool(captions)
 
 
-def test_kontext_goes_on_from_a_trained_model(tmp_path: Path, lessons, tokenizers) -> None:
+def test_kontext_goes_on_from_a_trained_model(tmp_path: Path, samples, tokenizers) -> None:
     start = TinyKontext()
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     stage = Stage("kontext", tmp_path, 0, 60)
-    after = train_kontext(stage, KontextConfig(steps=0, compile=False), lessons, tokenizers, start).state_dict()
+    after = train_kontext(stage, KontextConfig(steps=0, compile=False), samples, tokenizers, start).state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
-def test_vision_resumes_exactly(tmp_path: Path, lessons, tokenizers) -> None:
+def test_vision_resumes_exactly(tmp_path: Path, samples, tokenizers) -> None:
     config = VisionConfig(steps=4, batch=4)
-    _require_exact_resume(lambda stage: train_vision(stage, config, lessons, tokenizers).state_dict(), tmp_path)
+    _require_exact_resume(lambda stage: train_vision(stage, config, samples, tokenizers).state_dict(), tmp_path)
 
 
 def test_the_decoder_stage_leaves_the_encoder_alone(tmp_path: Path) -> None:

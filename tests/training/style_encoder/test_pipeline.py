@@ -15,7 +15,7 @@ from styleroute.evaluation.style_encoder.evaluate import evaluate_encoder
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.inspecting import inspect_file
 from styleroute.training.style_encoder.config import EncoderTrainConfig
-from styleroute.training.style_encoder.training import train_style_encoder
+from styleroute.training.style_encoder.pipeline import train_style_encoder
 from styleroute.training.style_encoder.vision import Vision, load_vision
 
 

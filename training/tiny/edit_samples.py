@@ -14,25 +14,25 @@ from torchvision.transforms.functional import to_tensor
 
 from ...dataset.edits import EDITS, KEEP, apply_edit, instruction
 from ...dataset.objects import load_objects
-from ...dataset.paintings import STYLE_NAMES, TRAIN_STYLES, paint
 from ...dataset.photos import load_photos
 from ...dataset.scenes import Scene, caption_photo, make_scene
+from ...dataset.teacher import STYLE_NAMES, TRAIN_STYLES, stylise
 from ...progress import track
 from ...storage.whole_file import whole_file
 from .autoencoder import Autoencoder
 from .config import IMAGE_SIDE, SIGLIP
 
-KINDS = ("keep", "whole", "object", "paint")
+KINDS = ("keep", "whole", "object", "stylise")
 
-PAINTINGS = 4
+STYLES_PER_SCENE = 4
 """Paintings of each scene, in different training styles."""
 
-EDITS_OF_AN_OBJECT = 3
+EDITS_PER_OBJECT = 3
 """Different edits of each object of a scene that is made for its objects."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class EditSample:
     """One target of one scene; the scene's own latents are its reference, and ``caption`` tells of it alone.
 
     ``scene`` and ``target`` are indices of latents; ``image``, for photos and paintings, of the small images.
@@ -48,29 +48,31 @@ class Lesson:
 
 
 @dataclass
-class Lessons:
-    """All lessons, and what they point into: latents [N, 16, 32, 32] (float16), images [M, 3, 128, 128] (uint8)."""
+class EditSamples:
+    """All samples, and what they point into: latents [N, 16, 32, 32] (float16), images [M, 3, 128, 128] (uint8)."""
 
-    lessons: list[Lesson]
+    samples: list[EditSample]
     latents: Tensor
     images: Tensor
 
     @cached_property
-    def groups(self) -> dict[str, list[Lesson]]:
-        """The lessons by kind."""
-        return {kind: [lesson for lesson in self.lessons if lesson.kind == kind] for kind in KINDS}
+    def groups(self) -> dict[str, list[EditSample]]:
+        """The samples by kind."""
+        return {kind: [sample for sample in self.samples if sample.kind == kind] for kind in KINDS}
 
 
-def restyle_prompt(style: int) -> str:
+def style_prompt(style: int) -> str:
     """The instruction to paint the reference in a style by name."""
     return f"paint the image in the {STYLE_NAMES[style]} style"
 
 
-def load_lessons(model: Autoencoder, path: Path, scenes: int, object_scenes: int = 0, seed: int = 0) -> Lessons:
-    """Read the lessons from ``path``, or make them with the autoencoder and write them there.
+def load_edit_samples(
+    model: Autoencoder, path: Path, scenes: int, object_scenes: int = 0, seed: int = 0
+) -> EditSamples:
+    """Read the samples from ``path``, or make them with the autoencoder and write them there.
 
     Args:
-        scenes: scenes with lessons of every kind.
+        scenes: scenes with samples of every kind.
         object_scenes: further scenes with nothing but edits of each of their objects: words find places by them.
     """
     if not path.exists():
@@ -78,17 +80,17 @@ def load_lessons(model: Autoencoder, path: Path, scenes: int, object_scenes: int
         with whole_file(path) as partial:
             torch.save(made, partial)
     stored = torch.load(path, weights_only=True)
-    return Lessons([Lesson(**entry) for entry in stored["lessons"]], stored["latents"], stored["images"])
+    return EditSamples([EditSample(**entry) for entry in stored["samples"]], stored["latents"], stored["images"])
 
 
 def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dict:
     rng = random.Random(seed)
     photos, objects = load_photos("train"), load_objects()
-    lessons: list[dict] = []
+    samples: list[dict] = []
     latents: list[Tensor] = []
     images: list[Tensor] = []
     numbers = range(scenes + object_scenes)
-    for number in track(numbers, "lessons"):
+    for number in track(numbers, "samples"):
         of_objects = number >= scenes
         count = rng.choices((0, 1, 2), (0, 0.5, 0.5) if of_objects else (0.25, 0.45, 0.3))[0]
         scene = make_scene(photos[number % len(photos)], objects, count, IMAGE_SIDE, rng)
@@ -97,11 +99,11 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
         targets = [({"kind": "keep", "prompt": KEEP}, scene.image), *others]
         latents.append(_encode(model, [image for _, image in targets]))
         for offset, (entry, image) in enumerate(targets):
-            if entry["kind"] in ("keep", "paint"):
+            if entry["kind"] in ("keep", "stylise"):
                 entry["image"] = len(images)
                 images.append(_shrink(image))
-            lessons.append({"caption": caption_photo(scene), **entry, "scene": first, "target": first + offset})
-    return {"lessons": lessons, "latents": torch.cat(latents), "images": torch.stack(images)}
+            samples.append({"caption": caption_photo(scene), **entry, "scene": first, "target": first + offset})
+    return {"samples": samples, "latents": torch.cat(latents), "images": torch.stack(images)}
 
 
 def _shrink(image: np.ndarray) -> Tensor:
@@ -116,16 +118,16 @@ def _targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarra
     for edit in rng.sample(list(EDITS), 3) if scene.masks else ():
         name = rng.choice(list(scene.masks))
         yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, scene.masks[name])
-    for style in rng.sample(TRAIN_STYLES, PAINTINGS):
-        painted = paint((scene.image * 255).astype(np.uint8), style).astype(np.float32) / 255
+    for style in rng.sample(TRAIN_STYLES, STYLES_PER_SCENE):
+        painted = stylise((scene.image * 255).astype(np.uint8), style).astype(np.float32) / 255
         caption = f"a painting in the {STYLE_NAMES[style]} style"
-        yield {"kind": "paint", "prompt": restyle_prompt(style), "caption": caption, "style": style}, painted
+        yield {"kind": "stylise", "prompt": style_prompt(style), "caption": caption, "style": style}, painted
 
 
 def _object_targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarray]]:
     """The same image edited in one place and in the other: only the name in the prompt tells which."""
     for name, mask in scene.masks.items():
-        for edit in rng.sample(list(EDITS), EDITS_OF_AN_OBJECT):
+        for edit in rng.sample(list(EDITS), EDITS_PER_OBJECT):
             yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, mask)
 
 

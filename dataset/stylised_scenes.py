@@ -8,10 +8,10 @@ import numpy as np
 
 from ..errors import DataError
 from .objects import Cutout
-from .paintings import BLENDS, RECOLOURED, STYLES, TEST_STYLES, TRAIN_STYLES, paint
 from .photos import Photo, template
 from .scenes import describe, make_scene
-from .triplet_writer import Example, Style
+from .teacher import BLENDS, RECOLOURED, STYLES, TEST_STYLES, TRAIN_STYLES, stylise
+from .triplet_writer import StylisedContent, TripletStyle
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ScenesConfig:
                 raise DataError(f"{text} is {getattr(self, name)}: give {least} to {limit}, as many as are")
 
 
-class PaintedScenes:
+class StylisedScenes:
     """The examples of a split, painted one by one. Each follows from the seed, its photo and its number alone."""
 
     def __init__(self, split: str, config: ScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
@@ -62,7 +62,7 @@ class PaintedScenes:
     def __len__(self) -> int:
         return len(self._photos) * self.config.contents_per_photo
 
-    def __iter__(self) -> Iterator[Example]:
+    def __iter__(self) -> Iterator[StylisedContent]:
         for photo in self._photos:
             for number in range(self.config.contents_per_photo):
                 yield self._example(photo, number)
@@ -73,16 +73,16 @@ class PaintedScenes:
         styles = self.config.styles_per_content if self.split == "train" else len(self._test_styles)
         return len(self) * (1 + styles)
 
-    def _example(self, photo: Photo, number: int) -> Example:
+    def _example(self, photo: Photo, number: int) -> StylisedContent:
         rng = self._rng(f"{photo.name} {number}")
         count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0] if number else 0
         scene = make_scene(photo, self._objects, count, self.config.size, rng, crop=number > 0)
         image = (scene.image * 255).round().astype(np.uint8)
-        painted = ((style, paint(image, style.id)) for style in self._styles(rng))
+        painted = ((style, stylise(image, style.id)) for style in self._styles(rng))
         # Scenes of one photo, and the photos of one template, show the same thing.
-        return Example(template(photo), describe(scene), image, painted)
+        return StylisedContent(template(photo), describe(scene), image, painted)
 
-    def _styles(self, rng: random.Random) -> list[Style]:
+    def _styles(self, rng: random.Random) -> list[TripletStyle]:
         if self.split == "test":
             return self._test_styles
         known = (*TRAIN_STYLES, *BLENDS[: self.config.blends], *RECOLOURED[: self.config.recoloured])
@@ -92,5 +92,5 @@ class PaintedScenes:
         return random.Random(f"{self.config.seed} {self.split} {of}")
 
 
-def _told(index: int) -> Style:
-    return Style(STYLES[index].name, index)
+def _told(index: int) -> TripletStyle:
+    return TripletStyle(STYLES[index].name, index)

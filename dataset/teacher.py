@@ -27,7 +27,7 @@ TRAIN_STYLES = tuple(index for index in range(len(STYLE_NAMES)) if index not in 
 
 
 @dataclass(frozen=True)
-class PaintingStyle:
+class TeacherStyle:
     """How the teacher paints a style: in equal shares of its parts, then in other colours if it has a recolouring."""
 
     name: str
@@ -35,17 +35,17 @@ class PaintingStyle:
     recolouring: Recolouring | None = None
 
 
-def _blends(count: int) -> list[PaintingStyle]:
+def _blends(count: int) -> list[TeacherStyle]:
     """Pairs of training styles: the space between the 21."""
     pairs = random.Random(0).sample(list(combinations(TRAIN_STYLES, 2)), count)
-    return [PaintingStyle(" and ".join(STYLE_NAMES[part] for part in pair), pair) for pair in pairs]
+    return [TeacherStyle(" and ".join(STYLE_NAMES[part] for part in pair), pair) for pair in pairs]
 
 
-def _recoloured(count: int) -> list[PaintingStyle]:
+def _recoloured(count: int) -> list[TeacherStyle]:
     """Training styles in other colours, each of the 21 in turn."""
     rng, parts = random.Random(1), (TRAIN_STYLES[number % len(TRAIN_STYLES)] for number in range(count))
     return [
-        PaintingStyle(f"{STYLE_NAMES[part]} recoloured {number}", (part,), Recolouring.draw(rng))
+        TeacherStyle(f"{STYLE_NAMES[part]} recoloured {number}", (part,), Recolouring.draw(rng))
         for number, part in enumerate(parts)
     ]
 
@@ -55,7 +55,7 @@ RECOLOURED = range(BLENDS.stop, BLENDS.stop + 420)
 """Ids of the styles beside the teacher's own. None has a part of the test styles."""
 
 STYLES = [
-    *(PaintingStyle(name, (index,)) for index, name in enumerate(STYLE_NAMES)),
+    *(TeacherStyle(name, (index,)) for index, name in enumerate(STYLE_NAMES)),
     *_blends(len(BLENDS)),
     *_recoloured(len(RECOLOURED)),
 ]
@@ -65,7 +65,7 @@ TEACHER_SIZE = 128
 """The teacher paints at this size and the painting is enlarged, so that a stroke covers several latent cells."""
 
 
-def paint(image: np.ndarray, style: int) -> np.ndarray:
+def stylise(image: np.ndarray, style: int) -> np.ndarray:
     """Paint a square image [S, S, 3] uint8 in the style of this id; the same shape comes back."""
     size, style = image.shape[0], STYLES[style]
     small = Image.fromarray(image).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)

