@@ -1,4 +1,4 @@
-"""Triplets of coloured noise, a random SigLIP with a random style encoder, and trainers on the small random Kontext."""
+"""Triplets of coloured noise, a random SigLIP and style encoder, and trainers on the small random Kontext."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ TINTS = {"red": (255, None, None), "green": (None, 255, None), "blue": (None, No
 
 
 def _write_split(folder: Path, split: str) -> None:
-    """A style fills channels; a content is noise."""
+    """Write a split: a content image is noise, and a style sets whole channels."""
     rows = []
     (folder / split / "content").mkdir(parents=True)
     for content in range(CONTENTS):
@@ -62,7 +62,7 @@ def _write_split(folder: Path, split: str) -> None:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three styles to train, an unseen one and a seen one to test, three contents each."""
+    """Three training styles, an unseen and a seen test style, and three content images for each."""
     folder = tmp_path_factory.mktemp("triplets")
     for split in STYLES:
         _write_split(folder, split)
@@ -71,7 +71,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_data(data: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy of the dataset that a test may change."""
     return shutil.copytree(data, tmp_path / "triplets")
 
 
@@ -89,7 +89,7 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes a random style encoder for the SigLIP, with other sizes where some are given."""
+    """Writes a random style encoder for the SigLIP."""
 
     def write(num_tokens: int = 4, proj_dim: int = 6) -> Path:
         path = tmp_path_factory.mktemp("encoder") / "style_encoder.safetensors"
@@ -104,7 +104,7 @@ def write_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 
 @pytest.fixture(scope="session")
 def encoder(write_encoder: Callable[..., Path]) -> Path:
-    """Embeddings of width 12."""
+    """A style encoder with embeddings of width 12."""
     return write_encoder()
 
 
@@ -138,7 +138,7 @@ def config(
 
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
-    """Each run of a process has its own precision."""
+    """Reset accelerate's state, because each test has its own precision."""
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -157,7 +157,7 @@ def examples(config: ExpertsTrainConfig, base: Base) -> TripletExamples:
 
 @pytest.fixture
 def make_trainer(config: ExpertsTrainConfig, base: Base, examples: TripletExamples) -> Callable[..., ExpertsTrainer]:
-    """A trainer with other options, untrained or from the experts `begin`."""
+    """Makes a trainer with other options, untrained or from the experts `begin`."""
 
     def make(
         identity: str = "these triplets",

@@ -1,4 +1,4 @@
-"""What the routers read: the frozen encoder's embedding, or pooled latents (with the examples' tests)."""
+"""Input of the routers: the frozen encoder's embedding; pooled latents are tested with the examples."""
 
 import gc
 import weakref
@@ -18,7 +18,7 @@ from styleroute.training.experts.examples import TripletExamples
 from styleroute.training.style_encoder.vision import load_vision
 
 
-def test_the_embedding_is_the_encoders_of_the_vision_models_states(
+def test_the_embedding_is_the_encoders_output_for_the_vision_models_states(
     config: ExpertsTrainConfig, examples: TripletExamples
 ) -> None:
     reference = examples.triplets[3].reference
@@ -26,7 +26,7 @@ def test_the_embedding_is_the_encoders_of_the_vision_models_states(
     torch.testing.assert_close(examples.style([reference]), open_encoder(config.model.encoder)(states))
 
 
-def test_identities_tell_encoders_apart(config: ExpertsTrainConfig, write_encoder: Callable[..., Path]) -> None:
+def test_other_encoders_have_other_identities(config: ExpertsTrainConfig, write_encoder: Callable[..., Path]) -> None:
     one, other = (
         load_condition(config.model, "cpu"),
         load_condition(replace(config.model, encoder=write_encoder(proj_dim=5)), "cpu"),
@@ -49,7 +49,7 @@ def test_a_file_without_an_encoder_is_refused(config: ExpertsTrainConfig, siglip
         load_condition(replace(config.model, encoder=siglip / "model.safetensors"), "cpu")
 
 
-def test_the_vision_model_is_let_go_before_the_experts_are_trained(config: ExpertsTrainConfig, monkeypatch) -> None:
+def test_the_vision_model_is_freed_before_the_training(config: ExpertsTrainConfig, monkeypatch) -> None:
     loaded = []
 
     def load(*arguments):

@@ -1,4 +1,4 @@
-"""Triplets with their latents, text and style embeddings: what is drawn, and what is left out or refused."""
+"""Triplets with latents, text and style embeddings: batches, and triplets that are left out or refused."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ def _pixels(path: Path) -> torch.Tensor:
     return torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255
 
 
-def test_rows_are_what_the_base_says_of_the_images_and_prompts(examples: TripletExamples, base: Base) -> None:
+def test_rows_equal_the_base_models_latents_and_text(examples: TripletExamples, base: Base) -> None:
     row = examples.triplets[4]
     latents = base.encode(_pixels(row.stylised))
     torch.testing.assert_close(examples.latents([row.stylised]), latents, atol=1e-3, rtol=1e-3)
@@ -41,12 +41,12 @@ def test_a_batch_follows_from_seed_and_number(examples: TripletExamples) -> None
     assert first.corner == first.reference_corner == (0, 0)
 
 
-def test_content_and_stylised_share_a_window_whose_corner_is_told(examples: TripletExamples) -> None:
+def test_content_and_stylised_share_a_crop_with_its_corner(examples: TripletExamples) -> None:
     whole = {path: examples.latents([path])[0] for path in examples.images.rows}
     corners = set()
     for number in range(12):
         batch = draw(examples, 1, 4, 0, number)
-        top, left = (2 * place for place in batch.corner)
+        top, left = (2 * side for side in batch.corner)
         inside = [image[:, top : top + 4, left : left + 4] for image in whole.values()]
         for part in (batch.content, batch.stylised):
             assert any(torch.equal(part[0], window) for window in inside)
@@ -55,7 +55,7 @@ def test_content_and_stylised_share_a_window_whose_corner_is_told(examples: Trip
     assert position_ids(2, 2, 1, *batch.corner)[0].tolist() == [1, *batch.corner]
 
 
-def test_pooled_latents_are_the_means_of_fields(own_data: Path, base: Base, tmp_path: Path) -> None:
+def test_pooled_latents_are_means_of_4_x_4_cells(own_data: Path, base: Base, tmp_path: Path) -> None:
     examples = _made(own_data, base, tmp_path / "cache")
     reference = examples.triplets[0].reference
     fields = examples.latents([reference])[0].reshape(16, 4, 2, 4, 2).mean((2, 4)).flatten()
@@ -105,14 +105,14 @@ def test_a_full_disk_is_refused(data: Path, base: Base, tmp_path: Path, monkeypa
         _made(data, base, tmp_path / "cache")
 
 
-def test_the_identity_tells_other_triplets_but_not_another_place(
+def test_the_identity_depends_on_the_triplets_but_not_on_their_folder(
     data: Path, own_data: Path, examples: TripletExamples, base: Base, tmp_path: Path
 ) -> None:
     moved = _made(own_data, base, tmp_path / "cache")
     assert moved.identity(own_data) == examples.identity(data)
     Image.new("RGB", (64, 64), "red").save(own_data / "train" / "red" / "0.png")
-    repainted = _made(own_data, base, tmp_path / "cache")
-    assert repainted.identity(own_data) != examples.identity(data)
+    changed = _made(own_data, base, tmp_path / "cache")
+    assert changed.identity(own_data) != examples.identity(data)
     metadata = own_data / "train" / "metadata.jsonl"
     metadata.write_text(metadata.read_text().replace("photo of a", "drawing of a"))
-    assert _made(own_data, base, tmp_path / "cache").identity(own_data) != repainted.identity(own_data)
+    assert _made(own_data, base, tmp_path / "cache").identity(own_data) != changed.identity(own_data)

@@ -1,4 +1,4 @@
-"""Stage 2's objective, with a stand-in for the model that records what it is given."""
+"""The flow-matching loss of Stage 2, with a fake model that records its arguments."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ MODEL = torch.nn.Identity()
 
 @dataclass
 class Recorder:
-    """In the place of `predict_velocity`: keeps its arguments, gives back `velocity`."""
+    """Replaces `predict_velocity`: records the arguments, returns `velocity`."""
 
     velocity: torch.Tensor
     given: dict[str, Any] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Recorder:
 
 @pytest.fixture
 def batch() -> TripletBatch:
-    """Every part has numbers, and corners, of its own."""
+    """A batch whose parts and corners all differ."""
     content, stylised, reference = torch.randn(3, COUNT, 16, 4, 4, generator=torch.Generator().manual_seed(0))
     text = torch.ones(COUNT, 5, 8), torch.ones(COUNT, 8)
     return TripletBatch(content, stylised, reference, text, 2 * torch.ones(COUNT, 6), (1, 2), (3, 4))
@@ -46,13 +46,13 @@ def noise() -> torch.Tensor:
 
 @pytest.fixture
 def recorder(batch: TripletBatch, noise: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    """A model that has learned: it gives the velocity from the stylised image to the noise."""
+    """A perfect model: it predicts the velocity from the stylised image to the noise."""
     recorder = Recorder(noise - batch.stylised)
     monkeypatch.setattr(module, "predict_velocity", recorder)
     return recorder
 
 
-def test_the_loss_is_the_squared_distance_to_noise_less_the_stylised_image(batch, noise, recorder) -> None:
+def test_the_loss_is_the_squared_distance_to_noise_minus_the_stylised_image(batch, noise, recorder) -> None:
     def loss() -> float:
         return flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), ExpertObjective()).item()
 
@@ -72,14 +72,14 @@ def test_the_model_is_given_the_noised_stylised_image_its_text_and_the_guidance(
     assert given["corner"] == (1, 2)
 
 
-def test_the_content_alone_stands_beside_it(batch, noise, recorder) -> None:
+def test_the_content_image_is_the_only_reference(batch, noise, recorder) -> None:
     flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), ExpertObjective())
     [content] = recorder.given["references"]
     _require_content(content, batch)
 
 
 @pytest.mark.parametrize("rows", [0, 64])
-def test_with_the_style_reference_the_style_image_stands_after_the_content(batch, noise, recorder, rows) -> None:
+def test_with_style_reference_the_style_image_is_the_second_reference(batch, noise, recorder, rows) -> None:
     objective = ExpertObjective(style_reference=True, style_rows=rows)
     flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), objective)
     content, style = recorder.given["references"]

@@ -10,12 +10,12 @@ from styleroute.training.adapters.config import option_values, with_options
 from styleroute.training.experts.config import ExpertsTrainConfig
 from styleroute.training.experts.train_experts import train_experts
 
-# With --cpu it starts one process, whatever the number; without a GPU the processes of --multi_gpu use the CPU.
+# --cpu always starts a single process. Without a GPU the processes of --multi_gpu use the CPU.
 LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
 
 
 def _options(config: ExpertsTrainConfig) -> list[str]:
-    """The command line that gives this configuration."""
+    """The command line of this configuration."""
     adapter = config.model.adapter
     names = ("data", "base", "encoder", "vision", "rate", "batch", "steps", "precision", "run", "cache")
     options = {
@@ -44,7 +44,7 @@ def test_two_processes_give_the_weights_of_one_with_twice_the_accumulation(confi
     one = with_options(config, accumulation=2, run=config.run.folder / "one")
     train_experts(one)
     expected = _state(one.run.folder)
-    # A cache of its own: one process fills it while the other waits.
+    # A new cache: one process fills it while the other waits.
     two = with_options(config, run=config.run.folder / "two", cache=config.run.folder / "cache")
     state = _train(two)
     assert state["losses"] == pytest.approx(expected["losses"], abs=1e-5)

@@ -28,7 +28,7 @@ def _layer(style: BatchStyle, config: AdapterConfig = CONFIG, trained: bool = Tr
 
 
 def _train(layer: RoutedLinear) -> None:
-    """Up-projections away from zero."""
+    """Set random up-projections."""
     for name, parameter in layer.named_parameters():
         if name.endswith("B"):
             nn.init.normal_(parameter)
@@ -53,7 +53,7 @@ def test_mixed_styles_in_one_batch_and_their_gradients() -> None:
     layer = _layer(style)
     hidden = torch.randn(3, 5, 4, dtype=torch.float64, requires_grad=True)
     style.embedding = torch.randn(3, COND, dtype=torch.float64)
-    # The gate's softmax runs in float32 by design, hence 1e-5 and not 1e-12.
+    # The gate's softmax runs in float32 by design, so the tolerance is 1e-5 instead of 1e-12.
     ours, exact = layer(hidden), _formula(layer, hidden, style.embedding)
     torch.testing.assert_close(ours, exact, rtol=1e-5, atol=1e-5)
     inputs = [hidden, layer.loraA, layer.loraB, layer.shared_A, layer.shared_B, layer.cond_gate.weight]

@@ -34,7 +34,7 @@ def _further(config: ExpertsTrainConfig, **values: object) -> ExpertsTrainConfig
 
 
 @pytest.mark.parametrize("variant", [lambda config: config, single_lora, no_encoder, release_1])
-def test_it_begins_with_the_weights_of_the_file(
+def test_the_training_starts_with_the_weights_of_the_file(
     config: ExpertsTrainConfig, base: Base, make_trainer: Callable[..., ExpertsTrainer], variant: Change
 ) -> None:
     before = with_options(variant(config), steps=2)
@@ -50,11 +50,11 @@ def test_it_begins_with_the_weights_of_the_file(
     assert trainer.trained.keys() == checkpoint.keys()
     for name, weight in trainer.trained.items():
         torch.testing.assert_close(weight.data, checkpoint[name], atol=1e-3, rtol=1e-3)  # the file is rounded to half
-    # Untrained, B is zero: that of the file has been taken over.
+    # An untrained B is zero, so these are the file's weights.
     assert all(weight.abs().sum() > 0 for name, weight in trainer.trained.items() if name.endswith("shared_B"))
 
 
-def test_the_file_says_what_it_began_with(trained: ExpertsTrainConfig) -> None:
+def test_the_file_records_its_start(trained: ExpertsTrainConfig) -> None:
     train_experts(further := _further(trained, steps=3))
     first, second = (StyleExpert.open(config.expert_file).training for config in (trained, further))
     assert (second["steps"], second["steps_before"], len(second["start_digest"])) == (3, 2, 16)
@@ -63,7 +63,7 @@ def test_the_file_says_what_it_began_with(trained: ExpertsTrainConfig) -> None:
     assert StyleExpert.open(third.expert_file).training["steps_before"] == 5
 
 
-def test_a_run_goes_on_from_its_checkpoint_and_with_the_same_start_alone(trained: ExpertsTrainConfig) -> None:
+def test_a_run_resumes_only_with_the_same_start(trained: ExpertsTrainConfig) -> None:
     whole = _further(trained, run=trained.run.folder.with_name("whole"), steps=4)
     train_experts(whole)
     train_experts(half := _further(trained, steps=2))

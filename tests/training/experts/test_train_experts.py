@@ -39,9 +39,7 @@ def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
         return predict_velocity(transformer, noisy, references, torch.ones(1) / 2, text, torch.ones(1))
 
 
-def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(
-    config: ExpertsTrainConfig, base: Base
-) -> None:
+def test_the_expert_file_opens_with_its_encoder_and_training_summary(config: ExpertsTrainConfig, base: Base) -> None:
     train_experts(with_options(config, steps=2))
     expert = StyleExpert.open(config.expert_file)
     assert (expert.config.num_experts, expert.config.rank, expert.config.cond_dim) == (4, 2, 12)
@@ -56,7 +54,7 @@ def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(
     assert (summary["condition"], summary["style_reference"]) == ("style-encoder", False)
     assert (summary["schedule"], summary["warmup"]) == ("constant", 0)
     assert summary["loss"] > 0
-    # What was written is what was trained, rounded once.
+    # The file has the trained weights, rounded once.
     checkpoint = torch.load(config.run.folder / "checkpoint.pt", weights_only=True)["adapter"]
     file = load_file(config.expert_file)
     assert all(torch.equal(file[name], weight.half()) for name, weight in checkpoint.items())
@@ -102,7 +100,7 @@ def test_validation_writes_a_sheet_with_unseen_styles_first(config: ExpertsTrain
     assert pixels.shape == (2 * 64, 4 * 64, 3)  # yellow and red; content, style, result and target
 
 
-def test_validation_images_are_shown_beside_the_curves(config: ExpertsTrainConfig) -> None:
+def test_validation_images_are_logged_beside_the_curves(config: ExpertsTrainConfig) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train_experts(with_options(config, steps=3, validate_every=2))
@@ -114,7 +112,7 @@ def test_validation_images_are_shown_beside_the_curves(config: ExpertsTrainConfi
     for image, sheet in zip(images, sheets, strict=True):
         pixels = np.array(Image.open(BytesIO(image.encoded_image_string))).astype(int)
         assert pixels.shape == sheet.shape
-        assert abs(pixels - sheet).max() <= 1  # rounded in one, cut off in the other
+        assert abs(pixels - sheet).max() <= 1  # one is rounded, the other truncated
 
 
 def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) -> None:
@@ -126,7 +124,7 @@ def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) 
     assert one == other
 
 
-def test_weights_that_ran_away_replace_nothing(config: ExpertsTrainConfig) -> None:
+def test_weights_that_diverge_are_not_written(config: ExpertsTrainConfig) -> None:
     with pytest.raises(TrainingError, match="rate is inf, expected a finite number"):
         with_options(config, rate=float("inf"))
     config = with_options(config, steps=1)
@@ -137,7 +135,7 @@ def test_weights_that_ran_away_replace_nothing(config: ExpertsTrainConfig) -> No
     assert config.expert_file.read_bytes() == before
 
 
-def test_a_run_is_the_same_under_another_name(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+def test_a_moved_run_resumes(config: ExpertsTrainConfig, tmp_path: Path) -> None:
     train_experts(with_options(config, steps=1))
     (tmp_path / "moved").mkdir()
     data, run = (shutil.move(shutil.copytree(path, tmp_path / "copied" / path.name), tmp_path / "moved" / path.name)
@@ -153,7 +151,7 @@ def test_whole_images_at_the_end_fix_the_number_of_steps(config: ExpertsTrainCon
         train_experts(with_options(config, steps=4))
 
 
-def test_a_constant_rate_can_go_on_for_longer(config: ExpertsTrainConfig) -> None:
+def test_a_run_with_a_constant_rate_can_be_extended(config: ExpertsTrainConfig) -> None:
     whole, pieces = (with_options(config, steps=4, run=config.run.folder / name) for name in ("whole", "pieces"))
     train_experts(whole)
     train_experts(with_options(pieces, steps=3, minutes=5.0))
@@ -184,7 +182,7 @@ def test_another_configuration_is_refused_and_loses_nothing(
 
 
 @pytest.mark.parametrize("what", ["triplets", "encoder"])
-def test_what_a_run_learned_from_must_stay(
+def test_a_run_resumes_only_with_the_same_inputs(
     config: ExpertsTrainConfig, own_data: Path, write_encoder: Callable[..., Path], tmp_path: Path, what: str
 ) -> None:
     encoder = write_encoder()
@@ -199,7 +197,7 @@ def test_what_a_run_learned_from_must_stay(
         train_experts(with_options(config, steps=4))
 
 
-def test_nothing_is_begun_where_something_does_not_fit(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+def test_a_wrong_base_model_is_refused_before_any_work(config: ExpertsTrainConfig, tmp_path: Path) -> None:
     (tmp_path / "sd").mkdir()
     index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
     (tmp_path / "sd" / "model_index.json").write_text(json.dumps(index))

@@ -57,7 +57,7 @@ def test_the_last_steps_see_whole_images_and_as_many_tokens(make_trainer: MakeTr
 
 
 @pytest.mark.parametrize("end", ["killed", "interrupted", "out of time"])
-def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: Path, end: str) -> None:
+def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, tmp_path: Path, end: str) -> None:
     sizes = {"schedule": "cosine", "warmup": 2, "accumulation": 2, "window": 4, "style_reference": True}
     sizes["routing_dropout"] = 0.5
     whole = make_trainer(run=tmp_path / "whole", **sizes)
@@ -81,7 +81,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: 
     _require_same_run(second, whole)
 
 
-def test_about_half_of_the_rows_learn_without_routed_experts(make_trainer: MakeTrainer, monkeypatch) -> None:
+def test_about_half_of_the_examples_have_no_routed_experts(make_trainer: MakeTrainer, monkeypatch) -> None:
     seen = []
 
     def spy(*arguments):
@@ -96,7 +96,7 @@ def test_about_half_of_the_rows_learn_without_routed_experts(make_trainer: MakeT
     assert len({tuple(rows.tolist()) for rows in kept}) == 4
 
 
-def test_experts_learn_and_the_base_stays(make_trainer: MakeTrainer) -> None:
+def test_experts_are_trained_and_the_base_model_stays(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     before = {name: parameter.detach().clone() for name, parameter in trainer.transformer.named_parameters()}
     trainer.train()
@@ -109,7 +109,7 @@ def test_experts_learn_and_the_base_stays(make_trainer: MakeTrainer) -> None:
 
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, spoiled: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """The loss of step 5, the fifth, is what ``spoiled`` makes of it."""
+    """Apply ``spoiled`` to the fifth loss."""
     count = itertools.count(1)
 
     def loss(*arguments):
@@ -125,7 +125,7 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
 ) -> None:
     trainer = make_trainer(save_every=1)
     weight = next(iter(trainer.trained.values()))
-    # The second is a good number whose slope is none: the root of 0.
+    # The second has a finite value and no finite gradient: the root of 0.
     spoils = {"loss": lambda loss: loss * math.nan, "gradient": lambda loss: loss + (weight.sum() * 0).sqrt()}
     _spoil(monkeypatch, spoils[what])
     with pytest.raises(
@@ -135,12 +135,12 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
     state = trainer.run.restore()
     assert state["step"] == 4
     assert all(weight.isfinite().all() for weight in state["adapter"].values())
-    # The weights in memory are those of the checkpoint: an expert file made of them is a good one.
+    # The weights in memory are those of the checkpoint, so the expert file gets finite weights.
     assert trainer.whole
     assert all(torch.equal(weight, state["adapter"][name]) for name, weight in trainer.trained.items())
 
 
-def test_a_run_goes_on_only_with_as_many_processes(make_trainer: MakeTrainer) -> None:
+def test_a_run_resumes_only_with_the_same_number_of_processes(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(steps=2)
     trainer.train()
     state = trainer.run.restore()

@@ -1,4 +1,4 @@
-"""Scenes of noise with a disc painted in two styles, and trainers on the small random Kontext."""
+"""Scenes of noise with a disc in two styles, and trainers on the small random Kontext."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def _objects() -> list[Cutout]:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six scenes to train and two to test, 64 x 64, painted by a teacher that only adds a number."""
+    """Six training scenes and two test scenes, 64 x 64; the stylisation only adds a number to the pixels."""
     folder = tmp_path_factory.mktemp("regions") / "set"
     config = RegionScenesConfig(styles=STYLES, scenes=6, test_scenes=2, size=64)
     noise = np.random.default_rng(0).integers(0, 120, (2, 200, 240, 3), dtype=np.uint8)
@@ -53,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_data(data: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy of the dataset that a test may change."""
     return shutil.copytree(data, tmp_path / "regions")
 
 
@@ -64,7 +64,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, data: Path, kontext_folder: Path, cache: Path) -> RegionTrainConfig:
-    """One style, every block, in float32."""
+    """Options for one style, every block, in float32."""
     return with_options(
         RegionTrainConfig(),
         data=data,
@@ -86,7 +86,7 @@ def config(tmp_path: Path, data: Path, kontext_folder: Path, cache: Path) -> Reg
 
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
-    """Each run of a process has its own precision."""
+    """Reset accelerate's state, because each test has its own precision."""
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -99,7 +99,7 @@ def base(kontext_folder: Path) -> Base:
 
 @pytest.fixture
 def woven(config: RegionTrainConfig, base: Base) -> Callable[..., RegionExamples]:
-    """The examples of one style, each token for itself or not."""
+    """Makes the examples of one style, with a span per token or per style."""
 
     def make(each_token: bool = False) -> RegionExamples:
         described = describe(read_manifest(config.data.folder, "train"), "woven", base, each_token)
@@ -112,7 +112,7 @@ def woven(config: RegionTrainConfig, base: Base) -> Callable[..., RegionExamples
 def make_trainer(
     config: RegionTrainConfig, base: Base, woven: Callable[..., RegionExamples]
 ) -> Callable[..., RegionTrainer]:
-    """A trainer of the configuration with other values."""
+    """Makes a trainer with other options."""
 
     def make(identity: str = "these examples", **values: Any) -> RegionTrainer:
         AcceleratorState._reset_state(reset_partial_state=True)

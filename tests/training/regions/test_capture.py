@@ -1,4 +1,4 @@
-"""Maps of diffusers' FLUX: exact, without the full matrix, and no change of what the model gives."""
+"""Captured maps of diffusers' FLUX: exact, without the full matrix, and without a change of the output."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def _velocity(flux: FluxTransformer2DModel, cells: int = CELLS) -> Tensor:
 
 @pytest.fixture
 def full_matrices(flux: FluxTransformer2DModel, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """The softmax [B, H, N, N] of every block, of the queries and keys that diffusers itself attends with."""
+    """The softmax [B, H, N, N] of every block, from the queries and keys of diffusers' own attention."""
     found: list[Tensor] = []
     attend = transformer_flux.dispatch_attention_fn
 
@@ -54,7 +54,7 @@ def full_matrices(flux: FluxTransformer2DModel, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("grad", [False, True])
 def test_maps_are_columns_of_the_full_softmax(flux, full_matrices: list[Tensor], grad: bool) -> None:
-    capture = capture_maps(flux, ["all"])
+    capture = capture_maps(flux, "all")
     capture.expect(SPANS, ROWS)
     with torch.set_grad_enabled(grad):
         _velocity(flux)
@@ -63,22 +63,22 @@ def test_maps_are_columns_of_the_full_softmax(flux, full_matrices: list[Tensor],
     for found, full in zip(maps.values(), full_matrices, strict=True):
         mean = full.mean(1)[:, ROWS]  # over heads
         for sample, spans in enumerate(SPANS):
-            for place, span in enumerate(spans):
+            for index, span in enumerate(spans):
                 expected = mean[sample][:, span].mean(-1).float()
-                torch.testing.assert_close(found[sample, place], expected, rtol=0, atol=1e-6)
+                torch.testing.assert_close(found[sample, index], expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("watching", [False, True])
-def test_the_processors_change_nothing(flux, watching: bool) -> None:
+@pytest.mark.parametrize("capturing", [False, True])
+def test_the_processors_change_nothing(flux, capturing: bool) -> None:
     before = _velocity(flux)
-    capture = capture_maps(flux, ["all"])
-    if watching:
+    capture = capture_maps(flux, "all")
+    if capturing:
         capture.expect(SPANS, ROWS)
     torch.testing.assert_close(_velocity(flux), before, rtol=0, atol=1e-6)
 
 
 class _Largest(TorchDispatchMode):
-    """The most elements of any tensor that an operation makes."""
+    """Counts the elements of the largest tensor that an operation creates."""
 
     elements = 0
 
@@ -95,13 +95,13 @@ def test_no_full_matrix_is_made_forward_or_backward(flux, normalise: str) -> Non
     cells = 64
     tokens = TEXT + 2 * (cells // 2) ** 2
     flux.requires_grad_(True)
-    capture = capture_maps(flux, ["all"], normalise)
+    capture = capture_maps(flux, "all", normalise)
     capture.expect(SPANS, slice(TEXT, TEXT + (cells // 2) ** 2))
     with _Largest() as largest:
         _velocity(flux, cells)
         sum(maps.square().sum() for maps in capture.take().values()).backward()
     assert flux.single_transformer_blocks[1].attn.to_k.weight.grad.any()
-    # What every block makes anyway: the inputs of a single block's last linear.
+    # The limit is what every block needs anyway: the input of a single block's last linear layer.
     assert largest.elements < 2 * tokens * (32 * 5 + 1)
     assert largest.elements < 2 * 2 * tokens * tokens / 10
 
@@ -115,7 +115,7 @@ def _gradients(flux: FluxTransformer2DModel, capture: MapCapture) -> list[Tensor
 
 
 def test_checkpointed_gradients_are_the_same(flux) -> None:
-    capture = capture_maps(flux, ["all"])
+    capture = capture_maps(flux, "all")
     plain = _gradients(flux, capture)
     flux.enable_gradient_checkpointing()
     for mine, expected in zip(_gradients(flux, capture), plain, strict=True):
@@ -127,19 +127,19 @@ def _steal(flux: FluxTransformer2DModel) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_steal, lambda flux: None])
-def test_without_a_map_it_stops(flux, spoil: Callable) -> None:
-    """Foreign processors, or no forward pass at all."""
-    capture = capture_maps(flux, ["double 1", "single"])
+def test_a_missing_map_is_refused(flux, spoil: Callable) -> None:
+    """With other processors, or without a forward pass."""
+    capture = capture_maps(flux, "double 1, single")
     spoil(flux)
     capture.expect(SPANS, ROWS)
     if spoil is _steal:
         _velocity(flux)
-    with pytest.raises(TrainingError, match=r"no attention map was captured of double 1, single 0, single 1: .*stops"):
+    with pytest.raises(TrainingError, match=r"no attention map was captured of double 1, single 0, single 1, so the"):
         capture.take()
 
 
-def test_maps_are_given_once_and_none_at_rest(flux) -> None:
-    capture = capture_maps(flux, ["all"])
+def test_maps_are_returned_once_and_none_at_rest(flux) -> None:
+    capture = capture_maps(flux, "all")
     capture.expect(SPANS, ROWS)
     _velocity(flux)
     capture.take()

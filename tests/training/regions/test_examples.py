@@ -1,4 +1,4 @@
-"""Examples with their latents, masks and spans: what is drawn, and what is left out or refused."""
+"""Examples with latents, masks and spans: batches, and examples that are left out or refused."""
 
 import json
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def test_a_batch_is_what_the_files_say(examples: RegionExamples, base: Base) -> 
     cells = mask.reshape(4, 16, 4, 16).mean((1, 3)) / mask.max()
     np.testing.assert_allclose(batch.masks[0, 0], cells, atol=1e-6)
     ids = base.tokenizer(row.prompt)["input_ids"]
-    assert base.tokenizer.decode([ids[place] for place in batch.spans[0][0]]).replace(" ", "") == "woven"
+    assert base.tokenizer.decode([ids[token] for token in batch.spans[0][0]]).replace(" ", "") == "woven"
 
 
 def test_a_batch_follows_from_seed_and_number(examples: RegionExamples) -> None:
@@ -71,7 +71,7 @@ def test_a_style_has_its_own_examples(config: RegionTrainConfig, base: Base) -> 
     assert all(row.styles == ("dusk",) for row, _ in dusk)
     [_, tokens], *_ = _described(config.data.folder, base, each_token=True)
     assert [len(mention.tokens) for mention in tokens] == [1] * len("woven")
-    with pytest.raises(TrainingError, match=r"no example is in the style 'oil' alone.*give --styles of woven, dusk"):
+    with pytest.raises(TrainingError, match=r"no example has the style 'oil' alone.*give --styles of woven, dusk"):
         _described(config.data.folder, base, "oil")
 
 
@@ -115,15 +115,15 @@ def test_masks_of_ones_and_of_255_are_the_same(own_data: Path, base: Base, tmp_p
 def test_an_empty_mask_and_one_of_another_size_are_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
     masks = sorted((own_data / "train" / "masks").iterdir())
     Image.new("L", (64, 64)).save(masks[0])
-    with pytest.raises(TrainingError, match=r"mask_0001_\w+\.png shows no object, it is all black: remove"):
+    with pytest.raises(TrainingError, match=r"mask_0001_\w+\.png is all black, expected a mask of an object: remove"):
         _made(own_data, base, tmp_path / "cache")
     for path in masks:
         Image.new("L", (32, 32), "white").save(path)
-    with pytest.raises(TrainingError, match=r"the masks are 32 x 32, expected 64 x 64 as the images"):
+    with pytest.raises(TrainingError, match=r"the masks are 32 x 32, expected 64 x 64, the size of the images"):
         _made(own_data, base, tmp_path / "cache")
 
 
-def test_the_identity_tells_other_examples_but_not_another_place(
+def test_the_identity_depends_on_the_examples_but_not_on_their_folder(
     examples: RegionExamples, own_data: Path, base: Base, tmp_path: Path
 ) -> None:
     moved = _made(own_data, base, tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""The losses over several blocks: the paper's one map, the release's every map, and what does not count."""
+"""The losses over several blocks: the paper's mean map, the release's maps, and empty masks."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def test_the_release_takes_the_mean_of_the_losses(masks: Tensor) -> None:
     losses = attention_losses(maps, masks, THEIRS)
     each = [focus_loss(one, masks.flatten(2), preset="release") for one in maps.values()]
     assert losses["focus"].item() == pytest.approx((sum(each) / 3).item(), rel=1e-5)
-    # Opposite maps: their mean is even, and only the paper's loss sees no more than that.
+    # The mean of opposite maps is constant, and only the paper's loss cannot distinguish them from constant maps.
     opposite = {"double 0": masks.flatten(2), "single 0": 1 - masks.flatten(2)}
     even = {"double 0": torch.full_like(masks, 0.5).flatten(2)}
     paper = (attention_losses(maps, masks, PAPER)["focus"] for maps in (opposite, even))
@@ -57,7 +57,7 @@ def test_a_perfect_map_costs_less_than_any_other(masks: Tensor) -> None:
 
 
 def test_every_token_is_supervised_alike(masks: Tensor) -> None:
-    """Two tokens of one style: the mean, not the sum, so that a long name weighs no more."""
+    """Losses of two tokens are averaged, not summed, so that a longer name has no larger weight."""
     one = _maps(1)["double 0"]
     twice = one.expand(-1, 2, -1)
     objective = replace(PAPER, supervise="every-map")
@@ -67,7 +67,7 @@ def test_every_token_is_supervised_alike(masks: Tensor) -> None:
 
 
 def test_a_map_without_a_mask_does_not_count(masks: Tensor) -> None:
-    """Where an example has fewer mentions than another of its batch."""
+    """An example may have fewer spans than another example of the batch."""
     maps = _maps(1)["double 0"]
     padded = torch.cat([maps, torch.zeros_like(maps)], dim=1)
     wide = torch.cat([masks, torch.zeros_like(masks)], dim=1)

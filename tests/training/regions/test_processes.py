@@ -10,12 +10,12 @@ from styleroute.training.adapters.config import option_values, with_options
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.train_regions import train_regions
 
-# With --cpu it starts one process, whatever the number; without a GPU the processes of --multi_gpu use the CPU.
+# --cpu always starts a single process. Without a GPU the processes of --multi_gpu use the CPU.
 LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
 
 
 def _options(config: RegionTrainConfig) -> list[str]:
-    """The command line that gives this configuration."""
+    """The command line of this configuration."""
     names = ("data", "base", "rate", "batch", "accumulation", "steps", "precision", "run", "cache")
     options = option_values(config, names)
     options |= {"save-every": config.run.save_every, "validate-every": config.run.validate_every}
@@ -32,7 +32,7 @@ def test_two_processes_give_the_weights_of_one_with_twice_the_accumulation(confi
     one = with_options(config, accumulation=2, run=config.run.folder / "one")
     train_regions(one)
     expected = _state(one.run.folder)
-    # A cache of its own: one process fills it while the other waits.
+    # A new cache: one process fills it while the other waits.
     two = with_options(config, run=config.run.folder / "two", cache=config.run.folder / "cache")
     command = [sys.executable, "-m", *LAUNCH, "-m", "styleroute.cli", "train", "region"]
     done = subprocess.run([*command, *_options(two)], capture_output=True, text=True, timeout=1200)

@@ -1,4 +1,4 @@
-"""Where the style stands, and what it is said of: T5's real tokenizer, and the one of single letters."""
+"""Spans of a style in the prompt with the masks of their objects, by T5's real tokenizer."""
 
 from pathlib import Path
 
@@ -20,21 +20,21 @@ def _example(prompt: str, **styles: str) -> RegionExample:
     return RegionExample(prompt, Path("original.png"), Path("styled.png"), regions)
 
 
-def _words(tokenizer, prompt: str, mention: MaskedSpan) -> str:
+def _words(tokenizer, prompt: str, span: MaskedSpan) -> str:
     ids = tokenizer(prompt)["input_ids"]
-    return tokenizer.decode([ids[place] for place in mention.tokens]).strip()
+    return tokenizer.decode([ids[token] for token in span.tokens]).strip()
 
 
 def test_the_styles_words_are_found(tokenizer) -> None:
     prompt = "make the butterfly in lilac impressionist style, keep other area unchanged"
     example = _example(prompt, butterfly="lilac impressionist")
-    [mention] = find_style_spans(tokenizer, example, "lilac impressionist", 77)
-    assert _words(tokenizer, prompt, mention) == "lilac impressionist"
-    assert len(mention.tokens) > 2  # in pieces
-    assert mention.masks == (Path("butterfly.png"),)
+    [span] = find_style_spans(tokenizer, example, "lilac impressionist", 77)
+    assert _words(tokenizer, prompt, span) == "lilac impressionist"
+    assert len(span.tokens) > 2  # several tokens per word
+    assert span.masks == (Path("butterfly.png"),)
 
 
-def test_two_mentions_have_an_object_each_and_one_stands_for_both(tokenizer) -> None:
+def test_two_spans_have_an_object_each_and_a_single_span_has_both(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in pixel-art style"
     first, second = find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
     assert first.tokens[-1] < second.tokens[0]
@@ -45,22 +45,22 @@ def test_two_mentions_have_an_object_each_and_one_stands_for_both(tokenizer) -> 
 
 
 @pytest.mark.parametrize("objects", [("man", "dog"), ("dog", "man")])
-def test_objects_are_matched_by_name_in_whatever_order_the_manifest_has_them(tokenizer, objects) -> None:
+def test_objects_are_matched_by_name_in_any_order_of_the_manifest(tokenizer, objects) -> None:
     prompt = "make the man in pixel-art style and the dog in pixel-art style"
     example = _example(prompt, **dict.fromkeys(objects, "pixel-art"))
-    found = {mention.masks[0].stem: mention.tokens for mention in find_style_spans(tokenizer, example, "pixel-art", 77)}
+    found = {span.masks[0].stem: span.tokens for span in find_style_spans(tokenizer, example, "pixel-art", 77)}
     assert found["man"][-1] < found["dog"][0]
 
 
 def test_the_styles_words_in_an_objects_name_do_not_count(tokenizer) -> None:
     prompt = "make the mosaic floor in mosaic style"
     regions = (Region("mosaic floor", "mosaic", Path("floor.png")),)
-    [mention] = find_style_spans(tokenizer, RegionExample(prompt, Path("a.png"), Path("b.png"), regions), "mosaic", 77)
+    [span] = find_style_spans(tokenizer, RegionExample(prompt, Path("a.png"), Path("b.png"), regions), "mosaic", 77)
     ids = tokenizer(prompt)["input_ids"]
-    assert tokenizer.decode(ids[: mention.tokens[0]]).strip() == "make the mosaic floor in"
+    assert tokenizer.decode(ids[: span.tokens[0]]).strip() == "make the mosaic floor in"
 
 
-def test_a_mention_that_is_cut_off_is_refused(tokenizer) -> None:
+def test_a_span_that_is_cut_off_is_refused(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in pixel-art style"
     with pytest.raises(AttentionError, match="in the first 12 tokens of"):
         find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 12)
@@ -68,9 +68,9 @@ def test_a_mention_that_is_cut_off_is_refused(tokenizer) -> None:
 
 def test_only_the_objects_of_the_style_count(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in line-art style"
-    [mention] = find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="line-art"), "line-art", 77)
-    assert _words(tokenizer, prompt, mention) == "line-art"
-    assert mention.masks == (Path("dog.png"),)
+    [span] = find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="line-art"), "line-art", 77)
+    assert _words(tokenizer, prompt, span) == "line-art"
+    assert span.masks == (Path("dog.png"),)
 
 
 def test_a_prompt_without_the_style_is_refused_as_one_that_is_cut_before_it(tokenizer) -> None:
@@ -81,13 +81,13 @@ def test_a_prompt_without_the_style_is_refused_as_one_that_is_cut_before_it(toke
         find_style_spans(tokenizer, _example(prompt, man="pixel-art"), "pixel-art", 5)
 
 
-def test_the_release_sees_every_token_for_itself() -> None:
-    mentions = [MaskedSpan((3, 4), (Path("a"),)), MaskedSpan((9,), (Path("b"),))]
-    assert [mention.tokens for mention in split_tokens(mentions)] == [(3,), (4,), (9,)]
-    assert [mention.masks[0].name for mention in split_tokens(mentions)] == ["a", "a", "b"]
+def test_the_release_has_a_span_per_token() -> None:
+    spans = [MaskedSpan((3, 4), (Path("a"),)), MaskedSpan((9,), (Path("b"),))]
+    assert [span.tokens for span in split_tokens(spans)] == [(3,), (4,), (9,)]
+    assert [span.masks[0].name for span in split_tokens(spans)] == ["a", "a", "b"]
 
 
-def test_a_style_of_one_token_cannot_be_told_within_itself() -> None:
+def test_a_style_of_one_token_is_refused_with_the_slice_span() -> None:
     example = _example("make the dog in dusk style", dog="dusk")
     one, two = ([(example, (MaskedSpan(tokens, ()),))] for tokens in ((3,), (3, 4)))
     require_several_tokens(two, "dusk")

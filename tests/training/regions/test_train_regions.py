@@ -1,4 +1,4 @@
-"""The whole command: from a manifest to one LoRA a style that every loader reads, and what it refuses."""
+"""The whole command: from a manifest to one LoRA per style that every loader reads, and its error messages."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
         return predict_velocity(transformer, noisy, [Reference(content)], torch.ones(1) / 2, text, torch.ones(1))
 
 
-def _say_nothing_of_dusk(data: Path) -> None:
+def _remove_dusk_from_prompts(data: Path) -> None:
     manifest = data / "train" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("in dusk style", "in some style"))
 
@@ -56,7 +56,7 @@ def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTr
     assert (ours - without).abs().max() > 1e-3
 
 
-def test_what_is_written_is_what_was_trained_and_says_how(config: RegionTrainConfig) -> None:
+def test_the_file_has_the_trained_weights_and_the_training_summary(config: RegionTrainConfig) -> None:
     [file] = train_regions(with_options(config, steps=2))
     checkpoint = torch.load(config.run.folder / "woven" / "checkpoint.pt", weights_only=True)["adapter"]
     state = load_file(file)
@@ -89,7 +89,7 @@ def test_each_style_has_an_expert_of_its_own(config: RegionTrainConfig) -> None:
     assert [file.name for file in files] == ["woven.safetensors", "dusk.safetensors"]
     first, second = map(load_file, files)
     assert any(not torch.equal(weight, second[name]) for name, weight in first.items())
-    # One alone learns the same, and the other's run stays as it is.
+    # A style that is trained alone gets the same weights.
     alone = with_options(config, steps=2, run=config.run.folder / "alone", styles=("dusk",))
     [file] = train_regions(alone)
     assert all(torch.equal(weight, second[name]) for name, weight in load_file(file).items())
@@ -103,7 +103,7 @@ def test_a_finished_style_is_not_trained_again(config: RegionTrainConfig) -> Non
     assert StyleExpert.open(config.run.folder / "dusk.safetensors").training["steps"] == 2
 
 
-def test_a_run_goes_on_for_longer(config: RegionTrainConfig) -> None:
+def test_a_run_can_be_extended(config: RegionTrainConfig) -> None:
     whole, pieces = (with_options(config, steps=4, run=config.run.folder / name) for name in ("whole", "pieces"))
     [expected] = train_regions(whole)
     train_regions(with_options(pieces, steps=3, minutes=5.0))
@@ -111,7 +111,9 @@ def test_a_run_goes_on_for_longer(config: RegionTrainConfig) -> None:
     assert all(torch.equal(load_file(file)[name], weight) for name, weight in load_file(expected).items())
 
 
-def test_when_time_is_up_the_rest_waits(config: RegionTrainConfig, capsys: pytest.CaptureFixture) -> None:
+def test_the_time_limit_leaves_the_other_styles_untrained(
+    config: RegionTrainConfig, capsys: pytest.CaptureFixture
+) -> None:
     assert train_regions(with_options(config, styles=(), minutes=1e-9)) == ()
     assert "The time limit came before woven; run the same command again to continue" in capsys.readouterr().out
 
@@ -143,7 +145,7 @@ def test_other_choices_train_and_validate(config: RegionTrainConfig, values: Map
 
 
 def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path) -> None:
-    """Its JSON lies apart from its images."""
+    """The release's JSON file is not beside its images."""
     manifest = tmp_path / "prompts" / "woven.json"
     manifest.parent.mkdir()
     entries = json.loads((config.data.folder / "train" / "manifest.json").read_text())
@@ -174,14 +176,14 @@ def test_another_configuration_is_refused_and_loses_nothing(
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-def test_nothing_is_begun_where_something_does_not_fit(
+def test_wrong_styles_blocks_and_prompts_are_refused_before_any_work(
     config: RegionTrainConfig, own_data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match=r"has no style 'oil': give --styles of woven, dusk"):
         train_regions(with_options(config, styles=("woven", "oil")))
     with pytest.raises(AttentionError, match="Block double 7 was chosen, but this model has"):
         train_regions(with_options(config, blocks="double 7"))
-    _say_nothing_of_dusk(own_data)
+    _remove_dusk_from_prompts(own_data)
     lost = with_options(config, data=own_data, cache=tmp_path / "cache", styles=())
     with pytest.raises(AttentionError, match=r'"dusk" is not in .* "make the \w+ in some style'):
         train_regions(lost)
@@ -203,7 +205,7 @@ def test_losses_without_a_gradient_are_refused(config: RegionTrainConfig) -> Non
     with_options(config, losses=LOSSES["release"], without="attention")
 
 
-def test_styles_are_encoded_apart_once_and_looked_through_before(
+def test_each_style_is_encoded_once_after_all_prompts_are_checked(
     config: RegionTrainConfig, own_data: Path, tmp_path: Path
 ) -> None:
     config = with_options(config, steps=1, cache=tmp_path / "cache")
@@ -213,7 +215,7 @@ def test_styles_are_encoded_apart_once_and_looked_through_before(
     train_regions(with_options(config, styles=(), run=config.run.folder / "both"))
     assert first.stat().st_mtime_ns == encoded
     assert (config.run.cache / "dusk").is_dir()
-    _say_nothing_of_dusk(own_data)
+    _remove_dusk_from_prompts(own_data)
     with pytest.raises(AttentionError):
         train_regions(with_options(config, data=own_data, cache=tmp_path / "none", styles=(), run=tmp_path / "runs"))
     assert not (tmp_path / "none").exists()

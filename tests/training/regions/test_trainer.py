@@ -45,7 +45,7 @@ def _require_same_run(trainer: RegionTrainer, whole: RegionTrainer) -> None:
 
 
 @pytest.mark.parametrize(("end", "choices"), [("killed", "paper"), ("killed", "release"), ("interrupted", "paper")])
-def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: Path, end: str, choices: str) -> None:
+def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, tmp_path: Path, end: str, choices: str) -> None:
     sizes = {"schedule": "cosine", "warmup": 2, "accumulation": 2, **CHOICES[choices]}
     whole = make_trainer(run=tmp_path / "whole", **sizes)
     whole.train()
@@ -77,7 +77,7 @@ def test_attention_moves_onto_the_object(make_trainer: MakeTrainer) -> None:
     assert sum(shares[-8:]) > 1.5 * sum(shares[:8])
 
 
-def test_the_base_stays(make_trainer: MakeTrainer) -> None:
+def test_the_base_model_stays(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     before = {name: parameter.detach().clone() for name, parameter in trainer.transformer.named_parameters()}
     trainer.train()
@@ -88,7 +88,7 @@ def test_the_base_stays(make_trainer: MakeTrainer) -> None:
 
 
 @pytest.mark.parametrize("choices", CHOICES)
-def test_losses_are_the_flow_and_what_has_a_weight(make_trainer: MakeTrainer, choices: str) -> None:
+def test_losses_are_the_flow_and_the_losses_with_a_weight(make_trainer: MakeTrainer, choices: str) -> None:
     trainer = make_trainer(**CHOICES[choices])
     losses, objective = trainer.compute_losses(0), trainer.config.objective
     assert list(losses) == (["flow", "loss"] if choices == "no attention" else ["flow", "focus", "cover", "loss"])
@@ -116,7 +116,7 @@ def test_the_model_gets_the_position_of_the_context_image(make_trainer: MakeTrai
     assert one != other
 
 
-def test_cells_that_the_style_changes_weigh_as_configured(make_trainer: MakeTrainer, monkeypatch) -> None:
+def test_changed_cells_have_the_configured_weight(make_trainer: MakeTrainer, monkeypatch) -> None:
     seen = []
 
     def spy(error, target, original, weight):
@@ -133,7 +133,7 @@ def test_cells_that_the_style_changes_weigh_as_configured(make_trainer: MakeTrai
     assert weight == 5.0
 
 
-def test_some_noise_levels_are_of_the_samplers_first_half() -> None:
+def test_a_share_of_the_noise_levels_is_from_the_first_half_of_sampling() -> None:
     def levels(share: float) -> torch.Tensor:
         return noise_levels(64, share, torch.Generator().manual_seed(0))
 
@@ -185,7 +185,7 @@ def test_without_maps_training_stops(make_trainer: MakeTrainer) -> None:
     ):
         trainer.train()
     assert trainer.step == 0
-    # With nothing to supervise the same model trains.
+    # Without attention losses the same model trains.
     plain = make_trainer(without="attention", run=Path("nowhere"))
     assert plain.compute_losses(0)["loss"].isfinite()
 
