@@ -3,6 +3,16 @@
 from .client import ComfyClient
 from .finding import find_comfyui
 from .server import ComfyServer
-from .workflow import api_form, find_node, load_workflow
+from .workflow import Prompt, api_form, find_node, inputs_of, load_workflow, node_of_class
 
-__all__ = ["ComfyClient", "ComfyServer", "api_form", "find_comfyui", "find_node", "load_workflow"]
+__all__ = [
+    "ComfyClient",
+    "ComfyServer",
+    "Prompt",
+    "api_form",
+    "find_comfyui",
+    "find_node",
+    "inputs_of",
+    "load_workflow",
+    "node_of_class",
+]

@@ -9,9 +9,9 @@ from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
 from ..dataset.triplets import Triplet
-from ..dataset.user_folder import UNREADABLE
-from ..errors import TrainingError
+from ..errors import DataError, TrainingError
 from ..progress import console
+from ..storage.image_reader import read_image
 
 SIDE = 256
 """The small Kontext's working size, to which the example workflow brings every photo."""
@@ -19,9 +19,7 @@ SIDE = 256
 
 def open_image(path: Path) -> np.ndarray:
     """[256, 256, 3] uint8: the middle, resized where it is of another size."""
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    return np.array(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.LANCZOS))
+    return np.array(ImageOps.fit(read_image(path), (SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def open_pixels(path: Path) -> Tensor:
@@ -56,6 +54,6 @@ def _images(row: Triplet) -> tuple[Path, Path, Path]:
 def _opens(path: Path) -> bool:
     try:
         open_image(path)
-    except UNREADABLE:
+    except DataError:
         return False
     return True

@@ -1,9 +1,10 @@
-"""Stand-ins for what training fetches, so that its tests need no network; and ComfyUI, where it is.
+"""Fixtures for all tests: stand-ins for downloads (no test needs the network), ComfyUI, and a Python without extras.
 
-The small random FLUX.1 Kontext stands in a folder of diffusers' layout, as a user's would.
+The small random FLUX.1 Kontext lies in a folder of diffusers' layout, like a user's download.
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,19 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 
 WIDTH = 16
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+EXTRAS = ("accelerate", "diffusers", "peft", "rich", "sklearn", "skimage", "torchmetrics", "transformers", "tyro")
+"""Packages that ComfyUI's own Python may lack; ComfyUI itself imports transformers, but no command for artists may."""
+IMPORT_BLOCKER = f"""
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {EXTRAS}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+"""Makes the import of every package in `EXTRAS` fail, as a `sitecustomize.py`."""
 
 
 @pytest.fixture
@@ -28,7 +42,7 @@ def photo() -> Photo:
 
 @pytest.fixture
 def objects() -> list[Cutout]:
-    """An orange ball and a green coin."""
+    """Cutouts of an orange ball and a green coin."""
     disc = np.zeros((64, 64, 4), dtype=np.uint8)
     rows, cols = np.mgrid[:64, :64]
     disc[(rows - 32) ** 2 + (cols - 32) ** 2 < 900] = (230, 120, 60, 255)
@@ -36,8 +50,16 @@ def objects() -> list[Cutout]:
 
 
 @pytest.fixture(scope="session")
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables for a Python process in which no package of `EXTRAS` can be imported."""
+    folder = tmp_path_factory.mktemp("bare_python")
+    (folder / "sitecustomize.py").write_text(IMPORT_BLOCKER)
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="session")
 def comfyui() -> Path:
-    """ComfyUI's folder, importable in this process and set to the CPU; without one the test is skipped."""
+    """The folder of ComfyUI, importable in this process and set to the CPU. Without ComfyUI the test is skipped."""
     try:
         folder = find_comfyui()
     except ComfyNotFound as error:
@@ -49,7 +71,7 @@ def comfyui() -> Path:
 
 @pytest.fixture(scope="session")
 def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A FLUX.1 Kontext of one double and one single block, two heads of 16, with text encoders and VAE."""
+    """A FLUX.1 Kontext with one double and one single block, two heads of width 16, text encoders and VAE."""
     folder = tmp_path_factory.mktemp("kontext")
     torch.manual_seed(0)
     transformer = FluxTransformer2DModel(
@@ -93,7 +115,7 @@ def _vae() -> AutoencoderKL:
 
 
 def _clip() -> tuple[CLIPTextModel, CLIPTokenizer]:
-    """Reads single letters."""
+    """A CLIP text model whose tokens are single letters."""
     words = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
     last = len(words) - 1
     config = CLIPTextConfig(
@@ -112,7 +134,7 @@ def _clip() -> tuple[CLIPTextModel, CLIPTokenizer]:
 
 
 def _t5() -> tuple[T5EncoderModel, T5TokenizerFast]:
-    """Reads single letters."""
+    """A T5 encoder whose tokens are single letters."""
     words = ["<pad>", "</s>", "<unk>", "\u2581", *LETTERS]
     config = T5Config(vocab_size=len(words), d_model=WIDTH, d_ff=WIDTH, d_kv=8, num_heads=2, num_layers=1)
     tokenizer = T5TokenizerFast(vocab=[(word, -float(index)) for index, word in enumerate(words)], extra_ids=0)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ...dataset.region_manifest import RegionExample
+from ...storage.contact_sheet import write_sheet
 from ...training.regions.variants import FULL
 from ..images import open_image
-from ..sheet import labelled_sheet, save_sheet
 from .methods import RegionMethod
 from .painting import RegionJob, heat_file
 from .trials import RegionTrials, open_mask, region_of
@@ -39,7 +39,7 @@ def draw_sheet(path: Path, jobs: Sequence[RegionJob], painted: Painted) -> Path:
         shown = [_photo_map_result(of_style.get(thing), painted) for thing in things]
         rows[style] = [image for three in shown for image in three]
     columns = [name for _, thing in things for name in (thing, "map", "result")]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)
 
 
 def draw_methods(path: Path, trials: RegionTrials, jobs: Mapping[str, Sequence[RegionJob]], painted: Painted,
@@ -52,7 +52,7 @@ def draw_methods(path: Path, trials: RegionTrials, jobs: Mapping[str, Sequence[R
         files = [painted[found[number * seeds]] for number in numbers]
         rows[name] = [open_image(file) for path in files for file in (heat_file(path), path)]
     columns = [text for row in examples for text in (region_of(row).object, region_of(row).style)]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)
 
 
 def _photo_map_result(job: RegionJob | None, painted: Painted) -> list[np.ndarray | None]:

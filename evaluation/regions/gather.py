@@ -7,11 +7,11 @@ from typing import Any
 
 from ...dataset.region_manifest import read_manifest
 from ...moe import StyleExpert
+from ...storage.contact_sheet import require_sheet_format
 from ..finding import Finding, sentence
 from ..painting import paint_all
 from ..report import EVIDENCE_FILE, row_json, write_json
 from ..rows import Row
-from ..sheet import require_format
 from ..style_vector import Judge, judge_style
 from .baselines import Images, baselines
 from .comfy_paint import comfy_paint
@@ -83,7 +83,7 @@ def gather_regions(
         DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is painted.
         ComfyNotFound, ComfyError: there is no ComfyUI, or it failed; images that are painted stay.
     """
-    require_format(config.sheet_file)
+    require_sheet_format(config.sheet_file)
     examples = read_manifest(config.data, "test")
     compared = choose_methods(config, styles_of(examples))
     trials = choose_trials(examples, compared.styles, config.scenes)

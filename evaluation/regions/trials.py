@@ -6,11 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from ...dataset.region_manifest import Region, RegionExample
 from ...errors import TrainingError
 from ...progress import console
-from ..images import open_image
+from ...storage.image_reader import read_mask
+from ..images import SIDE
 
 Thing = tuple[Path, str]
 """A scene and the object in it."""
@@ -80,12 +82,14 @@ def choose_trials(examples: Sequence[RegionExample], styles: Sequence[str], scen
 
 
 def open_mask(path: Path) -> np.ndarray:
-    """[256, 256] in 0..1, 1 inside; some files have 1 for white, others 255.
+    """A mask as [256, 256] in 0..1, 1 inside: the middle, resized where it is of another size.
 
     Raises:
         TrainingError: it is all black.
     """
-    values = open_image(path)[..., 0].astype(np.float32)
+    values = read_mask(path)
     if not values.any():
         raise TrainingError(f"{path} shows no object, it is all black: remove its example from the manifest")
-    return values / values.max()
+    grey = Image.fromarray((values * 255).round().astype(np.uint8))
+    fitted = np.asarray(ImageOps.fit(grey, (SIDE, SIDE), Image.Resampling.LANCZOS), dtype=np.float32)
+    return fitted / max(fitted.max(), 1)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ...errors import DataError
 from ...progress import console
+from ...storage.image_reader import read_image
 from ...training.style_encoder.examples import StyleExamples
 from ..style_vector import Judge
 
@@ -72,6 +73,4 @@ def style_means(vectors: Tensor, labels: Tensor) -> Tensor:
 
 def _open(path: Path) -> np.ndarray:
     """[256, 256, 3] uint8, the middle."""
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    return np.asarray(ImageOps.fit(upright, (JUDGED_SIDE, JUDGED_SIDE), Image.Resampling.LANCZOS))
+    return np.asarray(ImageOps.fit(read_image(path), (JUDGED_SIDE, JUDGED_SIDE), Image.Resampling.LANCZOS))

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...progress import console
+from ...storage.contact_sheet import write_sheet
 from ..images import open_image
-from ..sheet import labelled_sheet, save_sheet
 from .methods import Method
 from .painting import Job
 from .scores import COLOUR, TEACHER, recoloured
@@ -39,9 +39,8 @@ def draw_sheet(path: Path, trials: Trials, jobs: Mapping[Cell, Job], painted: Ma
     for style in dict.fromkeys(style for style, _ in jobs):
         results = [open_image(painted[jobs[style, photo]]) for photo in photos]
         rows[style] = [open_image(jobs[style, photos[0]].style), *results]
-    return save_sheet(
-        labelled_sheet(["style image", *(names[photo].replace("_", " ") for photo in photos)], rows), path
-    )
+    columns = ["style image", *(names[photo].replace("_", " ") for photo in photos)]
+    return write_sheet(rows.values(), path, columns, rows)
 
 
 def draw_methods(
@@ -55,4 +54,4 @@ def draw_methods(
         shown = [open_image(painted[found[trial * seeds]]) for found in jobs.values()]
         before = [open_image(triplet.content), open_image(triplet.reference), recoloured(triplet)]
         rows[style] = [*before, *shown, open_image(triplet.stylised)]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)

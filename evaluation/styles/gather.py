@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...dataset.triplets import read_triplets
+from ...storage.contact_sheet import require_sheet_format
 from ..finding import Finding
 from ..images import readable
 from ..painting import paint_all
 from ..rows import Row
-from ..sheet import require_format
 from ..style_vector import Judge, judge_style
 from ..through_vae import redraw_by_tiny_vae
 from .comfy_paint import comfy_paint
@@ -61,7 +61,7 @@ def gather_evidence(
         DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is painted.
         ComfyNotFound, ComfyError: there is no ComfyUI, or it failed; images that are painted stay.
     """
-    require_format(config.sheet_file)
+    require_sheet_format(config.sheet_file)
     known = all_methods(config)
     methods = present(known)
     named = {method.name: method for method in methods}

@@ -3,10 +3,7 @@
 from pathlib import Path
 
 import pytest
-import torch
-from PIL import Image
 from styleroute.cli import COMMANDS, main
-from styleroute.moe import EncoderConfig, StyleEncoder
 
 
 def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture):
@@ -36,26 +33,7 @@ def test_a_missing_photo_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_file_that_is_no_image_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture):
     (tmp_path / "text.png").write_text("This is no image.")
     assert main(["demo", "--style", str(tmp_path / "text.png"), "--output", str(tmp_path)]) == 1
-    assert "text.png is no image that can be opened" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("encoder_alone", "folder"), [(False, "style_experts"), (True, "style_encoders")])
-def test_convert_says_where_the_file_belongs(tmp_path: Path, capsys, encoder_alone: bool, folder: str):
-    config = EncoderConfig(taps=(-1,), num_queries=2, num_tokens=4, hidden_size=8, proj_dim=6, cond_dim=12)
-    lora = {"lora_A.weight": torch.ones(2, 4), "lora_B.weight": torch.ones(4, 2)}
-    state = {f"transformer.transformer_blocks.0.attn.to_q.{part}": weight for part, weight in lora.items()}
-    torch.save(StyleEncoder(config).state_dict() if encoder_alone else state, tmp_path / "source.pt")
-    assert main(["convert", str(tmp_path / "source.pt"), str(tmp_path / "target.safetensors")]) == 0
-    assert f"models/{folder}." in capsys.readouterr().out
-
-
-def test_the_contact_sheet_shows_every_image():
-    from styleroute.demo.images import contact_sheet
-
-    colours = {"content": "red", "style": "lime", "result": "blue"}
-    sheet = contact_sheet({name: Image.new("RGB", (64, 64), colour) for name, colour in colours.items()})
-    seen = {colour for _, colour in sheet.getcolors(maxcolors=10_000)}
-    assert {(255, 0, 0), (0, 255, 0), (0, 0, 255)} <= seen
+    assert "text.png cannot be read as an image (unknown format)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

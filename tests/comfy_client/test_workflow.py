@@ -1,7 +1,7 @@
-"""From the page's form of a workflow to the server's."""
+"""Conversion of a saved workflow into the API form, and the search for nodes in it."""
 
 import pytest
-from styleroute.comfy_client import api_form, find_node
+from styleroute.comfy_client import api_form, find_node, inputs_of, node_of_class
 from styleroute.errors import ComfyError
 
 OBJECT_INFO = {
@@ -42,6 +42,20 @@ def test_widgets_get_their_names_and_links_their_sources():
 def test_nodes_are_found_by_title_or_display_name():
     prompt = api_form(workflow(LOAD, SAMPLE), OBJECT_INFO)
     assert (find_node(prompt, "Load it"), find_node(prompt, "Sampler")) == ("1", "2")
+
+
+def test_nodes_and_inputs_are_found_by_class():
+    prompt = api_form(workflow(LOAD, SAMPLE), OBJECT_INFO)
+    assert node_of_class(prompt, "Sample") == "2"
+    inputs_of(prompt, "Sample")["steps"] = 4
+    assert prompt["2"]["inputs"]["steps"] == 4
+
+
+@pytest.mark.parametrize("search", [find_node, node_of_class, inputs_of])
+def test_a_missing_node_is_an_error_that_lists_the_others(search):
+    prompt = api_form(workflow(LOAD, SAMPLE), OBJECT_INFO)
+    with pytest.raises(ComfyError, match=r"no node with the (title|class) 'Nowhere', only Load"):
+        search(prompt, "Nowhere")
 
 
 def test_notes_are_left_out_and_missing_nodes_named():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from styleroute.cli.evaluate import regions
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.evaluation.regions import gather
 from styleroute.evaluation.regions.baselines import AUTOENCODER, BLEND, GLOBAL, PHOTO, baselines
 from styleroute.evaluation.regions.config import RegionEvidenceConfig
@@ -87,7 +87,7 @@ def test_without_the_full_method_the_sheet_shows_another_one(data, write_variant
 
 
 def test_a_sheet_of_another_format_is_refused_before_anything(config, judge, tmp_path) -> None:
-    with pytest.raises(TrainingError, match="the sheet is"):
+    with pytest.raises(StorageError, match="the contact sheet is"):
         gather_regions(replace(config, sheet=tmp_path / "sheet.gif"), nothing, judge)
 
 
