@@ -2,12 +2,12 @@
 
 import re
 import subprocess
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-import tomllib
 from styleroute import cli
 
 ROOT = Path(__file__).resolve().parent.parent
