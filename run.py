@@ -35,7 +35,7 @@ NOT_FROM_COMFYUI = re.compile(r"(torch|torchvision|torchaudio)\b(?!-)", re.IGNOR
 
 def main(arguments: list[str]) -> int:
     """Prepares the environment and hands the arguments to pytest or to the `styleroute` command."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python can start this file, too
         raise SystemExit(f"This needs Python 3.11 or newer; found {platform.python_version()} ({sys.executable}).")
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)

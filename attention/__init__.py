@@ -6,6 +6,7 @@ Needs torch and einops alone.
 from ..errors import AttentionError
 from .columns import Columns
 from .heat import confidence, heat_map, soft_mask
+from .localisation import map_iou, pointing, share_inside
 from .losses import PRESETS, AttentionLosses, cover_loss, focus_loss
 from .maps import MEAN, MEAN_STEP, AttentionMaps, MapCollector
 from .phrases import Phrases, parse_instruction
@@ -30,8 +31,11 @@ __all__ = [
     "find_span",
     "focus_loss",
     "heat_map",
+    "map_iou",
     "parse_instruction",
+    "pointing",
     "resize",
+    "share_inside",
     "soft_mask",
     "span_attention",
 ]

@@ -1,30 +1,53 @@
-"""The `styleroute` command. Each subcommand is one file here, imported only when it is asked for.
+"""The `styleroute` command. Each subcommand is one file in this folder, imported only when it is used.
 
-To add a command: write a file with a function `run`, typed and documented as tyro reads it (its arguments are the
-options), or with a dict `SUBCOMMANDS` of such functions or `PresetCommand`s, and give it a line in `COMMANDS`.
+To add a command, write a file with one of these, and add a line to `COMMANDS`:
+- a function `run`, typed and documented as tyro reads it: its arguments become the options;
+- a dict `SUBCOMMANDS` of such functions or `PresetCommand`s;
+- a function `main(arguments, prog)` that parses with argparse. Commands for artists use this form, because they run
+  with ComfyUI's own Python, which has no tyro.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from ..errors import StyleRouteError
+from .missing import missing_module
 
 COMMANDS = {
-    "demo": "paint a photo in the style of an image, or one object of it, through a real ComfyUI",
+    "demo": "stylise a photo, or one object in it, through a real ComfyUI",
     "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`, ...",
-    "data": "make a data set: `data paintings` or `data regions` of photos, `data triplets` of your own images",
-    "evaluate": "score trained experts or the small Kontext on images that no training saw: `evaluate styles`, ...",
-    "benchmark": "time the pack against bare ComfyUI",
-    "convert": "make one expert file out of release files, or safetensors out of .pt",
-    "inspect": "say what a file is, and what is wrong with it",
+    "data": "make a dataset: `data paintings`, `data regions`, or `data triplets` of your own images",
+    "evaluate": "score trained experts or the small Kontext on unseen images: `evaluate styles`, ...",
+    "benchmark": "time the pack against ComfyUI without it",
+    "convert": "convert released files to one expert file, or a .pt file to .safetensors",
+    "inspect": "show what a file contains, and report its faults",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; refusals are printed as the one sentence that they are."""
+    """Run one command and return its exit code; a refusal is printed as one sentence.
+
+    Args:
+        arguments: the command's name and options; None: those of this process.
+    """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        try:
+            return _main(name, rest)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (such as `head`) has closed it. Python flushes once more at exit, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main(name: str, arguments: list[str]) -> int:
     if name in ("-h", "--help"):
         print(_overview())
         return 0
@@ -32,9 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"There is no command {name!r}.\n\n{_overview()}", file=sys.stderr)
         return 2
     try:
-        _run(name, rest)
-    except KeyboardInterrupt:
-        return 130
+        _run(name, arguments)
+    except ModuleNotFoundError as error:
+        print(f"styleroute {name}: {missing_module(name, error)}", file=sys.stderr)
+        return 1
     except StyleRouteError as error:
         print(f"styleroute {name}: {error}", file=sys.stderr)
         return 1
@@ -42,18 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> None:
+    module, prog = import_module(f".{name}", __name__), f"styleroute {name}"
+    if hasattr(module, "main"):
+        module.main(arguments, prog)
+        return
     import tyro
 
-    module = import_module(f".{name}", __name__)
     if subcommands := getattr(module, "SUBCOMMANDS", None):
         subcommands = {name: _with_preset(command, arguments) for name, command in subcommands.items()}
-        tyro.extras.subcommand_cli_from_dict(subcommands, prog=f"styleroute {name}", args=arguments)
+        tyro.extras.subcommand_cli_from_dict(subcommands, prog=prog, args=arguments)
     else:
-        tyro.cli(module.run, prog=f"styleroute {name}", args=arguments)
+        tyro.cli(module.run, prog=prog, args=arguments)
 
 
 def _with_preset(command: Any, arguments: list[str]) -> Any:
-    """A function as it is; of a `PresetCommand`, the function with the defaults of the preset that is asked for."""
+    """A function unchanged; for a `PresetCommand`, its function with the chosen preset's values as defaults."""
     return command.chosen(arguments) if hasattr(command, "chosen") else command
 
 

@@ -1,4 +1,4 @@
-"""`python -m styleroute.cli`: the `styleroute` command where no script is on the path."""
+"""`python -m styleroute.cli`: the same command as `python -m styleroute`, for `accelerate launch -m`."""
 
 import sys
 

@@ -1,20 +1,17 @@
-"""`styleroute inspect`: what a file is, and what is wrong with it."""
+"""`styleroute inspect`: show what a file contains, and report its faults."""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from ..moe.inspecting import inspect_file
 
 
-def run(file: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Say what a file is, its sizes, layers and arithmetic, and what is wrong with it; the exit code is 1 for a fault.
-
-    Args:
-        file: an expert, encoder or LoRA file.
-    """
-    report = inspect_file(file)
+def main(arguments: Sequence[str], prog: str) -> None:
+    """Show a file's kind, sizes, layers and routing arithmetic, and report its faults; a fault gives exit code 1."""
+    parser = argparse.ArgumentParser(prog=prog, description=main.__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE", help="an expert, encoder or LoRA file")
+    report = inspect_file(parser.parse_args(arguments).file)
     for line in report.lines():
         print(line)
     if report.problems:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StyleExpertError
+from ..paths import CONVERT_COMMAND
 
 MAX_HEADER = 16 * 2**20
 """Bytes. The largest expert files have headers of less than 1 MiB."""
@@ -108,7 +109,7 @@ def _foreign_kind(start: bytes) -> str | None:
 
 def _remedy(foreign: str) -> str:
     if "pickle" in foreign:
-        return "turn it into one with `styleroute convert`, in a clone of the pack's repository"
+        return f"convert it in ComfyUI's folder with `{CONVERT_COMMAND}`"
     return "fetch the real file, whose address this one may hold" if "pointer" in foreign else _AGAIN
 
 

@@ -1,9 +1,10 @@
-"""Stand-ins for what training fetches, so that its tests need no network; and ComfyUI, where it is.
+"""Fixtures for all tests: stand-ins for downloads (no test needs the network), ComfyUI, and a Python without extras.
 
-The small random FLUX.1 Kontext stands in a folder of diffusers' layout, as a user's would.
+The small random FLUX.1 Kontext lies in a folder of diffusers' layout, like a user's download.
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,19 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 
 WIDTH = 16
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+EXTRAS = ("accelerate", "diffusers", "peft", "rich", "sklearn", "skimage", "torchmetrics", "transformers", "tyro")
+"""Packages that ComfyUI's own Python may lack; ComfyUI itself imports transformers, but no command for artists may."""
+IMPORT_BLOCKER = f"""
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {EXTRAS}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+"""Makes the import of every package in `EXTRAS` fail, as a `sitecustomize.py`."""
 
 
 @pytest.fixture
@@ -36,8 +50,16 @@ def objects() -> list[Cutout]:
 
 
 @pytest.fixture(scope="session")
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables for a Python process in which no package of `EXTRAS` can be imported."""
+    folder = tmp_path_factory.mktemp("bare_python")
+    (folder / "sitecustomize.py").write_text(IMPORT_BLOCKER)
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="session")
 def comfyui() -> Path:
-    """ComfyUI's folder, importable in this process and set to the CPU; without one the test is skipped."""
+    """ComfyUI's folder, importable in this process and set to the CPU; without ComfyUI the test is skipped."""
     try:
         folder = find_comfyui()
     except ComfyNotFound as error:

@@ -1,8 +1,7 @@
 """An installed copy has every folder of code that the repository has."""
 
-from pathlib import Path
-
 import tomllib
+from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_INSTALLED = {"tests", "examples"}

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from styleroute.cli import COMMANDS, main
-from styleroute.moe import EncoderConfig, StyleEncoder
 
 
 def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture):
@@ -37,16 +35,6 @@ def test_a_file_that_is_no_image_is_one_sentence(tmp_path: Path, capsys: pytest.
     (tmp_path / "text.png").write_text("This is no image.")
     assert main(["demo", "--style", str(tmp_path / "text.png"), "--output", str(tmp_path)]) == 1
     assert "text.png is no image that can be opened" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("encoder_alone", "folder"), [(False, "style_experts"), (True, "style_encoders")])
-def test_convert_says_where_the_file_belongs(tmp_path: Path, capsys, encoder_alone: bool, folder: str):
-    config = EncoderConfig(taps=(-1,), num_queries=2, num_tokens=4, hidden_size=8, proj_dim=6, cond_dim=12)
-    lora = {"lora_A.weight": torch.ones(2, 4), "lora_B.weight": torch.ones(4, 2)}
-    state = {f"transformer.transformer_blocks.0.attn.to_q.{part}": weight for part, weight in lora.items()}
-    torch.save(StyleEncoder(config).state_dict() if encoder_alone else state, tmp_path / "source.pt")
-    assert main(["convert", str(tmp_path / "source.pt"), str(tmp_path / "target.safetensors")]) == 0
-    assert f"models/{folder}." in capsys.readouterr().out
 
 
 def test_the_contact_sheet_shows_every_image():
