@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..errors import DataError
 from ..paths import CACHE
+from ..storage.image_reader import read_image_with_alpha
 from .packages import fetch_npm
 
 NPM_PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
@@ -64,10 +65,9 @@ def _stem(symbol: str, files: dict[str, Path]) -> str:
 
 
 def _read(name: str, path: Path) -> Cutout:
-    with Image.open(path) as image:
-        image = image.convert("RGBA")
-        image = image.crop(image.getchannel("A").getbbox())
-        side = max(image.size)
-        square = Image.new("RGBA", (side, side))
-        square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-        return Cutout(name, np.asarray(square))
+    image = read_image_with_alpha(path)
+    image = image.crop(image.getchannel("A").getbbox())
+    side = max(image.size)
+    square = Image.new("RGBA", (side, side))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return Cutout(name, np.asarray(square))

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..paths import CACHE
+from ..storage.image_reader import is_animated, read_image
 from .packages import fetch_wheel
 
 BUNDLE = "comfyui-workflow-templates-media-image==0.3.160"
@@ -74,13 +75,12 @@ def _scikit_photos() -> list[Photo]:
 
 
 def _read(path: Path) -> Photo | None:
-    """A photo, or None for an animation, an image that is too small or has no plain shape."""
-    with Image.open(path) as image:
-        if getattr(image, "n_frames", 1) > 1 or min(image.size) < 192 or max(image.size) > 4 * min(image.size):
-            return None
-        image = image.convert("RGB")
-        scale = 512 / min(image.size)
-        if scale < 1:
-            size = (round(image.width * scale), round(image.height * scale))
-            image = image.resize(size, Image.Resampling.LANCZOS)
-        return Photo(path.stem, np.asarray(image))
+    """A photo; None for an animation and for an image that is too small or too long."""
+    image = read_image(path)
+    if is_animated(path) or min(image.size) < 192 or max(image.size) > 4 * min(image.size):
+        return None
+    scale = 512 / min(image.size)
+    if scale < 1:
+        size = (round(image.width * scale), round(image.height * scale))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return Photo(path.stem, np.asarray(image))

@@ -1,7 +1,6 @@
 """Triplets from a user's folder: `<style>/<content>.png` beside `contents/<content>.png` and its caption `.txt`."""
 
 import random
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import DataError
+from ..storage.image_reader import read_image
 from .triplet_report import Report
 from .triplet_writer import Example, Style
 
@@ -19,9 +19,6 @@ LAYOUT = f"expected <style>/<content>.png and {CONTENTS}/<content>.png (or .jpg,
 
 SHAPE_TOLERANCE = 0.1
 """An image whose width to height differs more than this from its content's does not lie over it once both are cut."""
-
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises at broken and hostile files."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +145,10 @@ class FolderExamples:
                 yield style, self._square(image)
 
     def _open(self, path: Path) -> Image.Image | None:
-        """The image upright in RGB, or None if it is broken."""
+        """The image, or None if it is broken."""
         try:
-            with Image.open(path) as opened:
-                return _on_white(ImageOps.exif_transpose(opened))
-        except UNREADABLE:
+            return read_image(path)
+        except DataError:
             self._leave_out("broken, or no image", path)
             return None
 
@@ -167,13 +163,6 @@ class FolderExamples:
 
     def _leave_out(self, reason: str, *paths: Path) -> None:
         self._report.leave_out(reason, *(_name(self._folder.path, path) for path in paths))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def _shape(image: Image.Image) -> float:

@@ -1,11 +1,7 @@
 """Images of the demo: opened, brought to the small Kontext's size, and side by side."""
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
-
-from ..errors import DataError
 
 SIDE, MARGIN, CAPTION = 256, 16, 24
 
@@ -21,20 +17,6 @@ def contact_sheet(images: dict[str, Image.Image]) -> Image.Image:
         draw.text((left, MARGIN + SIDE + 8), name, fill="black")
         left += image.width + MARGIN
     return sheet
-
-
-def open_image(path: Path) -> Image.Image:
-    """Upright, in RGB.
-
-    Raises:
-        DataError: there is none, or it is none.
-    """
-    if not path.is_file():
-        raise DataError(f"There is no image {path}.")
-    try:
-        return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    except OSError as error:
-        raise DataError(f"{path} is no image that can be opened ({error}); give a PNG or JPEG file.") from error
 
 
 def square(image: Image.Image) -> Image.Image:

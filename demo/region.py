@@ -15,8 +15,9 @@ from ..dataset.scenes import make_scene
 from ..errors import DataError
 from ..moe import StyleExpert
 from ..paths import PACK, TINY_MODELS
+from ..storage.image_reader import read_image
 from .demo import Demo
-from .images import SIDE, cat_photo, open_image, square
+from .images import SIDE, cat_photo, square
 
 WORKFLOW = PACK / "example_workflows" / "region_style.json"
 TRAINING = "`styleroute data regions` and `styleroute train region --preset small`"
@@ -39,7 +40,7 @@ def region_demo(photo: Path | None, region: str, style: str | None, seed: int, s
     sampler = {"seed": seed, "region_expert": expert.name, "expert_strength": strength}
     return Demo(
         workflow=WORKFLOW,
-        images={"content": square(open_image(photo) if photo else scene_with(thing))},
+        images={"content": square(read_image(photo) if photo else scene_with(thing))},
         loaders={"content": "Photo"},
         values={"Prompt": {"text": region_prompt(thing, style)}, "RegionRoute Sampler": sampler},
         results={"map": "Map", "result": "Result"},
@@ -87,7 +88,7 @@ def scene_with(thing: str) -> Image.Image:
     """
     shipped = PACK / "assets" / f"scene_{thing}.png"
     if shipped.is_file():
-        return open_image(shipped)
+        return read_image(shipped)
     if thing not in OBJECTS:
         raise DataError(
             f"There is no '{thing}' to paste into a photo; give a photo that shows one with --photo, or name one of "

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from ..paths import PACK
+from ..storage.image_reader import read_image
 from .demo import Demo
-from .images import cat_photo, open_image, square
+from .images import cat_photo, square
 
 WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
 
@@ -15,8 +16,8 @@ def style_demo(photo: Path | None, style: Path | None, seed: int, strength: floa
     Raises:
         DataError: an image cannot be opened.
     """
-    content = open_image(photo) if photo else cat_photo()
-    painting = open_image(style or min((PACK / "assets").glob("style_*.png")))
+    content = read_image(photo) if photo else cat_photo()
+    painting = read_image(style or min((PACK / "assets").glob("style_*.png")))
     return Demo(
         workflow=WORKFLOW,
         images={"content": square(content), "style": square(painting)},

@@ -34,7 +34,7 @@ def test_a_missing_photo_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_file_that_is_no_image_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture):
     (tmp_path / "text.png").write_text("This is no image.")
     assert main(["demo", "--style", str(tmp_path / "text.png"), "--output", str(tmp_path)]) == 1
-    assert "text.png is no image that can be opened" in capsys.readouterr().err
+    assert "text.png cannot be read as an image (unknown format)" in capsys.readouterr().err
 
 
 def test_the_contact_sheet_shows_every_image():

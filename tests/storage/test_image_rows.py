@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from styleroute.storage.image_rows import image_rows, image_size, tell_broken
+from styleroute.storage.image_reader import image_size
+from styleroute.storage.image_rows import image_rows, report_broken
 
 SHAPES = {"mean": ((3,), "float16"), "size": ((2,), "float32")}
 
@@ -33,7 +34,7 @@ def test_rows_by_path_in_any_order(tmp_path: Path, images: list[Path]) -> None:
     assert found.of([images[3], images[0]], "mean").tolist() == [[3, 10, 20], [0, 10, 20]]
 
 
-def test_faults_are_named_kept_and_told(tmp_path: Path, images: list[Path], capsys: pytest.CaptureFixture) -> None:
+def test_faults_are_named_kept_and_printed(tmp_path: Path, images: list[Path], capsys: pytest.CaptureFixture) -> None:
     images[0].unlink()
     images[1].write_text("This is no image.")
 
@@ -46,17 +47,17 @@ def test_faults_are_named_kept_and_told(tmp_path: Path, images: list[Path], caps
         found = _rows(tmp_path / "cache", images, compute)
         assert list(found.rows) == images[2:4]
         assert found.broken == {
-            images[0]: "it is missing",
-            images[1]: "it is no whole image",
-            images[4]: "what was computed of it is NaN or beyond float16",
+            images[0]: "the file is missing",
+            images[1]: "the file is not a whole image",
+            images[4]: "its computed values are NaN or beyond float16",
         }
-    tell_broken(found, "images")
+    report_broken(found, "images")
     shown = capsys.readouterr().out
     assert "Left out 3 of 5 images" in shown
     assert all(path.name in shown for path in found.broken)
 
 
-def test_images_are_seen_as_they_were_held(tmp_path: Path) -> None:
+def test_rotated_images_are_read_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     turned = tmp_path / "turned.jpg"

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import TrainingError
-from ...storage.image_rows import ImageRows, image_rows, image_size
+from ...storage.image_reader import image_size
+from ...storage.image_rows import ImageRows, image_rows
 from ...storage.row_cache import cached_rows
 from ..bases import Base
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...dataset.triplets import Triplet
 from ...errors import TrainingError
-from ...storage.image_rows import ImageRows, tell_broken
+from ...storage.image_rows import ImageRows, report_broken
 from ..adapters.encoded import Prompts, encode_images, encode_prompts
 from ..bases import Base
 from .conditions import PooledLatents, StyleCondition, pool
@@ -86,13 +86,13 @@ def make_examples(triplets: Sequence[Triplet], base: Base, condition: StyleCondi
     paths = sorted({path for row in triplets for path in (row.content, row.stylised, row.reference)})
     pooled = {"pooled": (PooledLatents.width, pool)}
     images = encode_images(paths, base, cache / "latents", REMEDY, pooled)
-    tell_broken(images, "images")
+    report_broken(images, "images")
     triplets = [row for row in triplets if {row.content, row.stylised, row.reference} <= images.rows.keys()]
     styles = None
     if condition is not None and triplets:
         styles = condition.rows(sorted({row.reference for row in triplets}), images, cache)
         triplets = [row for row in triplets if row.reference in styles.rows]
-        tell_broken(styles, "style images")
+        report_broken(styles, "style images")
     if not triplets:
         raise TrainingError(f"no triplet has images that are all whole: {REMEDY}")
     prompts = encode_prompts(sorted({row.prompt for row in triplets}), base, cache / "text")

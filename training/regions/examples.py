@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ...attention import resize
 from ...dataset.region_manifest import RegionExample
 from ...errors import TrainingError
-from ...storage.image_rows import ImageRows, image_rows, tell_broken
+from ...storage.image_reader import read_mask
+from ...storage.image_rows import ImageRows, image_rows, report_broken
 from ..adapters.encoded import PIXELS, Prompts, encode_images, encode_prompts, one_size
 from ..bases import Base
 from .spans import Described, Mention
@@ -94,7 +94,7 @@ def make_examples(described: Sequence[Described], base: Base, cache: Path) -> Re
     )
     masks = _read_masks(sorted({region.mask for row in rows for region in row.regions}), images, cache / "masks")
     for found, what in ((images, "images"), (masks, "masks")):
-        tell_broken(found, what)
+        report_broken(found, what)
     readable = images.rows.keys() | masks.rows.keys()
     whole = [(row, mentions) for row, mentions in described if set(row.files) <= readable]
     if not whole:
@@ -137,14 +137,12 @@ def _read_masks(paths: Sequence[Path], images: ImageRows, cache: Path) -> ImageR
         raise TrainingError(f"the masks are {width} x {height}, expected {cols} x {rows} as the images: {REMEDY}")
     cells = (height // 16, width // 16)
 
-    def read(masks: list[Image.Image]) -> dict[str, np.ndarray]:
-        values = np.stack([np.asarray(mask, dtype=np.float32)[..., 0] for mask in masks])
-        # Some have 1 for white, others 255: the brightest is what counts.
-        brightest = np.maximum(values.max((1, 2), keepdims=True), 1)
-        return {"masks": resize(torch.from_numpy(values / brightest), cells).numpy()}
+    def per_cell(masks: list[np.ndarray]) -> dict[str, np.ndarray]:
+        return {"masks": resize(torch.from_numpy(np.stack(masks)), cells).numpy()}
 
     chunk = max(1, min(32, PIXELS // (width * height)))
-    found = image_rows(cache, {"cells": list(cells)}, paths, {"masks": (cells, "float32")}, read, "masks", chunk)
+    shapes = {"masks": (cells, "float32")}
+    found = image_rows(cache, {"cells": list(cells)}, paths, shapes, per_cell, "masks", chunk, read_mask)
     for path, row in found.rows.items():
         if not found.arrays["masks"][row].any():
             raise TrainingError(f"{path} shows no object, it is all black: remove its example from the manifest")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...moe import StyleEncoder
 from ...progress import console
-from ...storage.image_rows import ImageRows, tell_broken
+from ...storage.image_rows import ImageRows, report_broken
 from .config import EncoderTrainConfig
 from .images import StyleImage, lone_styles, require_pairs
 from .states import cached_states, stored_layers
@@ -88,7 +88,7 @@ def _readable(
 ) -> tuple[list[StyleImage], ImageRows]:
     paths = [image.path for image in images]
     cache = cached_states(config.cache / split, paths, vision, stored_layers(config.taps))
-    tell_broken(cache, f"{split} images")
+    report_broken(cache, f"{split} images")
     return [image for image in images if image.path in cache.rows], cache
 
 

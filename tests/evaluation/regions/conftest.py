@@ -80,7 +80,7 @@ def network():
 
 @pytest.fixture
 def write_variant(tmp_path: Path):
-    """Writes a plain LoRA for one layer of the small Kontext as a variant's file; returns the folder of all variants."""
+    """Writes a variant's file: a plain LoRA for one layer of the small Kontext. Returns the folder of all variants."""
 
     def write(name: str, style: str, base: str = "tiny-kontext", seed: int = 0, steps: int = 3) -> Path:
         torch.manual_seed(seed)

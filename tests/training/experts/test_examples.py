@@ -75,7 +75,7 @@ def test_missing_and_broken_images_are_counted_and_named(
         assert "Skipped 2 of 9 triplets, for want of images (1): " in shown
         assert str(train.resolve() / "red" / "0.png") in shown
         assert "Left out 1 of 11 images" in shown
-        assert f"{broken}: it is no whole image" in shown
+        assert f"{broken}: the file is not a whole image" in shown
         left = [(row.style, row.stylised.stem) for row in examples.triplets]
         assert left == [("red", "1"), ("green", "2"), *(("blue", content) for content in "012")]
 

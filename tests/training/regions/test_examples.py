@@ -95,7 +95,7 @@ def test_broken_files_are_counted_and_named(own_data: Path, base: Base, tmp_path
     broken = whole.rows[0].regions[0].mask
     broken.write_bytes(broken.read_bytes()[:60])
     examples = _made(own_data, base, tmp_path / "cache")
-    assert f"{broken}: it is no whole image" in " ".join(capsys.readouterr().out.split())
+    assert f"{broken}: the file is not a whole image" in " ".join(capsys.readouterr().out.split())
     assert len(examples.rows) == len(examples.mentions) == len(whole.rows) - 1
 
 

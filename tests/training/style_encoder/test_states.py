@@ -98,7 +98,10 @@ def test_missing_and_broken_images_are_named_and_have_no_row(
         cache = cached_states(tmp_path / "cache", images, vision, LAYERS)
         assert list(cache.rows) == images[3:]
         assert list(cache.broken) == images[:3]
-        assert [cache.broken[path] for path in images[:3]] == ["it is missing", *["it is no whole image"] * 2]
+        assert [cache.broken[path] for path in images[:3]] == [
+            "the file is missing",
+            *["the file is not a whole image"] * 2,
+        ]
 
 
 def test_states_beyond_float16_leave_the_image_out(tmp_path: Path, images: list[Path], vision: Vision) -> None:
@@ -109,7 +112,7 @@ def test_states_beyond_float16_leave_the_image_out(tmp_path: Path, images: list[
             return output
 
     cache = cached_states(tmp_path / "cache", images, Huge(vision), LAYERS)
-    assert cache.broken == {images[1]: "what was computed of it is NaN or beyond float16"}
+    assert cache.broken == {images[1]: "its computed values are NaN or beyond float16"}
 
 
 def test_a_full_disk_is_refused_before_the_old_cache_is_touched(
