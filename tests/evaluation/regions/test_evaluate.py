@@ -14,6 +14,7 @@ from styleroute.errors import TrainingError
 from styleroute.evaluation.metrics import cell_coverage
 from styleroute.evaluation.regions import evaluate
 from styleroute.evaluation.regions.baselines import AUTOENCODER, BLEND, GLOBAL, PHOTO, baselines
+from styleroute.evaluation.regions.claims import CHOICE_CLAIMS, PAPER_CLAIMS
 from styleroute.evaluation.regions.config import RegionEvaluationConfig
 from styleroute.evaluation.regions.evaluate import evaluate_regions
 from styleroute.evaluation.regions.jobs import GeneratedRegion, RegionJob, overlay_file, read_map, save_region
@@ -62,7 +63,7 @@ def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
     printed = capsys.readouterr().out
     assert "Left out: without Focus" in printed
     assert "Regions: unseen objects and photos, styles ink comic" in printed
-    assert "Tested 19 claims" in printed
+    assert f"Tested {len(PAPER_CLAIMS) + len(CHOICE_CLAIMS)} claims" in printed
     report = json.loads((config.output / "scores.json").read_text())
     rows = {row["method"]: row for row in report["rows"]}
     assert list(rows) == [PHOTO, BLEND, BASE, NO_COVER, FULL, LOCKED]
