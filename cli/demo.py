@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ..demo.images import contact_sheet
 from ..demo.region import region_demo
 from ..demo.style import style_demo
 from ..errors import DataError
 from ..progress import console
+from ..storage.contact_sheet import write_sheet
 
 
 def run(
@@ -41,5 +41,5 @@ def run(
     else:
         demo = region_demo(photo, region, region_style, seed, strength)
     images = demo.run(output)
-    contact_sheet(images).save(output / "contact_sheet.png")
+    write_sheet([images.values()], output / "contact_sheet.png", list(images))
     console.print(f"Wrote {', '.join(images)} and contact_sheet to {output.resolve()}", soft_wrap=True)

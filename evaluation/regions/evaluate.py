@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...dataset.region_manifest import read_manifest
+from ...storage.contact_sheet import require_sheet_format
 from ..claims import ClaimResult
 from ..generated_images import generate_missing
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
-from ..sheet import require_format
 from .baselines import NumberedImages, baselines
 from .claims import claim_results
 from .comfy_generator import open_region_generator
@@ -47,10 +47,10 @@ def evaluate_regions(
     """Generate the missing images, and score all of them.
 
     Raises:
-        DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is generated.
+        StorageError, DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is generated.
         ComfyNotFound, ComfyError: no ComfyUI was found, or it failed; finished images stay.
     """
-    require_format(config.sheet_file)
+    require_sheet_format(config.sheet_file)
     examples = read_manifest(config.data, "test")
     comparison = choose_methods(config, styles_of(examples))
     methods = comparison.methods

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ...dataset.region_manifest import RegionExample
+from ...storage.contact_sheet import write_sheet
 from ...training.regions.variants import FULL
 from ..images import open_image
-from ..sheet import labelled_sheet, save_sheet
 from .jobs import RegionJob, overlay_file
 from .methods import RegionMethod
 from .trials import RegionTrials, open_mask, region_of, scene_object
@@ -40,7 +40,7 @@ def write_style_sheet(path: Path, jobs: Sequence[RegionJob], files: ImageFiles) 
         of_style = {scene_object(job.example): job for job in jobs if job.style == style}
         rows[style] = [image for each in objects for image in _photo_map_result(of_style.get(each), files)]
     columns = [name for _, object_name in objects for name in (object_name, "map", "result")]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)
 
 
 def write_method_sheet(
@@ -54,7 +54,7 @@ def write_method_sheet(
         results = [files[of_method[number * seeds]] for number in numbers]
         rows[name] = [open_image(file) for result in results for file in (overlay_file(result), result)]
     columns = [text for row in examples for text in (region_of(row).object, region_of(row).style)]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)
 
 
 def _photo_map_result(job: RegionJob | None, files: ImageFiles) -> list[np.ndarray | None]:

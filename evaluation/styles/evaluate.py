@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...dataset.triplets import Triplet, read_triplets
+from ...storage.contact_sheet import require_sheet_format
 from ..claims import ClaimResult
 from ..generated_images import generate_missing
 from ..images import open_image, readable
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
-from ..sheet import require_format
 from ..vae_round_trip import VaeRoundTrip, small_vae_round_trip
 from .baselines import ceilings, lower_baselines
 from .claims import claim_results
@@ -63,10 +63,10 @@ def evaluate_styles(
     """Generate the missing images, and score all of them.
 
     Raises:
-        DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is generated.
+        StorageError, DataError, TrainingError, StyleExpertError: something is missing or does not fit; before any image is generated.
         ComfyNotFound, ComfyError: no ComfyUI was found, or it failed; finished images stay.
     """
-    require_format(config.sheet_file)
+    require_sheet_format(config.sheet_file)
     known = all_methods(config)
     methods = available_methods(known)
     triplets = readable(read_triplets(config.data, "test"))

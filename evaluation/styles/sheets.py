@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...progress import console
+from ...storage.contact_sheet import write_sheet
 from ..images import open_image
-from ..sheet import labelled_sheet, save_sheet
 from .baselines import COLOUR, TEACHER, recoloured
 from .jobs import StyleJob
 from .methods import StyleMethod
@@ -41,7 +41,7 @@ def write_style_sheet(
         results = [open_image(files[jobs[style, photo]]) for photo in photos]
         rows[style] = [open_image(jobs[style, photos[0]].style), *results]
     columns = ["style image", *(names[photo].replace("_", " ") for photo in photos)]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)
 
 
 def write_method_sheet(
@@ -55,4 +55,4 @@ def write_method_sheet(
         results = [open_image(files[of_method[trial * seeds]]) for of_method in jobs.values()]
         inputs = [open_image(triplet.content), open_image(triplet.reference), recoloured(triplet)]
         rows[style] = [*inputs, *results, open_image(triplet.stylised)]
-    return save_sheet(labelled_sheet(columns, rows), path)
+    return write_sheet(rows.values(), path, columns, rows)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.cli.evaluate import regions
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.evaluation.metrics import cell_coverage
 from styleroute.evaluation.regions import evaluate
 from styleroute.evaluation.regions.baselines import AUTOENCODER, BLEND, GLOBAL, PHOTO, baselines
@@ -100,7 +100,7 @@ def test_without_the_full_method_the_sheet_shows_another_method(data, write_vari
 
 
 def test_an_unknown_sheet_format_is_refused_before_any_work(config, network, tmp_path) -> None:
-    with pytest.raises(TrainingError, match="the sheet is"):
+    with pytest.raises(StorageError, match="the contact sheet is"):
         evaluate_regions(replace(config, sheet=tmp_path / "sheet.gif"), no_generator, network)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 from styleroute.cli.evaluate import styles
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError
 from styleroute.evaluation.json_report import SCORES_FILE
 from styleroute.evaluation.styles import evaluate
 from styleroute.evaluation.styles.baselines import PHOTO
@@ -73,5 +73,5 @@ def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
 
 
 def test_an_unknown_sheet_format_is_refused_before_any_work(config, network, tmp_path) -> None:
-    with pytest.raises(TrainingError, match="the sheet is"):
+    with pytest.raises(StorageError, match="the contact sheet is"):
         evaluate_styles(replace(config, sheet=tmp_path / "sheet.gif"), no_generator, network)
