@@ -1,4 +1,4 @@
-"""`styleroute train`: the trainers."""
+"""`styleroute train`: commands of the trainers."""
 
 from typing import Annotated
 
@@ -16,15 +16,15 @@ from .presets import PresetCommand
 
 
 def tiny(config: Annotated[TinyConfig, tyro.conf.arg(name="")]) -> None:
-    """Train the small Kontext that ships with the pack: autoencoder, vision tower, editor and painter."""
+    """Train the small Kontext that ships with the pack: autoencoder, vision model and Kontext."""
     TinyTraining(config).run()
 
 
 def encoder(config: EncoderTrainConfig) -> None:
-    """Train a style encoder on triplets (StyleExpert, Stage 1), and report how it finds styles that it never saw.
+    """Train a style encoder on triplets (StyleExpert, Stage 1), and evaluate it on unseen styles.
 
-    The first run reads every image with the frozen SigLIP and keeps its states on disk. A run that was stopped goes
-    on when the same command is given again. Without options the values are the paper's.
+    The first run encodes every image with the frozen SigLIP and keeps the states on disk. The same command resumes a
+    stopped run. The defaults are the paper's values.
     """
     from ..evaluation.style_encoder.evaluate import evaluate_encoder
     from ..evaluation.style_encoder.report import IMAGE_FILE
@@ -33,30 +33,30 @@ def encoder(config: EncoderTrainConfig) -> None:
     report = train_style_encoder(config, evaluate_encoder)
     console.print(f"Wrote {config.encoder_file}", soft_wrap=True)
     if report is None:
-        console.print("The test split holds no two styles that were not trained on: there is nothing to report on")
+        console.print("The test split has fewer than two unseen styles: no evaluation")
         return
     console.print(report.table())
     console.print(f"Images of each style, by t-SNE: {config.run / IMAGE_FILE}", soft_wrap=True)
 
 
 def experts(config: ExpertsTrainConfig) -> None:
-    """Train routed experts on triplets (StyleExpert, Stage 2), for FLUX.1 Kontext or for the small one.
+    """Train routed experts on triplets (StyleExpert, Stage 2), for FLUX.1 Kontext or for the small Kontext.
 
-    Latents, texts and style embeddings are made once and kept on disk. A run that was stopped goes on when the same
-    command is given again. On several devices: `accelerate launch -m styleroute.cli train experts ...`.
+    Latents, texts and style embeddings are computed once and kept on disk. The same command resumes a stopped run. On
+    several devices: `accelerate launch -m styleroute.cli train experts ...`.
     """
-    from ..training.experts.training import train_experts
+    from ..training.experts.train_experts import train_experts
 
     train_experts(config)
 
 
 def region(config: RegionTrainConfig) -> None:
-    """Train region experts (RegionRoute): one LoRA a style, which paints the object that a prompt names and no more.
+    """Train region experts (RegionRoute): one LoRA per style, which stylises only the object that the prompt names.
 
-    Latents, masks and texts are made once and kept on disk. A run that was stopped goes on when the same command is
-    given again. On several devices: `accelerate launch -m styleroute.cli train region ...`.
+    Latents, masks and texts are computed once and kept on disk. The same command resumes a stopped run. On several
+    devices: `accelerate launch -m styleroute.cli train region ...`.
     """
-    from ..training.regions.training import train_regions
+    from ..training.regions.train_regions import train_regions
 
     train_regions(config)
 
@@ -64,14 +64,14 @@ def region(config: RegionTrainConfig) -> None:
 def region_variants(
     config: Annotated[RegionTrainConfig, tyro.conf.arg(name="")] = SMALL, only: tuple[str, ...] = ()
 ) -> None:
-    """Train region experts in every way that `styleroute evaluate regions` compares, in turn, for the small Kontext.
+    """Train all variants of region experts that `styleroute evaluate regions` compares, for the small Kontext.
 
-    The full method, the same without Focus, Cover or both, with all choices of RegionRoute's release, and with each of
-    them alone; options hold for all. A run that was stopped goes on when the same command is given again.
+    The variants are the full method, without Focus, without Cover, without both, with all choices of RegionRoute's
+    release, and with each choice alone. Options apply to all variants. The same command resumes a stopped run.
 
     Args:
-        config: of the full method; each variant has a folder of its own in `run`.
-        only: variants to train, by the names of their folders, such as full and without-cover.
+        config: options of the full method; each variant has a folder of its own in `run`.
+        only: folder names of the variants to train, such as full and without-cover; by default all.
     """
     from ..training.regions.variants import train_variants
 

@@ -42,7 +42,7 @@ def photo() -> Photo:
 
 @pytest.fixture
 def objects() -> list[Cutout]:
-    """An orange ball and a green coin."""
+    """Cutouts of an orange ball and a green coin."""
     disc = np.zeros((64, 64, 4), dtype=np.uint8)
     rows, cols = np.mgrid[:64, :64]
     disc[(rows - 32) ** 2 + (cols - 32) ** 2 < 900] = (230, 120, 60, 255)
@@ -59,7 +59,7 @@ def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 @pytest.fixture(scope="session")
 def comfyui() -> Path:
-    """ComfyUI's folder, importable in this process and set to the CPU; without ComfyUI the test is skipped."""
+    """The folder of ComfyUI, importable in this process and set to the CPU. Without ComfyUI the test is skipped."""
     try:
         folder = find_comfyui()
     except ComfyNotFound as error:
@@ -71,7 +71,7 @@ def comfyui() -> Path:
 
 @pytest.fixture(scope="session")
 def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A FLUX.1 Kontext of one double and one single block, two heads of 16, with text encoders and VAE."""
+    """A FLUX.1 Kontext with one double and one single block, two heads of width 16, text encoders and VAE."""
     folder = tmp_path_factory.mktemp("kontext")
     torch.manual_seed(0)
     transformer = FluxTransformer2DModel(
@@ -115,7 +115,7 @@ def _vae() -> AutoencoderKL:
 
 
 def _clip() -> tuple[CLIPTextModel, CLIPTokenizer]:
-    """Reads single letters."""
+    """A CLIP text model whose tokens are single letters."""
     words = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
     last = len(words) - 1
     config = CLIPTextConfig(
@@ -134,7 +134,7 @@ def _clip() -> tuple[CLIPTextModel, CLIPTokenizer]:
 
 
 def _t5() -> tuple[T5EncoderModel, T5TokenizerFast]:
-    """Reads single letters."""
+    """A T5 encoder whose tokens are single letters."""
     words = ["<pad>", "</s>", "<unk>", "\u2581", *LETTERS]
     config = T5Config(vocab_size=len(words), d_model=WIDTH, d_ff=WIDTH, d_kv=8, num_heads=2, num_layers=1)
     tokenizer = T5TokenizerFast(vocab=[(word, -float(index)) for index, word in enumerate(words)], extra_ids=0)

@@ -1,7 +1,7 @@
-"""A training run on disk: the configuration it was started with, its checkpoint, its curves."""
+"""The folder of a training run: its configuration, its last checkpoint, its curves."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +20,16 @@ CHECKPOINT_FILE = "checkpoint.pt"
 
 
 class RunFolder:
-    """One run's folder. A run goes on only with the configuration it was started with.
+    """The folder of one run. A run resumes only with the configuration that it started with.
 
     Args:
-        path: the folder; it is made when the run begins.
-        config: a frozen dataclass with everything that shapes the result.
-        free: names of fields that may change between two pieces of a run (how long, where to). They are saved, too.
+        path: the folder; `begin` creates it.
+        config: a frozen dataclass with all options of the run; a field may be a dataclass itself.
+        free: fields that may change on resume, such as "minutes", "data.folder", or "run" for all fields of `run`.
+            They are saved, too.
 
     Raises:
-        TrainingError: the folder belongs to a run with another configuration, or with one that is damaged.
+        TrainingError: the folder holds a run with another configuration, or its configuration is damaged.
     """
 
     def __init__(self, path: Path, config: Any, free: tuple[str, ...] = ()) -> None:
@@ -37,40 +38,40 @@ class RunFolder:
         self._require_same(config)
 
     def begin(self) -> None:
-        """Make the folder and write the configuration into it."""
+        """Create the folder and write the configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path / CONFIG_FILE) as path:
             path.write_text(json.dumps(self._config, indent=2))
 
     def restore(self) -> dict[str, Any] | None:
-        """The last checkpoint, on the CPU, or None when there is none.
+        """The last checkpoint, on the CPU, or None without a checkpoint.
 
         Raises:
-            TrainingError: it is damaged.
+            TrainingError: the checkpoint is damaged.
         """
         path = self.path / CHECKPOINT_FILE
         if not path.exists():
             return None
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # what an unpickler makes of damaged bytes may be any
+        except Exception as error:  # damaged bytes can make an unpickler raise any exception
             raise TrainingError(
-                f"{path} cannot be read ({type(error).__name__}), expected a whole checkpoint: put back a copy of it, "
-                "or delete it to begin the run anew"
+                f"{path} cannot be read ({type(error).__name__}), expected a whole checkpoint. Put back a copy of it, "
+                "or delete it to start the run again"
             ) from error
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint whole or not at all: a run that is killed here keeps the one before.
+        """Write a checkpoint, whole or not at all: a run that is killed here keeps the previous checkpoint.
 
         Raises:
-            StorageError: the disk is full, or cannot be written.
+            StorageError: the disk is full, or not writable.
         """
         with whole_file(self.path / CHECKPOINT_FILE) as path:
             torch.save(state, path)
 
     @cached_property
     def curves(self) -> "SummaryWriter":
-        """TensorBoard's writer."""
+        """The TensorBoard writer of this run."""
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(str(self.path / "tensorboard"))
@@ -78,15 +79,30 @@ class RunFolder:
     def _require_same(self, config: Any) -> None:
         if not (self.path / CONFIG_FILE).exists():
             return
-        stored = _completed(self._stored(), config)
-        for name in dict.fromkeys((*stored, *self._config)):
-            if name in self._free:
-                continue
-            before, now = stored.get(name), self._config.get(name)
-            if before != now:
+        stored = self._stored()
+        self._require_parts(stored)
+        stored, given = dict(_flat(_completed(stored, config))), dict(_flat(self._config))
+        for name in dict.fromkeys((*stored, *given)):
+            if not self._is_free(name) and stored.get(name) != given.get(name):
                 raise TrainingError(
-                    f"{self.path} holds a run with {name} = {before!r}, this one has {now!r}: "
-                    "give the same value to go on with it, or another folder to start anew"
+                    f"{self.path} holds a run with {name} = {stored.get(name)!r}, this run has {given.get(name)!r}. "
+                    "Give the same value to resume it, or another folder for a new run"
+                )
+
+    def _is_free(self, name: str) -> bool:
+        return any(f"{name}.".startswith(f"{free}.") for free in self._free)
+
+    def _require_parts(self, stored: Mapping[str, Any]) -> None:
+        """Older versions stored all options in one flat list.
+
+        Raises:
+            TrainingError: a part of the configuration is stored as a single value.
+        """
+        for name, value in self._config.items():
+            if isinstance(value, dict) and not isinstance(stored.get(name, {}), dict):
+                raise TrainingError(
+                    f"{self.path} holds a run of an older version of StyleRoute, whose {CONFIG_FILE} has no part "
+                    f"{name!r}. Give another folder for a new run, or resume it with the older version"
                 )
 
     def _stored(self) -> dict[str, Any]:
@@ -101,13 +117,22 @@ class RunFolder:
 
 def _damaged(path: Path) -> TrainingError:
     return TrainingError(
-        f"{path} cannot be read, expected the run's configuration as JSON: delete it to go on with the same options "
-        "as before, or give another folder to start anew"
+        f"{path} cannot be read, expected the run's configuration as JSON. Delete it to resume with the same options, "
+        "or give another folder for a new run"
     )
 
 
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value with its dotted name, such as "model.adapter.rank"."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
 def _completed(stored: Mapping[str, Any], config: Any) -> dict[str, Any]:
-    """What is stored, with the defaults of fields that came after it: without them the run was as by default."""
+    """The stored configuration with the defaults of fields that did not exist when it was stored."""
     full = dict(stored)
     for field in fields(config):
         value = getattr(config, field.name)
@@ -119,12 +144,12 @@ def _completed(stored: Mapping[str, Any], config: Any) -> dict[str, Any]:
 
 
 def _default(field: Field) -> dict[str, Any]:
-    """By the field's name; empty where it has none."""
+    """The default by the field's name; empty for a field without a default."""
     if field.default_factory is not MISSING:
         return {field.name: _plain(field.default_factory())}
     return {} if field.default is MISSING else {field.name: _plain(field.default)}
 
 
 def _plain(value: Any) -> Any:
-    """A dataclass, or a field of one, as what JSON gives back, so that a stored one compares equal."""
+    """A dataclass or a field as JSON returns it, so that a stored value compares equal."""
     return json.loads(json.dumps(value, default=lambda part: asdict(part) if is_dataclass(part) else str(part)))

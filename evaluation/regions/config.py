@@ -33,7 +33,7 @@ class RegionEvaluationConfig:
     styles: tuple[str, ...] = ()
     scenes: int = 8
     seeds: int = 1
-    blocks: str = SMALL.blocks
+    blocks: str = SMALL.objective.blocks
     lock: float = 1.0
     sheet: Path | None = None
     output: Path = RUNS / "evaluate_regions"

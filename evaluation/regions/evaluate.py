@@ -47,8 +47,8 @@ def evaluate_regions(
     """Generate the missing images, and score all of them.
 
     Raises:
-        StorageError, DataError, TrainingError, StyleExpertError: something is missing or does not fit. No image has been
-            generated then.
+        StorageError, DataError, TrainingError, StyleExpertError: something is missing or does not fit. No image exists
+            yet.
         ComfyNotFound, ComfyError: no ComfyUI was found, or it failed; finished images stay.
     """
     require_sheet_format(config.sheet_file)

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from ...errors import TrainingError
 from ...moe import StyleExpert
 from ...progress import console
 from ...training.bases import load_base, short_digest
-from ...training.experts.config import POOLED_CELLS
+from ...training.experts.config import POOLED_CELLS, Condition
 from ...training.experts.start import all_steps
 from ..generated_images import BASE_MODEL, images_folder
 from .config import StyleEvaluationConfig
@@ -27,7 +27,6 @@ COMPARED_SETTINGS = ("steps", "data_digest", "batch", "accumulation", "rate", "g
                      "start_digest", *OPTIONAL_SETTINGS)  # fmt: skip
 """Training settings that two compared methods must share."""
 
-Condition = Literal["style-encoder", "pooled-latents", "none"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 

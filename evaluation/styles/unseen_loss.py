@@ -18,8 +18,8 @@ from ...moe import LowRank, StyleExpert
 from ...progress import track
 from ...training.bases import Base, load_base
 from ...training.experts.config import PRESETS
-from ...training.experts.examples import Batch
-from ...training.experts.routed_linear import Style
+from ...training.experts.examples import TripletBatch
+from ...training.experts.routed_linear import BatchStyle
 from ...training.experts.trainer import flow_matching_loss
 from ...training.style_encoder.vision import load_vision
 from ..images import open_pixels
@@ -88,17 +88,17 @@ class _PairSource:
     """Collapses a method's experts for a style image; gives no pairs without a method.
 
     Attributes:
-        config: the training options that the loss depends on.
+        objective: the training options that the loss depends on.
     """
 
     def __init__(self, method: StyleMethod | None, base: Base) -> None:
         self._method, self._base = method, base
         self._expert = StyleExpert.open(method.file) if method else None
         training = (self._expert.training or {}) if self._expert else {}
-        guidance = training.get("guidance", PRESETS["small"].guidance)
+        guidance = training.get("guidance", PRESETS["small"].objective.guidance)
         reference = method is not None and method.style_reference
         # Stock nodes give a second reference without a shift of its rows, and the small presets train it so.
-        self.config = replace(PRESETS["small"], style_reference=reference, style_rows=0, guidance=guidance)
+        self.objective = replace(PRESETS["small"].objective, style_reference=reference, style_rows=0, guidance=guidance)
 
     def pairs(self, image: Path) -> dict[str, LowRank]:
         if self._method is None or self._expert is None:
@@ -130,9 +130,9 @@ def _loss(
     )
     states, pooled = base.encode_prompts([row.prompt])
     text = states.expand(LEVELS, -1, -1), pooled.expand(LEVELS, -1)
-    batch = Batch(content, stylised, reference, text, None, (0, 0), (0, 0))
+    batch = TripletBatch(content, stylised, reference, text, None, (0, 0), (0, 0))
     generator = torch.Generator().manual_seed(number)
     noise = torch.randn(stylised.shape, generator=generator)
     sigma = sampler_sigmas(LEVELS, generator)
     with added_to_weights(transformer, source.pairs(row.reference)), torch.autocast("cpu", torch.bfloat16):
-        return flow_matching_loss(transformer, batch, noise, sigma, Style(), source.config).item()
+        return flow_matching_loss(transformer, batch, noise, sigma, BatchStyle(), source.objective).item()

@@ -1,3 +1,5 @@
+"""The folder of a run: comparison of configurations, checkpoints, damaged files."""
+
 import json
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ class Config:
     minutes: float = 10.0
 
 
-def test_a_run_goes_on_with_the_same_configuration_and_all_of_it_is_saved(tmp_path):
+def test_a_run_resumes_with_the_same_configuration_and_saves_every_field(tmp_path):
     RunFolder(tmp_path, Config(), free=("minutes", "data")).begin()
     RunFolder(tmp_path, Config(minutes=60.0, data=Path("elsewhere")), free=("minutes", "data"))
     saved = json.loads((tmp_path / "config.json").read_text())
@@ -31,13 +33,13 @@ def test_a_run_goes_on_with_the_same_configuration_and_all_of_it_is_saved(tmp_pa
 
 def test_another_configuration_is_refused_by_name_and_values(tmp_path):
     RunFolder(tmp_path, Config()).begin()
-    with pytest.raises(TrainingError, match=r"rank = 8, this one has 4.*another folder"):
+    with pytest.raises(TrainingError, match=r"rank = 8, this run has 4\. Give the same value .*another folder"):
         RunFolder(tmp_path, Config(rank=4))
 
 
 @dataclass(frozen=True)
 class Longer(Config):
-    """With fields that came later."""
+    """With fields of a later version."""
 
     dropout: float = 0.0
     start: Path | None = None
@@ -45,38 +47,54 @@ class Longer(Config):
     sizes: Sizes = field(default_factory=Sizes)
 
 
-def test_a_run_of_before_a_field_was_there_has_its_default(tmp_path):
+def test_a_run_of_an_older_version_has_the_defaults_of_new_fields(tmp_path):
     RunFolder(tmp_path, Config()).begin()
     RunFolder(tmp_path, Longer())
-    with pytest.raises(TrainingError, match=r"dropout = 0\.0, this one has 0\.5"):
+    with pytest.raises(TrainingError, match=r"dropout = 0\.0, this run has 0\.5"):
         RunFolder(tmp_path, Longer(dropout=0.5))
-    with pytest.raises(TrainingError, match=r"sizes = \{'experts': 4, 'shared': 2\}, this one has"):
+    with pytest.raises(TrainingError, match=r"sizes\.shared = 2, this run has 3"):
         RunFolder(tmp_path, Longer(sizes=Sizes(shared=3)))
 
 
-def test_a_field_within_a_field_may_have_come_later_too(tmp_path):
+def test_a_field_of_a_part_may_be_new_too(tmp_path):
     RunFolder(tmp_path, Longer()).begin()
     path = tmp_path / "config.json"
     stored = json.loads(path.read_text())
     del stored["sizes"]["shared"]
     path.write_text(json.dumps(stored))
     RunFolder(tmp_path, Longer())
-    with pytest.raises(TrainingError, match="sizes = "):
+    with pytest.raises(TrainingError, match=r"sizes\.shared = 2, this run has 3"):
         RunFolder(tmp_path, Longer(sizes=Sizes(shared=3)))
 
 
-def test_a_field_without_a_default_is_told_of(tmp_path):
+def test_a_new_field_without_a_default_is_named(tmp_path):
     RunFolder(tmp_path, Config()).begin()
     later = make_dataclass("Later", [("kind", str)], bases=(Config,), kw_only=True, frozen=True)
-    with pytest.raises(TrainingError, match="kind = None, this one has 'new'"):
+    with pytest.raises(TrainingError, match="kind = None, this run has 'new'"):
         RunFolder(tmp_path, later(kind="new"))
+
+
+def test_parts_and_fields_of_parts_may_change_where_they_are_free(tmp_path):
+    free = ("minutes", "sizes.shared")
+    RunFolder(tmp_path, Longer(), free).begin()
+    RunFolder(tmp_path, Longer(minutes=1.0, sizes=Sizes(shared=3)), free)
+    RunFolder(tmp_path, Longer(sizes=Sizes(experts=9, shared=3)), free=("sizes",))
+    with pytest.raises(TrainingError, match=r"sizes\.experts = 4, this run has 9"):
+        RunFolder(tmp_path, Longer(sizes=Sizes(experts=9)), free)
+
+
+def test_a_flat_configuration_of_an_older_version_is_refused(tmp_path):
+    RunFolder(tmp_path, Config()).begin()
+    (tmp_path / "config.json").write_text('{"sizes": "4 2", "rank": 8}')
+    with pytest.raises(TrainingError, match=r"run of an older version of StyleRoute, whose config\.json has no part"):
+        RunFolder(tmp_path, Longer())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe"])
 def test_a_damaged_configuration_is_named_with_the_remedy(tmp_path, content):
     RunFolder(tmp_path, Config()).begin()
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(TrainingError, match=r"config\.json cannot be read, .* delete it to go on with the same"):
+    with pytest.raises(TrainingError, match=r"config\.json cannot be read, .* Delete it to resume with the same"):
         RunFolder(tmp_path, Config())
 
 
@@ -87,11 +105,11 @@ def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, spoil):
     run.save({"step": 3, "weight": torch.ones(500)})
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read .* put back a copy of it, or delete it"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read .* Put back a copy of it, or delete it"):
         run.restore()
 
 
-def test_a_new_folder_is_made_only_when_the_run_begins(tmp_path):
+def test_the_folder_is_created_when_the_run_begins(tmp_path):
     run = RunFolder(tmp_path / "run", Config())
     assert not run.path.exists()
     run.begin()

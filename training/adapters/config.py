@@ -1,72 +1,159 @@
-"""What every trainer of an adapter is told, and the check of its numbers."""
+"""Options that the trainers of all adapters share: optimisation, and where and how long a run goes."""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from tyro.conf import arg
 
 from ...errors import TrainingError
 
-PLACES = ("run", "data", "root", "encoder", "start", "output", "cache")
-"""Where things lie. What lies there is part of a run's identity: the same under another name is the same run."""
-FREE = (*PLACES, "minutes", "half", "save_every", "validate_every", "compile", "checkpointing")
-"""What may change between two pieces of a run."""
+FREE = (
+    "run", "data.folder", "data.root", "model.encoder", "model.start", "model.compile", "optimisation.checkpointing"
+)  # fmt: skip
+"""Parts and fields of a configuration that may change when a run is resumed.
+
+Moving a folder does not make it another run: the digest of the data, not its path, identifies what a run learns from.
+"""
 
 
-class TrainConfig(Protocol):
-    """Fields that the trainers' configurations share; each documents its own.
+@dataclass(frozen=True)
+class Optimisation:
+    """Optimiser, learning rate and length of a training.
 
     Attributes:
         rate: AdamW's learning rate.
-        schedule: "constant", or "cosine" down to a twentieth.
+        schedule: "constant", or "cosine" down to a twentieth of the rate.
         warmup: steps until the full rate.
-        batch: examples of one device in one step.
-        accumulation: batches whose gradients are added up before a step.
-        steps: length of the training.
-        seed: of first weights and all batches.
+        batch: examples per device and batch.
+        accumulation: batches whose gradients are summed before a step.
+        steps: number of training steps.
+        seed: seed of the initial weights and of all batches.
         precision: "bf16" or "no" (float32).
-        optimizer: "adamw", "adamw-8bit" (bitsandbytes, on a GPU), or "auto": 8 bit where it can be had.
-        checkpointing: recompute activations in the backward pass, for less memory.
-        compile: torch.compile of the transformer.
-        minutes: how long this piece may run; the next one goes on where it stopped.
-        save_every: steps between two checkpoints.
-        run: folder of configuration, checkpoint, curves and images.
-    """
-
-    rate: float
-    schedule: str
-    warmup: int
-    batch: int
-    accumulation: int
-    steps: int
-    seed: int
-    precision: str
-    optimizer: str
-    checkpointing: bool
-    compile: bool
-    minutes: float
-    save_every: int
-    run: Path
-
-
-def free_fields(config: TrainConfig) -> tuple[str, ...]:
-    """A cosine ends at the last step, and another last step would be another run; a constant rate knows no end."""
-    ends = config.schedule != "constant" or getattr(config, "steps_shape_the_run", False)
-    return FREE if ends else (*FREE, "steps")
-
-
-def require_numbers(config: object, least_1: Iterable[str], least_0: Iterable[str], positive: Iterable[str]) -> None:
-    """Refuse impossible numbers by their fields' names.
+        optimizer: "adamw", "adamw-8bit" (bitsandbytes, needs a GPU), or "auto": 8 bit if it is available.
+        checkpointing: recompute activations in the backward pass, which takes less memory.
 
     Raises:
-        TrainingError: a field is below 1, below 0, or not above 0; or a rate is infinite.
+        TrainingError: a value is impossible.
+    """
+
+    rate: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 0
+    batch: int = 1
+    accumulation: int = 1
+    steps: int = 10_000
+    seed: int = 0
+    precision: Literal["bf16", "no"] = "bf16"
+    optimizer: Literal["auto", "adamw", "adamw-8bit"] = "auto"
+    checkpointing: bool = True
+
+    def __post_init__(self) -> None:
+        require_numbers(self, ("batch", "accumulation", "steps"), ("warmup", "seed"), ("rate",))
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Folders, duration and intervals of a run.
+
+    Attributes:
+        folder: folder of the run: configuration, checkpoint, curves and validation images.
+        cache: folder of encoded images and texts, which are computed once.
+        output: where the result is written; by default in the run's folder.
+        minutes: time limit of this start; the same command resumes the run.
+        save_every: steps between two checkpoints.
+        validate_every: steps between two sheets of validation images; 0 for none.
+
+    Raises:
+        TrainingError: a value is impossible.
+    """
+
+    folder: Annotated[Path, arg(name="run")]
+    cache: Path
+    output: Path | None = None
+    minutes: float = math.inf
+    save_every: int = 250
+    validate_every: int = 500
+
+    def __post_init__(self) -> None:
+        require_numbers(self, ("save_every",), ("validate_every",), ("minutes",))
+
+
+class TrainConfig(Protocol):
+    """Parts that every adapter trainer's configuration has."""
+
+    @property
+    def optimisation(self) -> Optimisation: ...
+
+    @property
+    def run(self) -> RunOptions: ...
+
+
+C = TypeVar("C", bound=TrainConfig)
+
+
+def with_options(config: C, **values: Any) -> C:
+    """A copy of a configuration with other values, named as on the command line; all are checked together.
+
+    Args:
+        config: a dataclass whose fields are parts, which are dataclasses, too.
+        values: by field name, whichever part the field is in; `data` and `run` are the folders of these parts.
+
+    Raises:
+        TrainingError: a value is impossible.
+        TypeError: no part has a field of this name.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for option, value in values.items():
+        part, name = _find_field(config, option)
+        changes.setdefault(part, {})[name] = value
+    return replace(config, **{part: replace(getattr(config, part), **named) for part, named in changes.items()})
+
+
+def option_values(config: TrainConfig, names: Iterable[str]) -> dict[str, Any]:
+    """Values of options by their names, as `with_options` takes them."""
+    places = {name: _find_field(config, name) for name in names}
+    return {name: getattr(getattr(config, part), field) for name, (part, field) in places.items()}
+
+
+def free_fields(config: TrainConfig, length_matters: bool = False) -> tuple[str, ...]:
+    """Fields that may change when a run is resumed.
+
+    A cosine schedule depends on `steps`; only a constant rate may change it on resume.
+
+    Args:
+        config: the configuration of the run.
+        length_matters: whether something else depends on `steps`, too.
+    """
+    depends = config.optimisation.schedule != "constant" or length_matters
+    return FREE if depends else (*FREE, "optimisation.steps")
+
+
+def require_numbers(part: object, least_1: Iterable[str], least_0: Iterable[str], positive: Iterable[str]) -> None:
+    """Refuse impossible numbers, by the names of their fields.
+
+    Raises:
+        TrainingError: a field is below 1, below 0, or not above 0; or the rate is infinite.
     """
     for least, names in ((1, least_1), (0, least_0)):
         for name in names:
-            if getattr(config, name) < least:
-                raise TrainingError(f"{name} is {getattr(config, name)}, expected {least} or more: give another one")
-    if math.isinf(rate := getattr(config, "rate", 0.0)):
-        raise TrainingError(f"rate is {rate}, expected a finite number: give another one")
+            if getattr(part, name) < least:
+                raise TrainingError(f"{name} is {getattr(part, name)}, expected {least} or more: give another value")
+    if math.isinf(rate := getattr(part, "rate", 0.0)):
+        raise TrainingError(f"rate is {rate}, expected a finite number: give another value")
     for name in positive:
-        if not getattr(config, name) > 0:
-            raise TrainingError(f"{name} is {getattr(config, name)}, expected a number above 0: give another one")
+        if not getattr(part, name) > 0:
+            raise TrainingError(f"{name} is {getattr(part, name)}, expected a number above 0: give another value")
+
+
+def _find_field(config: Any, option: str) -> tuple[str, str]:
+    """The part that has this option, and the name of its field there."""
+    parts = [part.name for part in fields(config)]
+    if option in parts:
+        return option, "folder"
+    for part in parts:
+        if option in {field.name for field in fields(getattr(config, part))}:
+            return part, option
+    raise TypeError(f"{type(config).__name__} has no option {option!r}")

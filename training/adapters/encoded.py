@@ -1,8 +1,11 @@
-"""Images and prompts as the base encodes them, once, kept on disk."""
+"""Images and prompts that the base model encodes once, and that a cache on disk keeps."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,38 +19,76 @@ from ...storage.row_cache import cached_rows
 from ..bases import Base
 
 MULTIPLE = 16
-"""Sides of images: a latent cell is 8 pixels wide, a token 2 cells."""
+"""Divisor of an image's sides in pixels: a latent cell has 8 pixels, an image token 2 x 2 cells."""
 PIXELS = 2**20
-"""At once through the VAE, whatever the images' size."""
+"""Pixels that the VAE encodes at once, a limit on its memory."""
 
 Derived = tuple[int, Callable[[Tensor], Tensor]]
-"""A width, and what gives [B, width] of latents [B, 16, h, w]."""
+"""A width, and a function of latents [B, 16, h, w] that returns [B, width]."""
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Each prompt's row in `states` float16 [Q, N, D] and `pooled` float32 [Q, P], memory maps."""
+    """Encoded prompts.
+
+    Attributes:
+        rows: index of each prompt in the arrays.
+        states: T5 states float16 [Q, N, D], a memory map.
+        pooled: CLIP's pooled vectors float32 [Q, P], a memory map.
+    """
 
     rows: dict[str, int]
     states: np.ndarray
     pooled: np.ndarray
 
     def of(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """T5 states [B, N, D] and pooled vectors [B, P]."""
+        """T5 states [B, N, D] and pooled vectors [B, P] of these prompts."""
         rows = [self.rows[prompt] for prompt in prompts]
         return torch.from_numpy(self.states[rows]).float(), torch.from_numpy(self.pooled[rows]).float()
+
+
+@dataclass(frozen=True)
+class EncodedExamples:
+    """Training examples as the base model encodes them.
+
+    Attributes:
+        images: latents float16 [P, 16, H, W] of all images.
+        prompts: all prompts.
+    """
+
+    images: ImageRows
+    prompts: Prompts
+
+    def latents(self, paths: Sequence[Path]) -> Tensor:
+        """Latents [B, 16, H, W] of these images."""
+        return torch.from_numpy(self.images.of(paths, "latents")).float()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image in latent cells."""
+        return tuple(self.images.arrays["latents"].shape[-2:])
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256 of a value as JSON, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def encode_images(
     paths: Sequence[Path], base: Base, cache: Path, remedy: str, derived: Mapping[str, Derived] | None = None
 ) -> ImageRows:
-    """An array "latents" float16 [P, 16, H/8, W/8], and float32 arrays derived from them.
+    """An array "latents" float16 [P, 16, H/8, W/8], and a float32 array for each derived value.
 
     Args:
-        remedy: what makes images of one size, for the sentence that refuses others.
+        paths: the images.
+        base: the base model.
+        cache: folder of the arrays.
+        remedy: the end of the error message about sizes: how to get images of one size.
+        derived: further arrays by name.
 
     Raises:
-        TrainingError: the images have different or odd sizes, none is whole, or the disk has no room.
+        TrainingError: the images have different sizes, or sides that are no multiple of 16, or no image is whole.
+        StorageError: the disk has too little room.
     """
     width, height = one_size(paths, remedy)
     derived = derived or {}
@@ -63,7 +104,7 @@ def encode_images(
 
 
 def encode_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
-    """The states and pooled vectors of each prompt."""
+    """T5 states and pooled vectors of each prompt."""
     tokens, width, pooled = base.text_sizes
     arrays = {
         "states": ((len(prompts), tokens, width), "float16"),
@@ -85,14 +126,14 @@ def pixels(images: Sequence[Image.Image]) -> Tensor:
 
 
 def one_size(paths: Sequence[Path], remedy: str) -> tuple[int, int]:
-    """Width and height of all images that can be opened.
+    """Width and height that all readable images share.
 
     Raises:
-        TrainingError: they are not of one size, it is odd, or none can be opened.
+        TrainingError: the images have different sizes, or sides that are no multiple of 16, or no image is readable.
     """
     found = {size: path for path in paths if (size := image_size(path)) is not None}
     if not found:
-        raise TrainingError(f"none of the {len(paths)} images is whole: {remedy}")
+        raise TrainingError(f"none of the {len(paths)} images is readable: {remedy}")
     if len(found) > 1:
         (first, one), (second, other), *_ = found.items()
         raise TrainingError(

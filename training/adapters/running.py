@@ -1,4 +1,4 @@
-"""One process or several: accelerate, and who of them fills the caches."""
+"""Setup for one or several processes with accelerate, and which process fills the caches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from ...progress import console
 
 PATIENCE = timedelta(days=7)
-"""How long processes wait for the first one, which encodes all images; torch's own 10 to 30 minutes are too few."""
+"""Time that processes wait for the first process to encode all images; torch's default is 10 to 30 minutes."""
 
 
 def start_accelerator(precision: str) -> Accelerator:
-    """Under `accelerate launch` every process calls this; only the first one's console is heard afterwards."""
+    """The accelerator of this process. Under `accelerate launch`, only the first process prints afterwards."""
     accelerator = Accelerator(
         mixed_precision=precision,
-        # Unless it is told, accelerate takes each of several processes without a GPU for the only one.
+        # Without this, each of several processes on a machine without a GPU believes that it is the only one.
         cpu=not torch.accelerator.is_available(),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
@@ -26,12 +26,15 @@ def start_accelerator(precision: str) -> Accelerator:
 
 
 def base_dtype(precision: str) -> torch.dtype:
-    """Of the frozen weights."""
+    """The dtype of the base model's frozen weights."""
     return torch.float32 if precision == "no" else torch.bfloat16
 
 
 @contextmanager
 def one_fills_the_caches(accelerator: Accelerator) -> Iterator[None]:
-    """The first process goes first, then the first of each other machine, whose disk may be its own; the rest read."""
+    """Run the block in one process at first, and in the others afterwards, which find the caches filled.
+
+    The first process of each other machine also runs before the rest, because each machine may have its own disk.
+    """
     with accelerator.main_process_first(), accelerator.local_main_process_first():
         yield

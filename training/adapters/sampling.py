@@ -1,4 +1,4 @@
-"""Painting with a transformer under training."""
+"""Sampling with a transformer during its training."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from ...flux.noise import euler_sigmas
 from ...flux.velocity import Reference, predict_velocity
 
 STEPS = 20
+"""Euler steps of a validation image."""
 
 
 @torch.no_grad()
 def sample(transformer: torch.nn.Module, noise: Tensor, references: Sequence[Reference], text: tuple[Tensor, Tensor],
            guidance: float, steps: int = STEPS) -> Tensor:  # fmt: skip
-    """Euler sampling from noise [B, 16, H, W], as ComfyUI's `euler` and `simple` make it."""
+    """Latents [B, 16, H, W] by Euler sampling from noise of that shape, as with ComfyUI's `euler` and `simple`."""
     latents = noise
-    # A compiled transformer would be compiled again for whole images without gradients.
+    # A compiled transformer would compile again for whole images without gradients.
     with torch.compiler.set_stance("force_eager"):
         for now, after in itertools.pairwise(euler_sigmas(steps).tolist()):
             level = torch.full((len(noise),), now, device=noise.device)

@@ -1,4 +1,4 @@
-"""Training an adapter of a frozen transformer, on one device or many, resumable to the bit."""
+"""Training of an adapter of a frozen transformer, on one or many devices; a resumed run is bit-identical."""
 
 import math
 import signal
@@ -23,26 +23,34 @@ from .config import TrainConfig
 from .optimizer import build_optimizer, rate_share
 
 LOG_EVERY = 10
+"""Steps between two points of a curve."""
+
 LOSSES = 50
-"""Of the last steps, which a checkpoint holds."""
+"""Number of losses that a checkpoint keeps, those of the last steps."""
 
 
 @dataclass
 class AdapterTrainer(ABC):
-    """Trains an adapter on ``transformer``; its progress is in the run's folder.
+    """Trains an adapter of ``transformer``; checkpoints and curves go to the run's folder.
 
-    A step sees ``accumulation`` batches on each of W processes. Batches are numbered through: two processes give the
-    same weights as one process with twice the accumulation.
+    A step uses ``accumulation`` batches on each of W processes. All batches are numbered in one sequence: two processes
+    give the same weights as one process with twice the accumulation.
 
     Attributes:
-        step: number of steps done.
-        losses: of the last steps.
-        whole: False while an update is half applied: the weights are then no state of the training.
+        config: the options.
+        run: the run's folder.
+        accelerator: the process and its device.
+        transformer: the base model; `add_adapter` freezes it.
+        examples: the training examples, as `compute_losses` reads them.
+        identity: digest of examples and base model; a run resumes only with the same.
+        step: number of finished steps.
+        losses: the losses so far; after a resume, those of the checkpoint first.
+        whole: False while an update is half applied, when the weights belong to no step.
         trained: the adapter's parameters by name.
     """
 
     materials: ClassVar[str] = "examples or another base"
-    """What a run must find again to go on, for the sentence that refuses others."""
+    """Inputs of a run, for the error message when a resumed run finds other inputs."""
 
     config: TrainConfig
     run: RunFolder
@@ -55,52 +63,57 @@ class AdapterTrainer(ABC):
     whole: bool = True
 
     def __post_init__(self) -> None:
-        config = self.config
-        self.steps, self._started, self._stopping = config.steps, time.monotonic(), False
+        options = self.config.optimisation
+        self.steps, self._started, self._stopping = options.steps, time.monotonic(), False
         self._saved = 0
         self.transformer.to(self.accelerator.device)
         self.trained: dict[str, nn.Parameter] = self.add_adapter()
-        if config.checkpointing:
+        if options.checkpointing:
             self.transformer.enable_gradient_checkpointing()
-        optimizer = build_optimizer(config, list(self.trained.values()), self.accelerator.device)
+        optimizer = build_optimizer(options, list(self.trained.values()), self.accelerator.device)
         self._restore(optimizer)
         self._require_room()
-        if config.compile:
+        if self.compiles:
             self.transformer.compile(dynamic=False)
         self._model, self._optimizer = self.accelerator.prepare(self.transformer, optimizer)
 
     @abstractmethod
     def add_adapter(self) -> dict[str, nn.Parameter]:
-        """Freeze the transformer, add what is trained, and give it back by the names of the published layout."""
+        """Freeze the transformer and add the adapter; returns its parameters by the names of the published layout."""
 
     @abstractmethod
     def compute_losses(self, number: int) -> dict[str, Tensor]:
-        """This process's losses of the batches with this number, by name; "loss" is the one that is descended."""
+        """Losses by name of the batch with this number on this process; "loss" is minimised, the rest is logged."""
 
     def curves(self) -> dict[str, float]:
-        """What else is logged, by name."""
+        """Further logged values by name."""
         return {}
 
     @property
+    def compiles(self) -> bool:
+        """Whether the transformer is compiled with torch.compile."""
+        return False
+
+    @property
     def title(self) -> str:
-        """What the progress bar says."""
+        """Label of the progress bar."""
         return self.run.path.name
 
     def train(self, on_step: Callable[[int], None] | None = None) -> None:
-        """Run until the last step or the end of this piece's minutes; Ctrl-C ends after the step under way.
+        """Train up to the last step or the time limit. Ctrl-C stops after the current step.
 
         Args:
             on_step: called after every step with its number, on every process.
 
         Raises:
             TrainingError: a loss or gradient is not finite; the last good checkpoint stays.
-            KeyboardInterrupt: it was interrupted, and has saved.
+            KeyboardInterrupt: the training was interrupted, and has saved a checkpoint.
         """
         with self._interruptible():
             for step in track_steps(self, self.title):
                 losses = self._update(step)
                 self._log(step, losses)
-                if self.step % self.config.save_every == 0:
+                if self.step % self.config.run.save_every == 0:
                     self.save()
                 if on_step is not None:
                     on_step(self.step)
@@ -109,15 +122,15 @@ class AdapterTrainer(ABC):
             raise KeyboardInterrupt
 
     def remaining(self) -> Iterator[int]:
-        """The steps still to do in this piece; every process agrees on the last one."""
+        """Step numbers up to the last step or the time limit; all processes stop at the same step."""
         while self.step < self.steps and not self._ends():
             yield self.step
 
     def save(self) -> None:
-        """Write the checkpoint, by the first process alone, unless it is there already.
+        """Write a checkpoint of a new step. Only the first process writes.
 
         Raises:
-            TrainingError, StorageError: a weight is not finite, or the disk is full; the checkpoint of before stays.
+            TrainingError, StorageError: a weight is not finite, or the disk is full; the previous checkpoint stays.
         """
         if self.accelerator.is_main_process:
             if self.step != self._saved:
@@ -134,31 +147,37 @@ class AdapterTrainer(ABC):
         return {**state, "optimizer": self._optimizer.state_dict()}
 
     def own_number(self, number: int) -> tuple[int, torch.Generator]:
-        """The number that this process's share of a step's batches has among all, and noise that follows from it."""
+        """The batch's number in the sequence over all processes, and a noise generator seeded from it."""
         number = number * self.accelerator.num_processes + self.accelerator.process_index
-        # One number of 32 bits out of both: torch's generator on a CPU heeds no more of its seed.
-        seed = np.random.SeedSequence((self.config.seed, number)).generate_state(1).item()
+        # Both numbers hashed into 32 bits: torch's CPU generator ignores the upper bits of a seed.
+        seed = np.random.SeedSequence((self.config.optimisation.seed, number)).generate_state(1).item()
         return number, torch.Generator().manual_seed(seed)
 
     def _update(self, step: int) -> dict[str, float]:
-        config, parts = self.config, []
-        for part in range(config.accumulation):
-            with self._no_sync(last=part == config.accumulation - 1):
-                losses = self.compute_losses(step * config.accumulation + part)
-                self.accelerator.backward(losses["loss"] / config.accumulation)
-            parts.append(torch.stack([loss.detach() for loss in losses.values()]))
-        means = self.accelerator.reduce(torch.stack(parts).mean(0), "mean").tolist()
-        found = dict(zip(losses, means, strict=True))
+        """One optimiser step; returns the mean losses by name."""
+        found = self._accumulate(step)
         norm = self.accelerator.clip_grad_norm_(list(self.trained.values()), 1.0)
         self._require_finite(step, {**found, "gradient": norm.item()})
+        options = self.config.optimisation
         for group in self._optimizer.param_groups:
-            group["lr"] = config.rate * rate_share(config, step)
+            group["lr"] = options.rate * rate_share(options, step)
         self.whole = False
         self._optimizer.step()
         self.step, self.whole = step + 1, True
         self._optimizer.zero_grad()
         self.losses.append(found["loss"])
         return found
+
+    def _accumulate(self, step: int) -> dict[str, float]:
+        """Sum the gradients of a step's batches; returns the mean losses by name, over batches and processes."""
+        count, parts = self.config.optimisation.accumulation, []
+        for part in range(count):
+            with self._no_sync(last=part == count - 1):
+                losses = self.compute_losses(step * count + part)
+                self.accelerator.backward(losses["loss"] / count)
+            parts.append(torch.stack([loss.detach() for loss in losses.values()]))
+        means = self.accelerator.reduce(torch.stack(parts).mean(0), "mean").tolist()
+        return dict(zip(losses, means, strict=True))
 
     def _no_sync(self, last: bool) -> AbstractContextManager:
         return nullcontext() if last else self.accelerator.no_sync(self._model)
@@ -171,14 +190,14 @@ class AdapterTrainer(ABC):
             self.run.curves.add_scalar(name, value, step)
 
     def _ends(self) -> bool:
-        """Whether time is up or an interruption came, on any process."""
-        wish = self._stopping or time.monotonic() - self._started >= self.config.minutes * 60
-        flag = torch.tensor(float(wish), device=self.accelerator.device)
+        """Whether any process was interrupted or is past the time limit."""
+        ends = self._stopping or time.monotonic() - self._started >= self.config.run.minutes * 60
+        flag = torch.tensor(float(ends), device=self.accelerator.device)
         return self.accelerator.reduce(flag, "sum").item() > 0
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C lets the step under way end: half an update would not be a state of the training."""
+        """The first Ctrl-C lets the current step finish: a half applied update belongs to no step."""
 
         def stop(*_: Any) -> None:
             if self._stopping:
@@ -200,8 +219,8 @@ class AdapterTrainer(ABC):
         if state is not None:
             if state["examples"] != self.identity:
                 raise TrainingError(
-                    f"{self.run.path} holds a run on other {self.materials} than there are now: bring them back to go "
-                    "on with it, or give another --run to start anew"
+                    f"{self.run.path} holds a run on other {self.materials}. Give the same inputs to resume it, or "
+                    "another --run for a new run"
                 )
             self._require_processes(state["processes"])
             with torch.no_grad():
@@ -213,10 +232,12 @@ class AdapterTrainer(ABC):
         self._require_same_step()
 
     def _require_room(self) -> None:
-        """For a checkpoint of the weights and AdamW's two moments in float32, and a new one beside the old one.
+        """Check the disk for two checkpoints, because the old one stays until the new one is whole.
+
+        A checkpoint holds the weights and AdamW's two moments in float32.
 
         Raises:
-            TrainingError: the disk has not enough for both.
+            StorageError: the disk has too little room.
         """
         if not self.accelerator.is_main_process or self.step >= self.steps:
             return
@@ -226,12 +247,12 @@ class AdapterTrainer(ABC):
         require_room(self.run.path, 2 * checkpoint - min(taken, checkpoint), "checkpoints")
 
     def _require_processes(self, before: int) -> None:
-        """A step's batches are numbered over all processes: with more of them it would see others, and more."""
+        """Refuse another number of processes: the batches are numbered over all processes, so a step would change."""
         now = self.accelerator.num_processes
         if before != now:
             raise TrainingError(
-                f"{self.run.path} holds a run on {before} processes, this one has {now}: start as many to go on with "
-                "it, or give another --run to start anew"
+                f"{self.run.path} holds a run on {before} processes, this run has {now}. Start {before} to resume it, "
+                "or give another --run for a new run"
             )
 
     def _require_same_step(self) -> None:
@@ -239,12 +260,12 @@ class AdapterTrainer(ABC):
         steps = self.accelerator.gather(step).unique().tolist()
         if len(steps) > 1:
             raise TrainingError(
-                f"the processes found checkpoints of the steps {steps} in {self.run.path}: "
-                "give a --run on a disk that all machines see"
+                f"the processes found checkpoints of different steps, {steps}, in {self.run.path}: "
+                "give a --run on a disk that all machines share"
             )
 
     def require_finite_weights(self, dtype: torch.dtype = torch.float32) -> None:
-        """Checks what is saved, as `dtype` holds it.
+        """Check the weights as they are saved, in `dtype`.
 
         Raises:
             TrainingError: a weight is not finite.
@@ -252,14 +273,14 @@ class AdapterTrainer(ABC):
         for name, parameter in self.trained.items():
             if not parameter.detach().to(dtype).isfinite().all():
                 raise TrainingError(
-                    f"the weights of {name} are not finite after step {self.step}: the run stops, and the checkpoint "
-                    f"in {self.run.path}, if there is one, is of before; give a lower --rate, and another --run"
+                    f"the weights of {name} are not finite after step {self.step}. Training stopped; the last "
+                    f"checkpoint in {self.run.path} is from before this step. Lower --rate and start a new --run"
                 )
 
     def _require_finite(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise TrainingError(
-                    f"the {name} of step {step} is {value}: the run stops, and the checkpoint in {self.run.path}, if "
-                    "there is one, is of before; give a lower --rate or --precision no, and another --run"
+                    f"the {name} of step {step} is {value}. Training stopped; the last checkpoint in {self.run.path} "
+                    "is from before this step. Lower --rate or give --precision no, and start a new --run"
                 )

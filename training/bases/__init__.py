@@ -1,4 +1,4 @@
-"""The models that adapters are trained for: FLUX.1 Kontext, and the small Kontext that ships with the pack."""
+"""Base models that adapters are trained for: FLUX.1 Kontext, and the small Kontext that ships with the pack."""
 
 import torch
 
@@ -12,15 +12,15 @@ __all__ = ["Base", "load_base", "short_digest"]
 def load_base(
     source: str, device: str = "cpu", dtype: torch.dtype = torch.bfloat16, text_tokens: int = T5_TOKENS
 ) -> Base:
-    """``"tiny"`` (always float32, on the CPU until it trains), or a FLUX.1 Kontext in diffusers' layout.
+    """The small Kontext (float32, encodes on the CPU), or a FLUX.1 Kontext in diffusers' layout.
 
     Args:
-        source: "tiny", a hub name or a folder.
-        device: where images and prompts are encoded.
-        dtype: of FLUX's weights.
-        text_tokens: length of FLUX's prompts; the small one's is its own.
+        source: "tiny" for the small Kontext; else a hub name or a folder.
+        device: device that encodes images and prompts of FLUX.
+        dtype: dtype of FLUX's weights.
+        text_tokens: length of FLUX's prompts in tokens; the small Kontext has a fixed length.
 
     Raises:
-        TrainingError: the folder holds another family of models, or is not there.
+        TrainingError: the folder does not exist, or contains another family of models.
     """
     return TinyBase() if source == "tiny" else KontextBase(source, device, dtype, text_tokens)

@@ -1,4 +1,4 @@
-"""What a trainer asks of the model that it trains an adapter for."""
+"""Interface of a base model, as the adapter trainers use it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from torch import Tensor
 
 
 def short_digest(identity: str) -> str:
-    """What an expert file keeps of an identity, of a base or of data: 16 hexadecimal digits."""
+    """Digest of an identity, 16 hexadecimal digits, as an expert file records it for base model and data."""
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 class Base(Protocol):
-    """A FLUX.1 Kontext, loaded part by part: images and prompts are encoded once, before the transformer is needed.
+    """A FLUX.1 Kontext that loads part by part: encoders first, for images and prompts, then the transformer.
 
     Attributes:
-        name: what the expert file says in its ``base`` entry.
-        identity: tells these weights from others, for what is cached of them.
-        text_sizes: N, D and P of ``encode_prompts``, known before anything is loaded.
-        tokenizer: T5's, which tells where a phrase stands among the N tokens.
+        name: the entry ``base`` of an expert file.
+        identity: identifies the weights; caches of other weights are not reused.
+        text_sizes: N, D and P of ``encode_prompts``, known before the weights are loaded.
+        tokenizer: T5's tokenizer, which gives the positions of a phrase among the N tokens.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Base(Protocol):
     def tokenizer(self) -> Any: ...
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images [B, 3, H, W] in 0..1 -> the transformer's latents [B, 16, H/8, W/8] (the mode, no sample)."""
+        """Images [B, 3, H, W] in 0..1 -> latents [B, 16, H/8, W/8], the mode of the VAE's distribution."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -39,13 +39,13 @@ class Base(Protocol):
         ...
 
     def encode_prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """T5 states [B, N, D] and CLIP's pooled vector [B, P]."""
+        """T5 states [B, N, D] and CLIP's pooled vectors [B, P]."""
         ...
 
     def transformer(self) -> FluxTransformer2DModel:
-        """The transformer, loaded anew."""
+        """Load a new copy of the transformer."""
         ...
 
     def free_encoders(self) -> None:
-        """Let go of text encoders and VAE; they are loaded again when asked for."""
+        """Free text encoders and VAE. The next use loads them again."""
         ...

@@ -1,4 +1,4 @@
-"""FLUX.1 Kontext through diffusers, as a base to train adapters for."""
+"""FLUX.1 Kontext from diffusers as a base model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from transformers import T5TokenizerFast
 from ...errors import TrainingError
 
 T5_TOKENS = 128
-"""Length of a prompt in StyleExpert's published inference."""
+"""Length of a prompt in tokens, as in StyleExpert's published inference code."""
 
 _SAMPLE = 2**16
-"""Bytes of a weight file's two ends that tell it from another one; all of them would take minutes to read."""
+"""Bytes at each end of a weight file that its digest reads; reading the whole file would take minutes."""
 
 
 class KontextBase:
-    """Implements ``Base`` with a pipeline in diffusers' layout, a hub name or a folder.
+    """Implements ``Base`` with a pipeline in diffusers' layout, by hub name or folder.
 
     Raises:
-        TrainingError: there is none, or it is of another family.
+        TrainingError: there is no pipeline, or it belongs to another family of models.
     """
 
     name = "flux-kontext"
@@ -70,7 +70,7 @@ class KontextBase:
     def tokenizer(self) -> T5TokenizerFast:
         return T5TokenizerFast.from_pretrained(self.source, subfolder="tokenizer_2")
 
-    # Two parts: validation decodes images beside the transformer, where T5's 9 GB would have no room.
+    # VAE and text encoders load separately: validation decodes images beside the transformer, and T5 takes 9 GB.
     @cached_property
     def _vae(self) -> AutoencoderKL:
         return AutoencoderKL.from_pretrained(self.source, subfolder="vae", torch_dtype=self.dtype).to(self.device)
@@ -82,40 +82,40 @@ class KontextBase:
 
 
 def _transformer_config(source: str) -> dict:
-    """The transformer's sizes, of a FLUX that takes references and a guidance.
+    """The transformer's configuration; checks that the pipeline is a FLUX with reference images and guidance.
 
     Raises:
-        TrainingError: it is none.
+        TrainingError: the pipeline is another model.
     """
     try:
         pipeline = DiffusionPipeline.load_config(source)
         kind = pipeline.get("transformer", [None, None])[1]
         sizes = FluxTransformer2DModel.load_config(source, subfolder="transformer") if kind else {}
-    except (OSError, ValueError, AttributeError, TypeError, LookupError) as error:  # the latter: other JSON than it has
+    except (OSError, ValueError, AttributeError, TypeError, LookupError) as error:  # the last three: unexpected JSON
         raise TrainingError(
-            f"{source} is no diffusers pipeline ({_first_line(error)}): give the folder or the hub name of a "
-            "FLUX.1 Kontext, with model_index.json in it, or `tiny`"
+            f"{source} is no diffusers pipeline ({_first_line(error)}). Give the folder or the hub name of a "
+            "FLUX.1 Kontext with a model_index.json, or `tiny`"
         ) from error
     if kind != "FluxTransformer2DModel":
         raise TrainingError(
-            f"{source} is a {pipeline.get('_class_name')}, and these adapters are for FLUX.1 Kontext: "
-            "give the folder or the hub name of one, or `tiny`"
+            f"{source} is a {pipeline.get('_class_name')}, expected a FLUX.1 Kontext: "
+            "give its folder or hub name, or `tiny`"
         )
     if "Kontext" not in str(pipeline.get("_class_name")):
         raise TrainingError(
-            f"{source} is a {pipeline.get('_class_name')}, which never learned to look at a reference: give the "
-            "folder or the hub name of a FLUX.1 Kontext (its model_index.json says FluxKontextPipeline), or `tiny`"
+            f"{source} is a {pipeline.get('_class_name')}, which was not trained with reference images. Give the "
+            "folder or the hub name of a FLUX.1 Kontext (FluxKontextPipeline in its model_index.json), or `tiny`"
         )
     if sizes.get("in_channels") != 64 or not sizes.get("guidance_embeds"):
         raise TrainingError(
             f"{source} is a FLUX with {sizes.get('in_channels')} input channels and guidance_embeds "
-            f"{sizes.get('guidance_embeds')}, expected 64 and True as in FLUX.1 Kontext: give one, or `tiny`"
+            f"{sizes.get('guidance_embeds')}, expected 64 and True as in FLUX.1 Kontext: give a Kontext, or `tiny`"
         )
     return sizes
 
 
 def _digest(folder: Path) -> str:
-    """Tells the weights in a folder from others; of a hub name it says nothing, since the name does."""
+    """Digest of the weight files in a folder; constant for a hub name, which identifies the weights itself."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):
         size = path.stat().st_size

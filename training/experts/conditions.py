@@ -1,4 +1,4 @@
-"""What the routers read of a style image: the style encoder's embedding, or the image's pooled latents."""
+"""Input of the routers: the style encoder's embedding of a style image, or the image's pooled latents."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from ...moe.expert import open_encoder
 from ...storage.image_rows import ImageRows, image_rows
 from ..style_encoder.states import stored_layers
 from ..style_encoder.vision import Vision, load_vision, require_layers
-from .config import POOLED_CELLS, ExpertsTrainConfig
+from .config import POOLED_CELLS, ExpertModel
 
 CHUNK = 32
-"""Images that the vision model sees at once."""
+"""Images per batch of the vision model."""
 
 
 class StyleCondition(Protocol):
-    """What the routers read.
+    """Computes the input of the routers.
 
     Attributes:
-        width: cond_dim.
-        identity: of the weights that make it.
-        encoder: what the expert file takes along.
+        width: cond_dim, numbers per style.
+        identity: digest of the weights that compute it.
+        encoder: the style encoder, which the expert file contains; None without an encoder.
     """
 
     width: int
@@ -38,11 +38,17 @@ class StyleCondition(Protocol):
     encoder: StyleEncoder | None
 
     def rows(self, images: Sequence[Path], latents: ImageRows, cache: Path) -> ImageRows:
-        """An array "styles" [N, cond_dim], given the images' latents."""
+        """An array "styles" [N, cond_dim] for these images.
+
+        Args:
+            images: the style images.
+            latents: the images' latents.
+            cache: folder of the array.
+        """
         ...
 
     def free(self) -> None:
-        """Let go of the vision model: all rows are made."""
+        """Free the vision model, after all rows are computed."""
         ...
 
 
@@ -71,7 +77,7 @@ class EncodedStyle:
 
 
 class PooledLatents:
-    """The style image's VAE latents, averaged to 16 x 4 x 4 numbers: no Stage 1."""
+    """The style image's VAE latents, averaged to 16 x 4 x 4 numbers, without Stage 1."""
 
     width, identity, encoder = 16 * POOLED_CELLS**2, "pooled latents", None
 
@@ -79,38 +85,38 @@ class PooledLatents:
         return replace(latents, arrays={"styles": latents.arrays["pooled"]}, broken={})
 
     def free(self) -> None:
-        """There is none."""
+        """Nothing to free: there is no vision model."""
 
 
-def load_condition(config: ExpertsTrainConfig, device: str) -> StyleCondition | None:
-    """None for a plain LoRA, which reads none.
+def load_condition(model: ExpertModel, device: str) -> StyleCondition | None:
+    """The condition of the routers; None for a plain LoRA, which has no routers.
 
     Raises:
-        StyleExpertError, TrainingError: the encoder or its vision model cannot be had, or do not fit each other.
+        StyleExpertError, TrainingError: style encoder or vision model cannot be loaded, or do not fit together.
     """
-    if config.condition == "none":
+    if model.condition == "none":
         return None
-    if config.condition == "pooled-latents":
+    if model.condition == "pooled-latents":
         return PooledLatents()
-    encoder = open_encoder(config.encoder)
-    vision = load_vision(config.vision, device)
-    _require_fit(config, encoder, vision)
+    encoder = open_encoder(model.encoder)
+    vision = load_vision(model.vision, device)
+    _require_fit(model, encoder, vision)
     return EncodedStyle(encoder, vision)
 
 
 def pool(latents: Tensor) -> Tensor:
-    """[B, 16, H, W] -> [B, 256]."""
+    """Means of 4 x 4 cells: latents [B, 16, H, W] -> [B, 256]."""
     return functional.adaptive_avg_pool2d(latents.float(), POOLED_CELLS).flatten(1)
 
 
-def _require_fit(config: ExpertsTrainConfig, encoder: StyleEncoder, vision: Vision) -> None:
+def _require_fit(model: ExpertModel, encoder: StyleEncoder, vision: Vision) -> None:
     require_layers(vision, encoder.config.taps)
     reads, gives = (encoder.config.num_tokens, encoder.config.hidden_size), (vision.num_tokens, vision.hidden_size)
     if reads != gives:
         raise TrainingError(
-            f"{config.encoder} reads {reads[0]} tokens x {reads[1]}, but the vision model {config.vision} gives "
-            f"{gives[0]} x {gives[1]}: give the --vision that the encoder was trained on "
-            f"({encoder.config.vision_model}), or the encoder that belongs to this one"
+            f"{model.encoder} reads {reads[0]} tokens x {reads[1]}, but the vision model {model.vision} gives "
+            f"{gives[0]} x {gives[1]}. Give the --vision that the encoder was trained on "
+            f"({encoder.config.vision_model}), or an --encoder for this vision model"
         )
 
 

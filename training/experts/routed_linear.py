@@ -1,4 +1,4 @@
-"""The MoE-LoRA layer in training: one batched low-rank product over the shared and the kept experts (StyleExpert)."""
+"""The MoE-LoRA layer for training: one batched low-rank product of the shared and the chosen experts (StyleExpert)."""
 
 import math
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ ADAPTED = (
     "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj",
     "attn.to_add_out", "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "proj_mlp", "proj_out",
 )  # fmt: skip
-"""Every attention and feed-forward linear of a block."""
+"""Ends of the adapted layers' names: every attention and feed-forward linear layer of a block."""
 
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """Sizes of the adapter; without routed experts (``experts`` 0) it is one plain LoRA, the shared expert.
+    """Sizes of the adapter. Without routed experts (``experts`` 0) the adapter is one plain LoRA, the shared expert.
 
     Attributes:
-        experts: E, the routed ones.
-        rank: r of a routed expert.
-        shared_rank: r_s of the shared expert.
-        top_k: k, the experts kept a layer.
+        experts: E, number of routed experts.
+        rank: r, rank of a routed expert.
+        shared_rank: r_s, rank of the shared expert.
+        top_k: k, routed experts that a layer uses for a style.
         alpha: numerator of the paper's scale alpha / r.
         cond_dim: width of the style embedding.
-        routing: the paper's arithmetic, or that of the published weights (moe's ``mixture``).
+        routing: arithmetic of the routing, the paper's or the published weights' (see ``moe.mixture``).
 
     Raises:
         TrainingError: the sizes are impossible.
@@ -49,48 +49,49 @@ class AdapterConfig:
         least = {"experts": 0, "rank": 1, "shared_rank": 1, "top_k": 1, "cond_dim": 1 if self.experts else 0}
         for name, number in least.items():
             if getattr(self, name) < number:
-                raise TrainingError(f"{name} is {getattr(self, name)}, expected {number} or more: give another one")
+                raise TrainingError(f"{name} is {getattr(self, name)}, expected {number} or more: give another value")
         if self.experts and self.top_k > self.experts:
-            raise TrainingError(f"top_k is {self.top_k}, but there are only {self.experts} experts: give fewer to keep")
+            raise TrainingError(
+                f"top_k is {self.top_k}, but there are only {self.experts} experts: give a smaller top_k"
+            )
         if not 0 < self.scale < math.inf:
             raise TrainingError(
-                f"the experts would be multiplied with {self.scale} (alpha {self.alpha}, rank {self.rank}, "
-                f"{self.routing}), expected a number above 0: give another alpha, or for release-1 a rank of "
-                f"{RELEASE_ALPHA} at the most"
+                f"the scale of the experts is {self.scale} (alpha {self.alpha}, rank {self.rank}, {self.routing}), "
+                f"expected a number above 0. Give another alpha, or for release-1 a rank of at most {RELEASE_ALPHA}"
             )
 
     @property
     def scale(self) -> float:
-        """What the summed experts are multiplied with."""
+        """Factor of the summed experts."""
         if not self.experts:
             return self.alpha / self.shared_rank
         return float(RELEASE_ALPHA // self.rank) if self.routing == "release-1" else self.alpha / self.rank
 
 
-class Style:
-    """The styles of the batch under way, shared by all routed layers.
+class BatchStyle:
+    """The styles of the current batch, which all routed layers share.
 
     Attributes:
-        embedding: [B, cond_dim].
-        routed: [B], 1 where the routed experts speak and 0 where the shared one is alone; None for all.
+        embedding: style embeddings [B, cond_dim].
+        routed: [B], 1 for examples with routed experts, 0 for the shared expert alone; None: all have routed experts.
     """
 
     embedding: Tensor
     routed: Tensor | None = None
 
-    def show(self, embedding: Tensor, routed: Tensor | None = None) -> None:
-        """The styles of the next batch."""
+    def set(self, embedding: Tensor, routed: Tensor | None = None) -> None:
+        """Set the styles of the next batch."""
         self.embedding, self.routed = embedding, routed
 
 
 class RoutedLinear(nn.Module):
-    """h' = l(h) + alpha / r * (B_s A_s + sum_i w_i B_i A_i) h, the experts chosen for each row of the batch.
+    """h' = l(h) + alpha / r * (B_s A_s + sum_i w_i B_i A_i) h, with experts chosen for each example of the batch.
 
-    A starts at N(0, 1/r) and B at zero, so that an untrained expert changes nothing. The activations are multiplied
-    with one pair of rank r_s + k r a row, however many experts are kept: no expert has activations of its own.
+    A starts at N(0, 1/r) and B at zero, so that an untrained expert changes nothing. The activations of an example are
+    multiplied with one pair of rank r_s + k r, so that no expert needs activations of its own.
     """
 
-    def __init__(self, base: nn.Linear, style: Style, config: AdapterConfig) -> None:
+    def __init__(self, base: nn.Linear, style: BatchStyle, config: AdapterConfig) -> None:
         super().__init__()
         self.base, self.style, self.config = base, style, config
         self.shared_A = _down(1, config.shared_rank, base.in_features)
@@ -110,16 +111,17 @@ class RoutedLinear(nn.Module):
         return self.base(hidden) + branch.view(*hidden.shape[:-1], -1)
 
     def _plain(self, hidden: Tensor) -> Tensor:
-        """The shared expert alone: one pair for all rows, so that no row needs weights, or gradients, of its own."""
+        """The shared expert alone: one pair for the whole batch, with one set of weights and gradients."""
         return functional.linear(functional.linear(hidden, self.shared_A[0]), self.shared_B[0] * self.config.scale)
 
     def _pair(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Each row's shared and kept experts side by side: down [B, R, in] and up [B, out, R], weights and scale in."""
+        """Shared and chosen experts of each example, concatenated: down [B, R, in], and up [B, out, R] with scale."""
         shared_up = self.shared_B.expand(batch, -1, -1)
         shared_down = self.shared_A.expand(batch, -1, -1)
         indices, weights = self._routing()
         if self.config.routing == "release-1":
-            # The shared expert stands first and the padding zero last: each weight goes to the expert before its own.
+            # In the release each weight multiplies the expert before its own. The first weight belongs to the shared
+            # expert, and the last chosen expert has the weight 0.
             shared_up, indices, weights = shared_up * weights[:, :1, None], indices[:, :-1], weights[:, 1:]
         if self.style.routed is not None:
             weights = weights * self.style.routed[:, None]
@@ -129,15 +131,17 @@ class RoutedLinear(nn.Module):
         return down, up * self.config.scale
 
     def _routing(self) -> tuple[Tensor, Tensor]:
-        """Indices and weights [B, k]. In float32, as at inference: two near logits must not change places."""
+        """Indices and weights [B, k], in float32 as at inference: rounding must not swap two close logits."""
         style = self.style.embedding
         with torch.autocast(style.device.type, enabled=False):
             routing = self.cond_gate(style.float())
         return routing.indices, routing.weights
 
 
-def add_experts(transformer: nn.Module, style: Style, config: AdapterConfig, seed: int = 0) -> dict[str, RoutedLinear]:
-    """Freeze the transformer and put a routed layer in place of each adapted linear; they come back by layer name."""
+def add_experts(
+    transformer: nn.Module, style: BatchStyle, config: AdapterConfig, seed: int = 0
+) -> dict[str, RoutedLinear]:
+    """Freeze the transformer and replace each adapted linear layer with a routed layer; returns them by layer name."""
     torch.manual_seed(seed)
     transformer.requires_grad_(False)
     routed: dict[str, RoutedLinear] = {}
@@ -152,7 +156,7 @@ def add_experts(transformer: nn.Module, style: Style, config: AdapterConfig, see
 
 
 def trained_state(routed: dict[str, RoutedLinear]) -> dict[str, Tensor]:
-    """The trained parameters by the key names of the published layout: ``<layer>.lora_layer.<part>``."""
+    """The trained parameters by their names in the published layout: ``<layer>.lora_layer.<part>``."""
     return {
         f"{name}.lora_layer.{part}": parameter
         for name, layer in routed.items()
@@ -162,7 +166,7 @@ def trained_state(routed: dict[str, RoutedLinear]) -> dict[str, Tensor]:
 
 
 def shared_pairs(routed: dict[str, RoutedLinear]) -> dict[str, LowRank]:
-    """The shared expert of every layer as a low-rank pair, the scale within `up`."""
+    """The shared expert of every layer as a low-rank pair; `up` includes the scale."""
     return {
         name: LowRank(up=layer.shared_B[0].detach() * layer.config.scale, down=layer.shared_A[0].detach())
         for name, layer in routed.items()

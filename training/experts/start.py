@@ -1,4 +1,4 @@
-"""Experts that a training goes on from: a file of before, our own or a published one."""
+"""Experts that a training starts from: an expert file of an earlier training, or a published one."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from torch import Tensor
 
 from ...errors import TrainingError
 from ...moe import StyleExpert
-from ..bases import Base
 from .conditions import StyleCondition
-from .config import ExpertsTrainConfig
+from .config import ExpertModel
 from .routed_linear import AdapterConfig, RoutedLinear
 
 SIZES = {"num_experts": "experts", "rank": "rank", "shared_rank": "shared_rank", "top_k": "top_k",
          "alpha": "alpha", "routing": "routing"}  # fmt: skip
-"""An expert file's names for the adapter's, but for cond_dim, which no option sets: the encoder does."""
+"""Sizes by their names in an expert file, and in `AdapterConfig`. Without cond_dim, which the style encoder sets."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """An expert file whose weights a new adapter takes over. Made by `open_start`.
+class StartExperts:
+    """An expert file whose weights a new adapter starts from. `open_start` opens it.
 
     Attributes:
-        identity: digest of the file, as a run goes on only from the weights that it began with.
+        expert: the opened file.
+        identity: digest of the file; a run resumes only with the file that it started with.
     """
 
     expert: StyleExpert
@@ -35,8 +35,8 @@ class Start:
         """Copy the file's weights, layer by layer.
 
         Raises:
-            TrainingError: it adapts other layers, or layers of other sizes.
-            StyleExpertError: it cannot be read any more, or a weight is not finite.
+            TrainingError: the file has other layers, or layers of other sizes.
+            StyleExpertError: the file is no longer readable, or a weight is not finite.
         """
         self._require_layers(routed)
         with torch.no_grad():
@@ -53,76 +53,90 @@ class Start:
             return
         other = next(name for name in (*wanted, *found) if found.get(name) != wanted.get(name))
         raise TrainingError(
-            f"{self.expert.path} has {found.get(other, 'nothing')} for the layer {other}, the base "
-            f"{wanted.get(other, 'nothing')}: give experts of this base as --start"
+            f"{self.expert.path} has {found.get(other, 'nothing')} for the layer {other}, the base model has "
+            f"{wanted.get(other, 'nothing')}. Give --start with experts of this base model"
         )
 
 
 def all_steps(training: Mapping[str, Any]) -> int:
-    """Of an expert file's training, with those of the files that it began with; 0 where it does not tell."""
+    """Training steps of an expert file, including the files that it started from; 0 if the file does not record them.
+
+    Args:
+        training: the file's training summary.
+    """
     return training.get("steps", 0) + training.get("steps_before", 0)
 
 
-def open_start(config: ExpertsTrainConfig, condition: StyleCondition | None, base: Base) -> Start | None:
-    """The file that ``config.start`` names; None for a training from nothing.
+def open_start(model: ExpertModel, condition: StyleCondition | None, base: str) -> StartExperts | None:
+    """Open the expert file `start`; None if the experts start untrained.
+
+    Args:
+        model: the options of the model.
+        condition: the input of the routers.
+        base: name of the base model.
 
     Raises:
-        StyleExpertError: it is no whole expert file.
-        TrainingError: its experts are of other sizes, of another base, or routed by another encoder.
+        StyleExpertError: the file is no whole expert file.
+        TrainingError: the experts have other sizes, another base model, or another style encoder.
     """
-    if config.start is None:
+    if model.start is None:
         return None
-    expert = StyleExpert.open(config.start)
-    _require_sizes(expert, config.adapter)
-    if expert.config.base != base.name:
+    expert = StyleExpert.open(model.start)
+    _require_sizes(expert, model.adapter)
+    if expert.config.base != base:
         raise TrainingError(
-            f"{expert.path} changes {expert.config.base!r}, this run {base.name!r}: give experts of this base as "
-            "--start"
+            f"{expert.path} is for the base model {expert.config.base!r}, this run trains {base!r}. Give --start with "
+            "experts of this base model"
         )
-    _require_same_condition(expert, config, condition)
-    with config.start.open("rb") as file:
-        return Start(expert, hashlib.file_digest(file, "sha256").hexdigest())
+    _require_same_condition(expert, model, condition)
+    with model.start.open("rb") as file:
+        return StartExperts(expert, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _require_sizes(expert: StyleExpert, adapter: AdapterConfig) -> None:
     if (expert.config.is_lora) != (adapter.experts == 0):
         kinds = ("one plain LoRA", "routed experts")
         found, wanted = kinds if expert.config.is_lora else kinds[::-1]
-        raise TrainingError(f"{expert.path} holds {found}, this run trains {wanted}: give another --start or --preset")
-    # A plain LoRA's file says its rank; the scale is within its B.
+        raise TrainingError(
+            f"{expert.path} contains {found}, this run trains {wanted}: give another --start or --preset"
+        )
+    # The file of a plain LoRA has only a rank; its scale is part of B.
     names = SIZES if adapter.experts else {"rank": "shared_rank"}
     for theirs, ours in names.items():
         found, wanted = getattr(expert.config, theirs), getattr(adapter, ours)
         if found != wanted:
             option = f"--adapter.{ours.replace('_', '-')} {found}"
             raise TrainingError(
-                f"{expert.path} has {theirs} {found}, this run {wanted}: give {option}, or another --start"
+                f"{expert.path} has {theirs} {found}, this run has {wanted}: give {option}, or another --start"
             )
 
 
-def _require_same_condition(expert: StyleExpert, config: ExpertsTrainConfig, condition: StyleCondition | None) -> None:
-    told = (expert.training or {}).get("condition", config.condition)
-    if told != config.condition:
-        raise TrainingError(f"{expert.path} has the condition {told!r}, this run {config.condition!r}: give the same")
+def _require_same_condition(expert: StyleExpert, model: ExpertModel, condition: StyleCondition | None) -> None:
+    recorded = (expert.training or {}).get("condition", model.condition)
+    if recorded != model.condition:
+        raise TrainingError(
+            f"{expert.path} has the condition {recorded!r}, this run has {model.condition!r}: give --condition "
+            f"{recorded}, or another --start"
+        )
     if condition is None:
         return
     if expert.config.cond_dim != condition.width:
         raise TrainingError(
-            f"the routers in {expert.path} read {expert.config.cond_dim} numbers of a style, this run's "
-            f"{condition.width}, those of {config.encoder or 'pooled latents'}: {_remedy(expert, condition)}"
+            f"the routers in {expert.path} read {expert.config.cond_dim} numbers per style, but "
+            f"{model.encoder or 'pooled latents'} has {condition.width}: {_remedy(expert, condition)}"
         )
     if condition.encoder is None or expert.encoder_config is None:
         return
     theirs, ours = expert.encoder.state_dict(), condition.encoder.state_dict()
     if theirs.keys() != ours.keys() or not all(torch.equal(theirs[name], ours[name].cpu()) for name in ours):
         raise TrainingError(
-            f"the routers in {expert.path} were trained on another style encoder than {config.encoder}: "
+            f"the routers in {expert.path} were trained on another style encoder than {model.encoder}: "
             f"{_remedy(expert, condition)}"
         )
 
 
 def _remedy(expert: StyleExpert, condition: StyleCondition) -> str:
-    """How routers get what they were trained to read."""
+    """The end of an error message: how to give the routers the input that they were trained on."""
     if condition.encoder is None:
         return "give another --start"
     if expert.encoder_config is None:
@@ -131,7 +145,7 @@ def _remedy(expert: StyleExpert, condition: StyleCondition) -> str:
 
 
 def _parts(stored: Mapping[str, Tensor], expert: StyleExpert, adapter: AdapterConfig) -> dict[str, Tensor]:
-    """A layer's tensors by the names of `RoutedLinear`'s parameters."""
+    """Weights of a layer by the names of `RoutedLinear`'s parameters."""
     if adapter.experts:
         return {name.removeprefix("lora_layer."): weight for name, weight in stored.items()}
     up = stored["lora_B.weight"] * (expert.config.scale / adapter.scale)

@@ -1,4 +1,4 @@
-"""How often each expert is chosen: a mixture whose router always takes the same ones is a plain LoRA."""
+"""Usage of each expert. A mixture whose router always chooses the same experts is no better than a plain LoRA."""
 
 from collections.abc import Mapping
 
@@ -9,19 +9,19 @@ from .routed_linear import RoutedLinear
 
 
 class ExpertUsage:
-    """Counts what the routers of all layers choose for the styles that were seen since the last count."""
+    """Counts the choices of all layers' routers for the styles since the last count."""
 
     def __init__(self, routed: Mapping[str, RoutedLinear]) -> None:
         self._layers = list(routed.values())
-        self._seen: list[Tensor] = []
+        self._styles: list[Tensor] = []
 
-    def see(self, style: Tensor) -> None:
-        """Styles [B, cond_dim] of a batch."""
-        self._seen.append(style)
+    def add(self, style: Tensor) -> None:
+        """Add the style embeddings [B, cond_dim] of a batch."""
+        self._styles.append(style)
 
     @torch.no_grad()
     def shares(self) -> list[float]:
-        """Share of all choices that fell on each expert, over layers and styles; they sum to 1. Begins a new count."""
-        styles, self._seen = torch.cat(self._seen).float(), []
+        """Share of each expert among all choices, over layers and styles; the shares sum to 1. Starts a new count."""
+        styles, self._styles = torch.cat(self._styles).float(), []
         chosen = torch.cat([layer.cond_gate(styles).indices.flatten() for layer in self._layers])
         return (torch.bincount(chosen, minlength=self._layers[0].config.experts) / len(chosen)).tolist()

@@ -1,52 +1,56 @@
-"""What the experts paint while they learn: a sheet of content, style reference, result and target."""
-
-from pathlib import Path
+"""Validation images of experts in training: content image, reference image, result and target in one sheet."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...flux.velocity import Reference
-from ...storage.contact_sheet import write_sheet
 from ..adapters.sampling import sample
+from ..adapters.validation import ValidationSheet
 from ..bases import Base
-from .config import ExpertsTrainConfig
-from .examples import Examples
-from .routed_linear import Style
+from .config import ExpertObjective
+from .examples import TripletExamples
+from .routed_linear import BatchStyle
+from .trainer import ExpertsTrainer
 
 
-class Validation:
-    """Paints the same few triplets, all that `examples` holds, from the same noise, whenever it is asked to."""
+class TripletSheet(ValidationSheet):
+    """Generates all given triplets.
 
-    def __init__(self, config: ExpertsTrainConfig, base: Base, examples: Examples) -> None:
-        self.config, self.base, self.examples = config, base, examples
-        self.chosen = examples.triplets
+    Args:
+        objective: guidance and second reference, as in the training.
+        base: the base model.
+        examples: the triplets, one row each.
+        seed: seed of the noise.
+    """
+
+    def __init__(self, objective: ExpertObjective, base: Base, examples: TripletExamples, seed: int) -> None:
+        super().__init__(base, seed)
+        self.objective, self.examples = objective, examples
+
+    def rows(self, trainer: ExpertsTrainer) -> tuple[list[list[np.ndarray]], dict[str, float]]:
+        accelerator = trainer.accelerator
+        with accelerator.autocast():
+            generated = self.generate(trainer.transformer, trainer.style, accelerator.device).float().cpu()
+        columns = [self._latents(part) for part in ("content", "reference", "stylised")]
+        columns.insert(2, generated)
+        count = len(self.examples.triplets)
+        return [[self.image(column[row]) for column in columns] for row in range(count)], {}
 
     @torch.no_grad()
-    def paint(self, transformer: torch.nn.Module, style: Style, device: torch.device) -> Tensor:
-        """Latents [B, 16, H, W] of the chosen triplets, by Euler steps as ComfyUI's `euler` and `simple` make them."""
+    def generate(self, transformer: torch.nn.Module, style: BatchStyle, device: torch.device) -> Tensor:
+        """Latents [B, 16, H, W] of the stylised images."""
+        triplets = self.examples.triplets
         content, reference = self._latents("content").to(device), self._latents("reference").to(device)
         if self.examples.styles:
-            style.show(self.examples.style([row.reference for row in self.chosen]).to(device))
+            style.set(self.examples.style([row.reference for row in triplets]).to(device))
         references = [Reference(content)]
-        if self.config.style_reference:
-            references.append(Reference.of_style(reference, rows=self.config.style_rows))
-        states, pooled = self.examples.prompts.of([row.prompt for row in self.chosen])
+        if self.objective.style_reference:
+            references.append(Reference.of_style(reference, rows=self.objective.style_rows))
+        states, pooled = self.examples.prompts.of([row.prompt for row in triplets])
         text = states.to(device), pooled.to(device)
-        noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(self.config.seed))
-        return sample(transformer, noise.to(device), references, text, self.config.guidance)
-
-    def sheet(self, latents: Tensor, path: Path) -> np.ndarray:
-        """Write the sheet and give its pixels [H, W, 3] back."""
-        columns = [self._latents(part) for part in ("content", "reference", "stylised")]
-        columns.insert(2, latents.float().cpu())
-        rows = [[self._image(column[row]) for column in columns] for row in range(len(self.chosen))]
-        write_sheet(rows, path)
-        return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+        noise = self.noise(content.shape).to(device)
+        return sample(transformer, noise, references, text, self.objective.guidance)
 
     def _latents(self, part: str) -> Tensor:
-        return self.examples.latents([getattr(row, part) for row in self.chosen])
-
-    def _image(self, latents: Tensor) -> np.ndarray:
-        """[16, H, W] -> [8 H, 8 W, 3], one at a time: the decoder of a full FLUX needs gigabytes for each."""
-        return self.base.decode(latents[None])[0].float().cpu().permute(1, 2, 0).numpy()
+        return self.examples.latents([getattr(row, part) for row in self.examples.triplets])

@@ -1,4 +1,4 @@
-"""Attention maps of a forward pass of diffusers' FLUX, taken by processors in the place of its own."""
+"""Attention maps of a forward pass of diffusers' FLUX, captured by attention processors that replace its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,63 +13,61 @@ from ...attention import attend_with_maps
 from ...attention.selection import all_blocks, parse_blocks
 from ...errors import TrainingError
 
-Spans = Sequence[Sequence[Sequence[int]]]
-"""Token positions of each span of each sample."""
+BatchSpans = Sequence[Sequence[Sequence[int]]]
+"""Token positions of each span of each example of a batch."""
 
 
 @dataclass
 class MapCapture:
-    """What the processors of the chosen blocks share; they make maps only while spans are given.
+    """Collects the maps of the chosen blocks' processors, which compute maps only while spans are set.
 
     Attributes:
         blocks: names of the chosen blocks, such as "double 3".
-        slice: which keys the softmax runs over, `span_attention`'s `normalise`.
+        slice: keys of the softmax, the argument `normalise` of `span_attention`.
     """
 
     blocks: tuple[str, ...]
     slice: str = "all"
 
     def __post_init__(self) -> None:
-        self.spans: Spans | None = None
+        self.spans: BatchSpans | None = None
         self.rows = slice(0)
         self._maps: dict[str, Tensor] = {}
         self._open = False
 
-    def expect(self, spans: Spans, rows: slice) -> None:
-        """Make maps [B, S, len(rows)] of the queries at ``rows`` in the next forward pass.
+    def expect(self, spans: BatchSpans, rows: slice) -> None:
+        """Capture maps [B, S, len(rows)] of the queries at ``rows`` in the next forward pass.
 
-        They are still made after it: a checkpointed block computes them again in the backward pass, and must save the
-        same tensors as before.
+        Maps are also computed in the backward pass, because checkpointing re-runs the block.
         """
         self.spans, self.rows, self._maps, self._open = spans, rows, {}, True
 
     def rest(self) -> None:
-        """Make no maps until they are expected again."""
+        """Compute no maps until the next `expect`."""
         self.spans, self._maps, self._open = None, {}, False
 
     def keep(self, block: str, maps: Tensor) -> None:
-        """Called by the processors."""
+        """Store the maps of a block; its processor calls this."""
         if self._open:
             self._maps[block] = maps
 
     def take(self) -> dict[str, Tensor]:
-        """The maps [B, S, R] of every chosen block, once.
+        """Return the maps [B, S, R] by block, and clear them.
 
         Raises:
-            TrainingError: a block gave none.
+            TrainingError: a block has no map.
         """
         maps, self._maps, self._open = self._maps, {}, False
         if missing := [block for block in self.blocks if block not in maps]:
             raise TrainingError(
-                f"no attention map was captured of {', '.join(missing)}: the losses would have nothing to supervise, "
-                "so training stops; leave the transformer's attention processors as they are, or give "
-                "--without attention"
+                f"no attention map was captured of {', '.join(missing)}, so the attention losses have no input. "
+                "Do not replace the transformer's attention processors, or give --without attention"
             )
         return maps
 
 
 class CapturingProcessor:
-    """Joint attention of a FLUX block, as diffusers' own processor does it, and the maps of the capture's spans."""
+    """Joint attention of a FLUX block, as in diffusers' own processor, which also captures the maps of the spans."""
 
     def __init__(self, capture: MapCapture, block: str) -> None:
         self.capture, self.block = capture, block
@@ -82,7 +80,7 @@ class CapturingProcessor:
         attention_mask: Tensor | None = None,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Image states [B, I, C] (in a single block all states) and text states [B, T, C], both changed."""
+        """Attention output for image states [B, I, C] (in a single block all states) and text states [B, T, C]."""
         q, k, v = _joint(attn, hidden_states, encoder_hidden_states, image_rotary_emb)
         states = self._attend(q, k, v, attention_mask).transpose(1, 2).flatten(2)  # [B, N, C]
         if encoder_hidden_states is None:
@@ -113,7 +111,7 @@ def _joint(
         q, k, v = (torch.cat(part, dim=1) for part in parts)
     if rotary is not None:
         q, k = (apply_rotary_emb(part, rotary, sequence_dim=1) for part in (q, k))
-    # Under autocast the norms give float32, which a flash kernel that is called by its name would not take beside v.
+    # Under autocast the norms return float32, but a flash kernel needs one dtype for q, k and v.
     return tuple(part.to(v.dtype).transpose(1, 2) for part in (q, k, v))  # type: ignore[return-value]
 
 
@@ -123,11 +121,12 @@ def _heads(states: Tensor, attn: nn.Module) -> Tensor:
 
 
 def capture_maps(transformer: FluxTransformer2DModel, blocks: str, normalise: str = "all") -> MapCapture:
-    """Put processors into the chosen blocks; without spans they change nothing.
+    """Set capturing processors in the chosen blocks. They do not change the output.
 
     Args:
-        blocks: as `parse_blocks` reads them.
-        normalise: `span_attention`'s.
+        transformer: the base model.
+        blocks: blocks in the grammar of `parse_blocks`.
+        normalise: keys of the softmax, as in `span_attention`.
 
     Raises:
         AttentionError: the transformer has no such block.
@@ -141,7 +140,7 @@ def capture_maps(transformer: FluxTransformer2DModel, blocks: str, normalise: st
 
 
 def block_modules(transformer: FluxTransformer2DModel) -> dict[str, nn.Module]:
-    """The blocks by name, in the order of the network: "double 0" to "single 37"."""
+    """The blocks by name, in the order of the network: "double 0" to "single 37" in FLUX."""
     modules = (*transformer.transformer_blocks, *transformer.single_transformer_blocks)
     return {block.name: module for block, module in zip(all_blocks(_counts(transformer)), modules, strict=True)}
 

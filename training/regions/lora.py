@@ -1,4 +1,4 @@
-"""RegionRoute's adapter: a PEFT LoRA on the attention of both kinds of block, by the published files' names."""
+"""RegionRoute's adapter: a PEFT LoRA on the attention of both kinds of blocks, with the published files' names."""
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -9,22 +9,24 @@ ADAPTED = {
     "double": r"transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)",
     "single": r"single_transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v)",
 }
-"""The layers that are adapted, by kind of block."""
+"""Patterns of the adapted layers' names, by kind of block."""
 
 PREFIX = "transformer."
-"""Of the published files' keys."""
+"""Prefix of the keys in the published files."""
 
 
 def add_lora(
     transformer: FluxTransformer2DModel, rank: int, adapted: str = "both", seed: int = 0
 ) -> dict[str, nn.Parameter]:
-    """Freeze the transformer and add the LoRA; its parameters [r, in] and [out, r] come back by published name.
+    """Freeze the transformer and add the LoRA; returns its parameters [r, in] and [out, r] by their published names.
 
     A starts at random and B at zero, so that an untrained LoRA changes nothing.
 
     Args:
+        transformer: the base model.
+        rank: r; the LoRA's alpha is the same number.
         adapted: "both", "double" or "single" blocks.
-        seed: of the first weights.
+        seed: seed of the initial weights.
     """
     torch.manual_seed(seed)
     transformer.requires_grad_(False)
@@ -34,7 +36,7 @@ def add_lora(
     )
     trained = {_published(name): weight for name, weight in transformer.named_parameters() if weight.requires_grad}
     for weight in trained.values():
-        weight.data = weight.data.float()  # beside a base in bfloat16 too
+        weight.data = weight.data.float()  # also for a base model in bfloat16
     return trained
 
 

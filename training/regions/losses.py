@@ -1,33 +1,34 @@
-"""Focus and Cover loss over the maps of several blocks, which were never held as full matrices."""
+"""Focus and Cover loss over the attention maps of several blocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ...attention import cover_loss, focus_loss
-from .config import RegionTrainConfig
+from .config import RegionObjective
 
-Maps = Mapping[str, Tensor]
-"""By block: [B, S, h * w]."""
+BlockMaps = Mapping[str, Tensor]
+"""Maps [B, S, h * w] by block name."""
 
 
-def attention_losses(maps: Maps, masks: Tensor, config: RegionTrainConfig) -> dict[str, Tensor]:
-    """ "focus" and "cover", each where it has a weight.
+def attention_losses(maps: BlockMaps, masks: Tensor, objective: RegionObjective) -> dict[str, Tensor]:
+    """The losses "focus" and "cover", without those of weight 0.
 
-    Paper: one map, the mean of the blocks (its eq. of the style attention map), against the mask. Release: every block
-    and token for itself, then the mean of the losses; a mention is a single token then.
+    Paper: the mean map of the blocks (its equation of the style attention map) against the mask. Release: the map of
+    each block and token on its own, and the mean of the losses; each span is a single token there.
 
     Args:
-        maps: of the supervised blocks.
-        masks: [B, S, h, w]; a map whose mask is empty does not count.
+        maps: maps of the supervised blocks.
+        masks: [B, S, h, w]; a map with an empty mask does not count.
+        objective: the losses and what they supervise.
     """
-    compared = [torch.stack(list(maps.values())).mean(0)]
-    losses = config.losses
-    if config.supervise == "every-map":
+    compared = [mean_map(maps)]
+    losses = objective.losses
+    if objective.each_token:
         compared, losses = list(maps.values()), replace(losses, over_spans="mean")
-    functions = {"focus": (focus_loss, config.focus_weight), "cover": (cover_loss, config.cover_weight)}
+    functions = {"focus": (focus_loss, objective.focus_weight), "cover": (cover_loss, objective.cover_weight)}
     return {
         name: torch.stack([function(one.float(), masks.flatten(2), preset=losses) for one in compared]).mean()
         for name, (function, weight) in functions.items()
@@ -35,17 +36,12 @@ def attention_losses(maps: Maps, masks: Tensor, config: RegionTrainConfig) -> di
     }
 
 
-def joint_loss(flow: Tensor, attention: Mapping[str, Tensor], config: RegionTrainConfig) -> Tensor:
+def joint_loss(flow: Tensor, attention: Mapping[str, Tensor], objective: RegionObjective) -> Tensor:
     """L = L_flow + lambda_f L_focus + lambda_c L_cover."""
-    weights = {"focus": config.focus_weight, "cover": config.cover_weight}
+    weights = {"focus": objective.focus_weight, "cover": objective.cover_weight}
     return flow + sum(weights[name] * loss for name, loss in attention.items())
 
 
-@torch.no_grad()
-def share_inside(maps: Sequence[Tensor], masks: Tensor) -> float:
-    """How much of the attention lies on the objects, 0 to 1: maps [B, S, h * w], masks [B, S, h, w]."""
-    masks = masks.flatten(2)
-    mean = torch.stack(list(maps)).mean(0)
-    shown = masks.sum(-1) > 0
-    inside = (mean * masks).sum(-1) / mean.sum(-1).clamp_min(torch.finfo(mean.dtype).tiny)
-    return inside[shown].mean().item()
+def mean_map(maps: BlockMaps) -> Tensor:
+    """Mean [B, S, h * w] over the blocks."""
+    return torch.stack(list(maps.values())).mean(0)

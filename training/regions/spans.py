@@ -1,4 +1,4 @@
-"""Where the style of an example stands in its prompt, and which masks belong to each mention."""
+"""Token spans of a style in the prompt of an example, and the masks of the objects that each span belongs to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,85 +14,99 @@ from ..bases import Base
 
 
 @dataclass(frozen=True)
-class Mention:
-    """Token positions of the style's words, and the masks of the objects that they are said of."""
+class MaskedSpan:
+    """A span of the style's tokens with the masks of its objects.
+
+    Attributes:
+        tokens: token positions.
+        masks: mask files of the objects that have this style.
+    """
 
     tokens: tuple[int, ...]
     masks: tuple[Path, ...]
 
 
-Described = tuple[RegionExample, tuple[Mention, ...]]
-"""An example and the mentions of the style that is learned from it."""
+DescribedExample = tuple[RegionExample, tuple[MaskedSpan, ...]]
+"""An example and the spans of the trained style in its prompt."""
 
 
-def describe(rows: Sequence[RegionExample], style: str, base: Base, each_token: bool = False) -> list[Described]:
-    """The rows whose objects all have this style, with its mentions; nothing is encoded yet.
+def describe(rows: Sequence[RegionExample], style: str, base: Base, each_token: bool = False) -> list[DescribedExample]:
+    """The examples whose objects all have this style, with the style's spans. Nothing is encoded yet.
 
     Args:
-        each_token: a mention for every token.
+        rows: all examples of the dataset.
+        style: the style to train.
+        base: the base model, whose tokenizer splits the prompts.
+        each_token: make a span of each token.
 
     Raises:
-        TrainingError: no row is left.
-        AttentionError: a prompt does not hold the style's words.
+        TrainingError: no example has this style alone.
+        AttentionError: a prompt does not contain the style's words.
     """
     alone = [row for row in rows if row.styles == (style,)]
     if mixed := sum(style in row.styles for row in rows) - len(alone):
         console.print(f"Left out {mixed} examples that have another style beside {style}")
     if not alone:
-        there = dict.fromkeys(style for row in rows for style in row.styles)
+        available = dict.fromkeys(style for row in rows for style in row.styles)
         raise TrainingError(
-            f"no example is in the style {style!r} alone, expected some: give --styles of {', '.join(there)}"
+            f"no example has the style {style!r} alone, expected at least one: give --styles of {', '.join(available)}"
         )
-    found = [find_mentions(base.tokenizer, row, style, base.text_sizes[0]) for row in alone]
+    found = [find_style_spans(base.tokenizer, row, style, base.text_sizes[0]) for row in alone]
     return list(zip(alone, map(split_tokens, found) if each_token else found, strict=True))
 
 
-def require_several_tokens(described: Sequence[Described], style: str) -> None:
-    """For a softmax over the style's own tokens, which is 1 everywhere where there is but one.
+def require_several_tokens(described: Sequence[DescribedExample], style: str) -> None:
+    """Check that a softmax over the style's own tokens has a gradient: over a single token it is constant, 1.
 
     Raises:
-        TrainingError: the style has but one in every prompt.
+        TrainingError: the style is a single token in every prompt.
     """
-    if all(len({token for mention in row for token in mention.tokens}) == len(row) == 1 for _, row in described):
+    if all(len({token for span in row for token in span.tokens}) == len(row) == 1 for _, row in described):
         raise TrainingError(
-            f"the style {style!r} is a single token, and a softmax over the style's own tokens (slice `span`) is 1 "
-            "everywhere then: the losses would teach nothing; train it with the paper's slice (--preset small or "
-            "paper), or with --without attention"
+            f"the style {style!r} is a single token, so a softmax over the style's own tokens (slice `span`) has no "
+            "gradient. Use the paper's slice (--preset small or paper), or --without attention"
         )
 
 
-def find_mentions(tokenizer: Any, example: RegionExample, style: str, length: int) -> tuple[Mention, ...]:
-    """The mentions of a style in the prompt.
+def find_style_spans(tokenizer: Any, example: RegionExample, style: str, length: int) -> tuple[MaskedSpan, ...]:
+    """The spans of a style in the prompt.
 
-    Where the prompt is read as an instruction that says the style of each object by its name, each mention has the
-    masks of its own objects, and words of the style elsewhere ("the mosaic floor in mosaic style") do not count. Else
-    the style is looked for as it stands: said as often as there are objects, each mention has its own, in their order;
-    or the first one stands for all.
+    If the prompt is an instruction that names each object with its style, each span has the masks of its own objects,
+    and the style's words elsewhere ("the mosaic floor in mosaic style") do not count. Otherwise all occurrences of the
+    style's words count: with as many occurrences as objects, each has its own object, in their order; with fewer, the
+    first occurrence has all objects.
 
     Args:
-        tokenizer: T5's.
-        length: tokens of a prompt that the model gets.
+        tokenizer: T5's tokenizer.
+        example: prompt and objects.
+        style: the style's words.
+        length: length of a prompt in tokens; the model does not get the rest.
 
     Raises:
-        AttentionError: the style's words are not in the part of the prompt that the model gets.
+        AttentionError: the first `length` tokens do not contain the style's words.
     """
     regions = [region for region in example.regions if region.style == style]
-    if said := _said_of(example.prompt, style, regions):
-        return tuple(_mention(tokenizer, example.prompt, one, masks, length) for one, masks in said.items())
+    if masks_of := _masks_by_mention(example.prompt, style, regions):
+        return tuple(_span(tokenizer, example.prompt, one, masks, length) for one, masks in masks_of.items())
     masks = [region.mask for region in regions]
     spans = [find_span(tokenizer, example.prompt, style, max_length=length)]
     for occurrence in range(1, len(masks)):
         try:
             spans.append(find_span(tokenizer, example.prompt, style, occurrence, max_length=length))
         except AttentionError:
-            return (Mention(tuple(spans[0]), tuple(masks)),)
-    return tuple(Mention(tuple(span), (mask,)) for span, mask in zip(spans, masks, strict=True))
+            return (MaskedSpan(tuple(spans[0]), tuple(masks)),)
+    return tuple(MaskedSpan(tuple(span), (mask,)) for span, mask in zip(spans, masks, strict=True))
 
 
-def _said_of(prompt: str, style: str, regions: Sequence[Region]) -> dict[phrases.Mention, list[Path]]:
-    """Each mention of the style, and the masks of the objects that it is said of; empty if not every object is named.
+def split_tokens(spans: Sequence[MaskedSpan]) -> tuple[MaskedSpan, ...]:
+    """A span for each token, as the release supervises them."""
+    return tuple(MaskedSpan((token,), span.masks) for span in spans for token in span.tokens)
 
-    Objects of one name ("the dog ... and the dog ...") are taken in their order.
+
+def _masks_by_mention(prompt: str, style: str, regions: Sequence[Region]) -> dict[phrases.Mention, list[Path]]:
+    """Masks of the objects of each mention of the style; empty if the prompt does not name every object.
+
+    Objects with the same name ("the dog ... and the dog ...") are matched in their order.
     """
     named = [
         (part.object.words.casefold(), part.style)
@@ -101,18 +115,13 @@ def _said_of(prompt: str, style: str, regions: Sequence[Region]) -> dict[phrases
     ]
     found: dict[phrases.Mention, list[Path]] = {}
     for region in regions:
-        place = next((place for place, (name, _) in enumerate(named) if name == region.object.casefold()), None)
-        if place is None:
+        index = next((index for index, (name, _) in enumerate(named) if name == region.object.casefold()), None)
+        if index is None:
             return {}
-        found.setdefault(named.pop(place)[1], []).append(region.mask)
+        found.setdefault(named.pop(index)[1], []).append(region.mask)
     return found
 
 
-def _mention(tokenizer: Any, prompt: str, said: phrases.Mention, masks: Sequence[Path], length: int) -> Mention:
-    earlier = count_phrase(tokenizer, said.before, said.words)
-    return Mention(tuple(find_span(tokenizer, prompt, said.words, earlier, max_length=length)), tuple(masks))
-
-
-def split_tokens(mentions: Sequence[Mention]) -> tuple[Mention, ...]:
-    """A mention for every token: the release supervises each for itself."""
-    return tuple(Mention((token,), mention.masks) for mention in mentions for token in mention.tokens)
+def _span(tokenizer: Any, prompt: str, mention: phrases.Mention, masks: Sequence[Path], length: int) -> MaskedSpan:
+    earlier = count_phrase(tokenizer, mention.before, mention.words)
+    return MaskedSpan(tuple(find_span(tokenizer, prompt, mention.words, earlier, max_length=length)), tuple(masks))

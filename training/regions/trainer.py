@@ -1,4 +1,4 @@
-"""RegionRoute's training: flow matching, and the attention of the style's words held to the object's mask."""
+"""Training of a region expert (RegionRoute): flow matching, and attention losses on the maps of the style's tokens."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,89 +7,98 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...attention.localisation import share_inside
 from ...flux.noise import add_noise, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
 from ..adapters.trainer import AdapterTrainer
 from ..changed_cells import weigh_changed
 from .capture import capture_maps
-from .config import RegionTrainConfig
-from .examples import Batch, RegionExamples, draw
+from .config import RegionObjective, RegionTrainConfig
+from .examples import RegionBatch, RegionExamples, draw
 from .lora import add_lora
-from .losses import attention_losses, joint_loss, share_inside
+from .losses import attention_losses, joint_loss, mean_map
 
 
 @dataclass
 class RegionTrainer(AdapterTrainer):
-    """Trains one style's LoRA.
+    """Trains the LoRA of one style.
 
     Attributes:
-        capture: the maps of the supervised blocks; at rest where no loss looks at them.
+        capture: captures the maps of the supervised blocks; inactive without an attention loss.
     """
 
-    materials: ClassVar[str] = "examples or another base"
+    materials: ClassVar[str] = "examples or another base model"
 
     config: RegionTrainConfig
     examples: RegionExamples
 
     def add_adapter(self) -> dict[str, nn.Parameter]:
-        config = self.config
-        self.capture = capture_maps(self.transformer, config.blocks, config.losses.slice)
-        self._looked: dict[str, float] = {}
-        return add_lora(self.transformer, config.rank, config.adapted, config.seed)
+        model, objective = self.config.model, self.config.objective
+        self.capture = capture_maps(self.transformer, objective.blocks, objective.losses.slice)
+        self._map_scores: dict[str, float] = {}
+        return add_lora(self.transformer, model.rank, model.adapted, self.config.optimisation.seed)
 
     def compute_losses(self, number: int) -> dict[str, Tensor]:
-        """ "flow", "focus" and "cover" as they are, and "loss", their weighted sum."""
-        config, (number, generator) = self.config, self.own_number(number)
-        batch = draw(self.examples, config.batch, config.seed, number).to(self.accelerator.device)
-        noise = torch.randn(batch.styled.shape, generator=generator).to(self.accelerator.device)
-        sigma = noise_levels(config, generator).to(self.accelerator.device)
-        if config.supervised:
+        """The losses "flow", "focus" and "cover" without weights, and "loss", their weighted sum."""
+        options, objective, device = self.config.optimisation, self.config.objective, self.accelerator.device
+        number, generator = self.own_number(number)
+        batch = draw(self.examples, options.batch, options.seed, number).to(device)
+        noise = torch.randn(batch.styled.shape, generator=generator).to(device)
+        sigma = noise_levels(options.batch, objective.early_share, generator).to(device)
+        if objective.supervised:
             self.capture.expect(batch.spans, target_rows(batch))
-        flow = flow_matching_loss(self._model, batch, noise, sigma, config)
-        attention = self._attention_losses(batch) if config.supervised else {}
-        return {"flow": flow, **attention, "loss": joint_loss(flow, attention, config)}
+        flow = flow_matching_loss(self._model, batch, noise, sigma, objective)
+        attention = self._attention_losses(batch) if objective.supervised else {}
+        return {"flow": flow, **attention, "loss": joint_loss(flow, attention, objective)}
 
     def curves(self) -> dict[str, float]:
-        return self._looked
+        return self._map_scores
 
     @property
     def title(self) -> str:
-        return f"region expert {self.config.styles[0]}"
+        return f"region expert {self.config.data.styles[0]}"
 
-    def _attention_losses(self, batch: Batch) -> dict[str, Tensor]:
+    def _attention_losses(self, batch: RegionBatch) -> dict[str, Tensor]:
         maps = self.capture.take()
-        self._looked = {
-            "attention inside": share_inside(list(maps.values()), batch.masks),
-            "attention on the style's words": torch.stack(list(maps.values())).mean().item(),
+        mean = mean_map(maps).detach()
+        inside = share_inside(mean.unflatten(-1, batch.masks.shape[-2:]), batch.masks)
+        self._map_scores = {
+            "attention inside": inside.nanmean().item(),
+            "attention on the style's words": mean.mean().item(),
         }
-        return attention_losses(maps, batch.masks, self.config)
+        return attention_losses(maps, batch.masks, self.config.objective)
 
 
 def flow_matching_loss(
-    model: nn.Module, batch: Batch, noise: Tensor, sigma: Tensor, config: RegionTrainConfig
+    model: nn.Module, batch: RegionBatch, noise: Tensor, sigma: Tensor, objective: RegionObjective
 ) -> Tensor:
-    """Mean squared error of the velocity noise - x_0 at noise levels ``sigma`` [B], the original beside it.
+    """Weighted mean squared error of the predicted velocity against noise - x_0.
 
-    Cells that the style changes weigh as the configuration has it.
+    Args:
+        model: the transformer with the LoRA.
+        batch: B examples; the original image is the reference.
+        noise: [B, 16, H, W].
+        sigma: noise levels [B].
+        objective: guidance, position of the reference, and weight of the changed cells.
     """
     noisy = add_noise(batch.styled, noise, sigma)
-    guidance = torch.full_like(sigma, config.guidance)
-    reference = Reference(batch.original, config.reference_index)
+    guidance = torch.full_like(sigma, objective.guidance)
+    reference = Reference(batch.original, objective.reference_index)
     velocity = predict_velocity(model, noisy, [reference], sigma, batch.text, guidance)
     error = functional.mse_loss(velocity.float(), noise - batch.styled, reduction="none").mean(1)
-    return weigh_changed(error, batch.styled, batch.original, config.changed_weight)
+    return weigh_changed(error, batch.styled, batch.original, objective.changed_weight)
 
 
-def noise_levels(config: RegionTrainConfig, generator: torch.Generator) -> Tensor:
-    """[B], the sampler's own, some of them of its first half alone."""
-    sigma = sampler_sigmas(config.batch, generator)
-    if not config.early_share:
+def noise_levels(count: int, early_share: float, generator: torch.Generator) -> Tensor:
+    """Noise levels [count] as in sampling; a share of them comes from the first half of sampling only."""
+    sigma = sampler_sigmas(count, generator)
+    if not early_share:
         return sigma
-    early = torch.rand(config.batch, generator=generator) < config.early_share
-    return torch.where(early, sampler_sigmas(config.batch, generator, least_time=0.5), sigma)
+    early = torch.rand(count, generator=generator) < early_share
+    return torch.where(early, sampler_sigmas(count, generator, least_time=0.5), sigma)
 
 
-def target_rows(batch: Batch) -> slice:
-    """The queries of the image that is painted: behind the text, before the original."""
+def target_rows(batch: RegionBatch) -> slice:
+    """Token positions of the generated image: after the text, before the original image."""
     text, (rows, cols) = batch.text[0].shape[1], (side // 2 for side in batch.styled.shape[-2:])
     return slice(text, text + rows * cols)

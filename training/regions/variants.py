@@ -1,4 +1,4 @@
-"""The ways to train a region expert that the evidence compares: the full one, and others with one choice changed."""
+"""Variants of region expert training for `styleroute evaluate regions`: the full method, and one change each."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,11 +11,12 @@ from ...attention.phrases import style_stem
 from ...errors import TrainingError
 from ...paths import RUNS
 from ...progress import console
+from ..adapters.config import with_options
 from .config import PRESETS, RELEASE, RegionTrainConfig
 
 VARIANT_RUNS = RUNS / "region_variants"
-SMALL = replace(PRESETS["small"], run=VARIANT_RUNS, validate_every=0)
-"""What the variants are trained with unless told otherwise, all the same."""
+SMALL = with_options(PRESETS["small"], run=VARIANT_RUNS, validate_every=0)
+"""Default options of all variants."""
 
 Change = Callable[[RegionTrainConfig], RegionTrainConfig]
 
@@ -25,23 +26,25 @@ RELEASE_ALL = "release, all choices"
 
 
 def _with(**changes: Any) -> Change:
-    return lambda config: replace(config, **changes)
+    return lambda config: with_options(config, **changes)
 
 
 def _release_losses(*names: str) -> Change:
-    """The named choices of the losses as the release makes them."""
+    """Sets these fields of the attention losses to the release's values."""
     changes = {name: getattr(LOSSES["release"], name) for name in names}
-    return lambda config: replace(config, losses=replace(config.losses, **changes))
+    return lambda config: with_options(config, losses=replace(config.objective.losses, **changes))
 
 
 def _release_slice(config: RegionTrainConfig) -> RegionTrainConfig:
-    """Over the style's own tokens; their mean would be the same everywhere, so each token is supervised for itself."""
-    return replace(config, losses=replace(config.losses, slice=LOSSES["release"].slice), supervise=RELEASE["supervise"])
+    """The softmax runs over the style's own tokens. Their mean is constant, so each token is supervised on its own."""
+    losses = replace(config.objective.losses, slice=LOSSES["release"].slice)
+    return with_options(config, losses=losses, supervise=RELEASE["supervise"])
 
 
 def _release_pace(config: RegionTrainConfig) -> RegionTrainConfig:
-    """A tenth of the rate for twice as long, as the release's 1e-5 and 10,000 beside the paper's 1e-4 and 5,000."""
-    return replace(config, rate=config.rate / 10, steps=2 * config.steps)
+    """A tenth of the rate and twice the steps: the release has 1e-5 and 10,000, the paper 1e-4 and 5,000."""
+    pace = config.optimisation
+    return with_options(config, rate=pace.rate / 10, steps=2 * pace.steps)
 
 
 RELEASE_CHOICES: dict[str, Change] = {
@@ -53,7 +56,7 @@ RELEASE_CHOICES: dict[str, Change] = {
     "release's rate and steps": _release_pace,
     "release's context position": _with(reference_index=RELEASE["reference_index"]),
 }
-"""Each point where the release differs from the paper, alone."""
+"""Each difference between release and paper, on its own."""
 
 VARIANTS: dict[str, Change] = {
     FULL: _with(),
@@ -63,41 +66,41 @@ VARIANTS: dict[str, Change] = {
     RELEASE_ALL: _with(**RELEASE),
     **RELEASE_CHOICES,
 }
-"""By name, what is changed; those that tell most come first."""
+"""The change of each variant, by its name; the most informative variants come first."""
 
 STEMS = {style_stem(name): name for name in VARIANTS}
-"""The variants by the names of their folders."""
+"""Names of the variants by the names of their folders."""
 
 
 def config_of(name: str, config: RegionTrainConfig) -> RegionTrainConfig:
-    """The configuration of a variant, in a folder of its own within `config.run`."""
-    return replace(VARIANTS[name](config), run=config.run / style_stem(name), output=None)
+    """The configuration of a variant, with a folder of its own inside the run's folder."""
+    return with_options(VARIANTS[name](config), run=config.run.folder / style_stem(name), output=None)
 
 
 def variant_file(runs: Path, name: str, style: str) -> Path:
-    """Where a variant's LoRA of a style is."""
+    """Path of a variant's LoRA for a style."""
     return runs / style_stem(name) / f"{style_stem(style)}.safetensors"
 
 
 def train_variants(config: RegionTrainConfig, only: Sequence[str] = ()) -> None:
-    """Train the variants in turn, each in all styles; what is finished is passed over, what was stopped goes on.
+    """Train the variants in turn, each for all styles. Finished runs are skipped, stopped runs resume.
 
     Args:
-        config: of the full method.
-        only: stems of the variants to train; by default all.
+        config: the configuration of the full method.
+        only: folder names of the variants to train; by default all.
 
     Raises:
-        DataError, TrainingError, AttentionError: something does not fit.
+        DataError, TrainingError, AttentionError: dataset, base model or options do not fit together.
     """
-    from .training import train_regions
+    from .train_regions import train_regions
 
     if unknown := [stem for stem in only if stem not in STEMS]:
-        raise TrainingError(f"there is no variant {unknown[0]!r}: give --only of {', '.join(STEMS)}")
-    ends = time.monotonic() + config.minutes * 60
+        raise TrainingError(f"there is no variant {unknown[0]!r}: give --only with one of {', '.join(STEMS)}")
+    ends = time.monotonic() + config.run.minutes * 60
     for name in (STEMS[stem] for stem in only or STEMS):
         left = (ends - time.monotonic()) / 60
         if left <= 0:
-            console.print(f"Time is up before {name}; the same command goes on from there")
+            console.print(f"The time limit came before {name}; run the same command again to continue")
             return
         console.print(f"Variant: {name}")
-        train_regions(replace(config_of(name, config), minutes=left))
+        train_regions(with_options(config_of(name, config), minutes=left))

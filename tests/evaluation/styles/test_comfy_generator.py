@@ -16,7 +16,7 @@ from styleroute.moe import ExpertConfig, save_expert
 from styleroute.paths import TINY_MODELS
 from styleroute.training.adapters.sampling import sample
 from styleroute.training.bases import load_base
-from styleroute.training.experts.routed_linear import AdapterConfig, Style, add_experts, trained_state
+from styleroute.training.experts.routed_linear import AdapterConfig, BatchStyle, add_experts, trained_state
 
 pytestmark = pytest.mark.comfy
 STEPS, SEED = 2, 3
@@ -57,7 +57,7 @@ def test_a_lora_with_the_style_image_generates_the_same_as_the_training_sampler(
     base, rank = load_base("tiny"), 4
     transformer = base.transformer()
     adapter = AdapterConfig(experts=0, shared_rank=rank, alpha=rank, cond_dim=0)
-    trained = trained_state(add_experts(transformer, Style(), adapter))
+    trained = trained_state(add_experts(transformer, BatchStyle(), adapter))
     for name, weight in trained.items():
         if name.endswith("shared_B"):
             weight.normal_(std=0.02)

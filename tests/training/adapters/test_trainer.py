@@ -1,4 +1,4 @@
-"""What holds for the trainer of any adapter, on one that is a few numbers."""
+"""Behaviour of the trainer of any adapter, tested with an adapter that is one vector."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,33 +9,22 @@ import torch
 from accelerate import Accelerator
 from styleroute.errors import StorageError
 from styleroute.storage import disk_space as disk
+from styleroute.training.adapters.config import Optimisation, RunOptions
 from styleroute.training.adapters.trainer import AdapterTrainer
 from styleroute.training.run_folder import RunFolder
 from torch import Tensor, nn
 
 COUNT = 1_000_000
 CHECKPOINT = 3 * 4 * COUNT
-"""Weights and two moments of four bytes."""
+"""Bytes of a checkpoint: weights and two moments in float32."""
 
 
 @dataclass(frozen=True)
-class Config:
-    """A trainer's configuration."""
+class NumbersConfig:
+    """The smallest configuration of a trainer."""
 
-    run: Path
-    rate: float = 1e-3
-    schedule: str = "constant"
-    warmup: int = 0
-    batch: int = 1
-    accumulation: int = 1
-    steps: int = 2
-    seed: int = 0
-    precision: str = "no"
-    optimizer: str = "adamw"
-    checkpointing: bool = False
-    compile: bool = False
-    minutes: float = 1.0
-    save_every: int = 1
+    optimisation: Optimisation
+    run: RunOptions
 
 
 class Numbers(AdapterTrainer):
@@ -51,7 +40,8 @@ class Numbers(AdapterTrainer):
 def _trainer(run: Path, steps: int = 2) -> Numbers:
     model = nn.Module()
     model.numbers = nn.Parameter(torch.ones(COUNT))
-    config = Config(run, steps=steps)
+    options = Optimisation(1e-3, steps=steps, precision="no", optimizer="adamw", checkpointing=False)
+    config = NumbersConfig(options, RunOptions(run, run, minutes=1.0, save_every=1))
     return Numbers(config, RunFolder(run, config), Accelerator(cpu=True), model, None, "nothing")
 
 
@@ -59,13 +49,13 @@ def _leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
 
 
-def test_a_checkpoint_is_of_the_size_that_room_is_asked_for(tmp_path: Path) -> None:
+def test_a_checkpoint_has_the_size_that_the_check_of_the_disk_assumes(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     trainer.train()
     assert (tmp_path / "checkpoint.pt").stat().st_size == pytest.approx(CHECKPOINT, rel=0.01)
 
 
-def test_room_for_a_checkpoint_beside_the_one_before_is_asked_for_before_the_first_step(
+def test_the_disk_needs_room_for_two_checkpoints_before_the_first_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _leave(monkeypatch, 2 * CHECKPOINT - 1)
@@ -76,7 +66,7 @@ def test_room_for_a_checkpoint_beside_the_one_before_is_asked_for_before_the_fir
     _trainer(tmp_path / "run")
 
 
-def test_a_run_that_goes_on_has_taken_half_of_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_needs_room_for_one_more_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _trainer(tmp_path, steps=1).train()
     _leave(monkeypatch, CHECKPOINT)
     _trainer(tmp_path)
@@ -91,7 +81,7 @@ def test_a_finished_run_needs_no_room(tmp_path: Path, monkeypatch: pytest.Monkey
     _trainer(tmp_path)
 
 
-def test_only_the_process_that_saves_asks_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_process_that_saves_checks_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _leave(monkeypatch, 0)
     monkeypatch.setattr(Accelerator, "is_main_process", False)
     _trainer(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""FLUX.1 Kontext in diffusers' layout, small and random: what each part gives, and which folders are refused."""
+"""A small random FLUX.1 Kontext in diffusers' layout: outputs of each part, and refused folders."""
 
 import json
 import shutil
@@ -24,14 +24,14 @@ def pipeline(kontext_folder: Path) -> FluxKontextPipeline:
 
 
 def _copied(folder: Path, target: Path, part: str, **values: object) -> str:
-    """The folder with other values in one of its JSON files."""
+    """A copy of the folder with other values in a JSON file."""
     copy = shutil.copytree(folder, target / "copy")
     config = json.loads((copy / part).read_text())
     (copy / part).write_text(json.dumps(config | values))
     return str(copy)
 
 
-def test_latents_are_the_pipelines(base: KontextBase, pipeline: FluxKontextPipeline) -> None:
+def test_latents_equal_the_pipelines(base: KontextBase, pipeline: FluxKontextPipeline) -> None:
     images = torch.rand(2, 3, 32, 64)
     latents = base.encode(images)
     assert latents.shape == (2, 16, 4, 8)
@@ -44,7 +44,7 @@ def test_latents_are_the_pipelines(base: KontextBase, pipeline: FluxKontextPipel
     torch.testing.assert_close(base.decode(latents), shown)
 
 
-def test_prompts_are_the_pipelines_at_128_tokens(base: KontextBase, pipeline: FluxKontextPipeline) -> None:
+def test_prompts_equal_the_pipelines_at_128_tokens(base: KontextBase, pipeline: FluxKontextPipeline) -> None:
     prompts = ["a photo of a dog", "z"]
     states, pooled = base.encode_prompts(prompts)
     assert (*states.shape[1:], pooled.shape[1]) == base.text_sizes
@@ -53,7 +53,7 @@ def test_prompts_are_the_pipelines_at_128_tokens(base: KontextBase, pipeline: Fl
     torch.testing.assert_close(pooled, expected[1])
 
 
-def test_the_transformer_comes_anew_and_predicts(base: KontextBase) -> None:
+def test_each_call_loads_a_new_transformer(base: KontextBase) -> None:
     one, other = base.transformer(), base.transformer()
     assert one is not other
     noisy, content = torch.randn(2, 2, 16, 4, 4)
@@ -77,7 +77,7 @@ def test_decoding_loads_no_text_encoder(base: KontextBase) -> None:
     assert "_text" not in vars(base)
 
 
-def test_the_identity_tells_weights_and_precision_apart(kontext_folder: Path, tmp_path: Path) -> None:
+def test_the_identity_differs_for_other_weights_and_precision(kontext_folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(kontext_folder, tmp_path / "kontext")
     before, half = load_base(str(copy)).identity, load_base(str(copy), dtype=torch.float32).identity
     weights = copy / "vae" / "diffusion_pytorch_model.safetensors"
@@ -87,7 +87,7 @@ def test_the_identity_tells_weights_and_precision_apart(kontext_folder: Path, tm
     assert len({before, half, load_base(str(copy)).identity}) == 3
 
 
-def test_what_is_no_flux_kontext_is_refused(kontext_folder: Path, tmp_path: Path) -> None:
+def test_other_models_are_refused(kontext_folder: Path, tmp_path: Path) -> None:
     fill = _copied(kontext_folder, tmp_path / "fill", "transformer/config.json", in_channels=384)
     with pytest.raises(TrainingError, match=r"is a FLUX with 384 input channels .* expected 64 and True"):
         load_base(fill)
@@ -95,23 +95,23 @@ def test_what_is_no_flux_kontext_is_refused(kontext_folder: Path, tmp_path: Path
     with pytest.raises(TrainingError, match=r"guidance_embeds False, expected 64 and True as in FLUX\.1 Kontext"):
         load_base(schnell)
     dev = _copied(kontext_folder, tmp_path / "dev", "model_index.json", _class_name="FluxPipeline")
-    with pytest.raises(TrainingError, match="is a FluxPipeline, which never learned to look at a reference"):
+    with pytest.raises(TrainingError, match="is a FluxPipeline, which was not trained with reference images"):
         load_base(dev)
     other = ["diffusers", "SD3Transformer2DModel"]
     stable = _copied(
         kontext_folder, tmp_path / "sd", "model_index.json", _class_name="StableDiffusion3Pipeline", transformer=other
     )
-    with pytest.raises(TrainingError, match="is a StableDiffusion3Pipeline, and these adapters are for FLUX"):
+    with pytest.raises(TrainingError, match="is a StableDiffusion3Pipeline, expected a FLUX"):
         load_base(stable)
 
 
 @pytest.mark.parametrize("broken", [None, "", "{", "[]"])
-def test_what_is_no_pipeline_is_refused(tmp_path: Path, broken: str | None) -> None:
+def test_folders_without_a_pipeline_are_refused(tmp_path: Path, broken: str | None) -> None:
     folder = tmp_path / "models" / "flux" / "kontext"
     if broken is not None:
         folder.mkdir(parents=True)
         (folder / "model_index.json").write_text(broken)
-    with pytest.raises(TrainingError, match=r"is no diffusers pipeline \(.+\): give the folder or the hub name of a"):
+    with pytest.raises(TrainingError, match=r"is no diffusers pipeline \(.+\). Give the folder or the hub name of a"):
         load_base(str(folder))
 
 

@@ -1,4 +1,4 @@
-"""The small Kontext that ships with the pack, as a base."""
+"""The small Kontext that ships with the pack, as a base model."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from styleroute.training.bases.tiny import TinyBase
 
 def test_every_part_works_and_fits_the_others() -> None:
     try:
-        find_comfyui()  # the tokenizers lie there
+        find_comfyui()  # the tokenizers are in its folder
     except ComfyNotFound as error:
         pytest.skip(str(error))
     base = load_base("tiny")

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 from styleroute.dataset.triplets import read_triplets
 from styleroute.moe import EncoderConfig, StyleEncoder, save_encoder
-from styleroute.training.adapters.config import FREE
+from styleroute.training.adapters.config import FREE, with_options
 from styleroute.training.bases import Base, load_base
 from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig
-from styleroute.training.experts.examples import Examples, make_examples
+from styleroute.training.experts.examples import TripletExamples, make_examples
 from styleroute.training.experts.routed_linear import AdapterConfig
-from styleroute.training.experts.start import Start
+from styleroute.training.experts.start import StartExperts
 from styleroute.training.experts.trainer import ExpertsTrainer
 from styleroute.training.run_folder import RunFolder
 from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
@@ -118,7 +117,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(
     tmp_path: Path, data: Path, kontext_folder: Path, siglip: Path, encoder: Path, cache: Path
 ) -> ExpertsTrainConfig:
-    return ExpertsTrainConfig(
+    return with_options(
+        ExpertsTrainConfig(),
         data=data,
         base=str(kontext_folder),
         encoder=encoder,
@@ -150,20 +150,25 @@ def base(kontext_folder: Path) -> Base:
 
 
 @pytest.fixture
-def examples(config: ExpertsTrainConfig, base: Base) -> Examples:
-    condition = load_condition(config, "cpu")
-    return make_examples(read_triplets(config.data, "train"), base, condition, config.cache / "train")
+def examples(config: ExpertsTrainConfig, base: Base) -> TripletExamples:
+    condition = load_condition(config.model, "cpu")
+    return make_examples(read_triplets(config.data.folder, "train"), base, condition, config.run.cache / "train")
 
 
 @pytest.fixture
-def make_trainer(config: ExpertsTrainConfig, base: Base, examples: Examples) -> Callable[..., ExpertsTrainer]:
-    """A trainer of the configuration with other values, from nothing or from experts to begin with."""
+def make_trainer(config: ExpertsTrainConfig, base: Base, examples: TripletExamples) -> Callable[..., ExpertsTrainer]:
+    """A trainer with other options, untrained or from the experts `begin`."""
 
-    def make(identity: str = "these triplets", begin: Start | None = None, **values: Any) -> ExpertsTrainer:
+    def make(
+        identity: str = "these triplets",
+        begin: StartExperts | None = None,
+        options: ExpertsTrainConfig = config,
+        **values: Any,
+    ) -> ExpertsTrainer:
         AcceleratorState._reset_state(reset_partial_state=True)
-        changed = replace(config, **values)
-        accelerator = Accelerator(mixed_precision=changed.precision)
-        run = RunFolder(changed.run, changed, FREE)
+        changed = with_options(options, **values)
+        accelerator = Accelerator(mixed_precision=changed.optimisation.precision)
+        run = RunFolder(changed.run.folder, changed, FREE)
         return ExpertsTrainer(changed, run, accelerator, base.transformer(), examples, identity, start=begin)
 
     return make

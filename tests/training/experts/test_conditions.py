@@ -14,39 +14,39 @@ from styleroute.moe.expert import open_encoder
 from styleroute.training.experts import conditions
 from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig
-from styleroute.training.experts.examples import Examples
+from styleroute.training.experts.examples import TripletExamples
 from styleroute.training.style_encoder.vision import load_vision
 
 
 def test_the_embedding_is_the_encoders_of_the_vision_models_states(
-    config: ExpertsTrainConfig, examples: Examples
+    config: ExpertsTrainConfig, examples: TripletExamples
 ) -> None:
     reference = examples.triplets[3].reference
-    states = load_vision(config.vision).read([Image.open(reference)], (-1,)).states
-    torch.testing.assert_close(examples.style([reference]), open_encoder(config.encoder)(states))
+    states = load_vision(config.model.vision).read([Image.open(reference)], (-1,)).states
+    torch.testing.assert_close(examples.style([reference]), open_encoder(config.model.encoder)(states))
 
 
 def test_identities_tell_encoders_apart(config: ExpertsTrainConfig, write_encoder: Callable[..., Path]) -> None:
     one, other = (
-        load_condition(config, "cpu"),
-        load_condition(replace(config, encoder=write_encoder(proj_dim=5)), "cpu"),
+        load_condition(config.model, "cpu"),
+        load_condition(replace(config.model, encoder=write_encoder(proj_dim=5)), "cpu"),
     )
     assert (one.width, other.width) == (12, 10)
     assert one.identity != other.identity
-    assert load_condition(replace(config, condition="pooled-latents"), "cpu").width == 256
+    assert load_condition(replace(config.model, condition="pooled-latents"), "cpu").width == 256
 
 
 def test_an_encoder_of_another_vision_model_is_refused(
     config: ExpertsTrainConfig, write_encoder: Callable[..., Path]
 ) -> None:
-    foreign = replace(config, encoder=write_encoder(num_tokens=9))
-    with pytest.raises(TrainingError, match=r"reads 9 tokens x 8, but the vision model .* gives 4 x 8: give the --vis"):
+    foreign = replace(config.model, encoder=write_encoder(num_tokens=9))
+    with pytest.raises(TrainingError, match=r"reads 9 tokens x 8, but the vision model .* gives 4 x 8. Give the --vis"):
         load_condition(foreign, "cpu")
 
 
 def test_a_file_without_an_encoder_is_refused(config: ExpertsTrainConfig, siglip: Path) -> None:
     with pytest.raises(StyleExpertError, match="holds no style encoder"):
-        load_condition(replace(config, encoder=siglip / "model.safetensors"), "cpu")
+        load_condition(replace(config.model, encoder=siglip / "model.safetensors"), "cpu")
 
 
 def test_the_vision_model_is_let_go_before_the_experts_are_trained(config: ExpertsTrainConfig, monkeypatch) -> None:
@@ -58,7 +58,7 @@ def test_the_vision_model_is_let_go_before_the_experts_are_trained(config: Exper
         return vision
 
     monkeypatch.setattr(conditions, "load_vision", load)
-    condition = load_condition(config, "cpu")
+    condition = load_condition(config.model, "cpu")
     condition.free()
     gc.collect()
     assert [vision() for vision in loaded] == [None]

@@ -1,5 +1,6 @@
-"""The paper's values are the defaults, presets differ in what they are named after, impossible values are refused."""
+"""Options of the training of experts: defaults from the paper, presets, command line, impossible values."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,14 +8,22 @@ import pytest
 import tyro
 from styleroute.cli import train
 from styleroute.errors import TrainingError
+from styleroute.training.adapters.config import with_options
 from styleroute.training.experts.config import PRESETS, ExpertsTrainConfig
-from styleroute.training.experts.routed_linear import AdapterConfig, RoutedLinear, Style
+from styleroute.training.experts.routed_linear import AdapterConfig, BatchStyle, RoutedLinear
 from torch import nn
+
+OPTIONS = """
+accumulation adapter.alpha adapter.cond-dim adapter.experts adapter.rank adapter.routing adapter.shared-rank
+adapter.top-k base batch cache checkpointing compile condition data encoder guidance minutes no-checkpointing no-compile
+no-style-reference optimizer output precision preset rate routing-dropout run save-every schedule seed start steps
+style-reference style-rows validate-every vision warmup whole-share window
+"""
 
 
 def _parameters(adapter: AdapterConfig) -> int:
-    """Of one adapted layer, gates apart."""
-    layer = RoutedLinear(nn.Linear(20, 30), Style(), adapter)
+    """Number of parameters of an adapted layer, without the gate."""
+    layer = RoutedLinear(nn.Linear(20, 30), BatchStyle(), adapter)
     named = {name: parameter.numel() for name, parameter in layer.named_parameters()}
     return sum(count for name, count in named.items() if not name.startswith(("base.", "cond_gate.")))
 
@@ -22,38 +31,49 @@ def _parameters(adapter: AdapterConfig) -> int:
 def test_the_papers_values_are_the_defaults() -> None:
     config = ExpertsTrainConfig()
     assert config == PRESETS["paper"] == next(iter(PRESETS.values()))
-    adapter = config.adapter
+    adapter = config.model.adapter
     assert (adapter.experts, adapter.rank, adapter.top_k, adapter.routing) == (16, 8, 2, "paper")
-    assert (config.rate, config.steps, config.batch, config.schedule) == (1e-4, 10_000, 1, "constant")
-    assert (config.condition, config.style_reference, config.precision) == ("style-encoder", False, "bf16")
+    options = config.optimisation
+    assert (options.rate, options.steps, options.batch, options.schedule) == (1e-4, 10_000, 1, "constant")
+    assert (config.model.condition, config.objective.style_reference) == ("style-encoder", False)
+    assert options.precision == "bf16"
 
 
 @pytest.mark.parametrize("size", ["", "small-"])
 def test_a_single_lora_has_the_budget_of_all_experts_and_sees_the_style(size: str) -> None:
     full, single = PRESETS[size.rstrip("-") or "paper"], PRESETS[f"{size}single-lora"]
-    assert _parameters(single.adapter) == _parameters(full.adapter)
-    assert single.adapter.scale == full.adapter.scale
-    assert (single.condition, single.encoder, single.style_reference) == ("none", None, True)
-    assert single.adapter.experts == 0
+    assert _parameters(single.model.adapter) == _parameters(full.model.adapter)
+    assert single.model.adapter.scale == full.model.adapter.scale
+    assert (single.model.condition, single.model.encoder, single.objective.style_reference) == ("none", None, True)
+    assert single.model.adapter.experts == 0
 
 
 @pytest.mark.parametrize("size", ["", "small-"])
 def test_the_other_variants_differ_in_one_thing_each(size: str) -> None:
     full = PRESETS[size.rstrip("-") or "paper"]
     blind, release = PRESETS[f"{size}no-encoder"], PRESETS[f"{size}release-1"]
-    assert replace(blind, run=full.run) == replace(full, condition="pooled-latents", encoder=None)
-    assert replace(release, run=full.run) == replace(full, adapter=replace(full.adapter, routing="release-1"))
+    assert with_options(blind, run=full.run.folder) == with_options(full, condition="pooled-latents", encoder=None)
+    adapter = replace(full.model.adapter, routing="release-1")
+    assert with_options(release, run=full.run.folder) == with_options(full, adapter=adapter)
     shown = PRESETS[f"{size}style-reference"]
-    assert replace(shown, run=full.run) == replace(full, style_reference=True)
-    assert shown.run.name == f"{full.run.name}_style_reference"
-    assert len({preset.run for preset in PRESETS.values()}) == len(PRESETS)
+    assert with_options(shown, run=full.run.folder) == with_options(full, style_reference=True)
+    assert shown.run.folder.name == f"{full.run.folder.name}_style_reference"
+    assert len({preset.run.folder for preset in PRESETS.values()}) == len(PRESETS)
 
 
 @pytest.mark.parametrize("size", ["", "small-"])
 def test_the_wide_one_differs_from_the_one_with_a_style_reference_in_its_shared_expert(size: str) -> None:
     shown, wide = PRESETS[f"{size}style-reference"], PRESETS[f"{size}wide"]
-    adapter = replace(shown.adapter, shared_rank=96)
-    assert replace(wide, run=shown.run) == replace(shown, adapter=adapter, routing_dropout=0.5)
+    adapter = replace(shown.model.adapter, shared_rank=96)
+    assert with_options(wide, run=shown.run.folder) == with_options(shown, adapter=adapter, routing_dropout=0.5)
+
+
+def test_the_command_line_has_one_flat_list_of_options(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        tyro.cli(train.SUBCOMMANDS["experts"].chosen([]), args=["--help"])
+    found = set(re.findall(r"--[a-z][a-z.-]*[a-z]", capsys.readouterr().out))
+    assert found >= {f"--{name}" for name in OPTIONS.split()}
+    assert not {name for name in found if "." in name and not name.startswith("--adapter.")}
 
 
 def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +82,7 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
     arguments = ["--preset", "small-no-encoder", "--adapter.rank", "4", "--data", "mine"]
     tyro.cli(command.chosen(arguments), args=arguments)
     expected = PRESETS["small-no-encoder"]
-    assert seen == [replace(expected, adapter=replace(expected.adapter, rank=4), data=Path("mine"))]
+    assert seen == [with_options(expected, adapter=replace(expected.model.adapter, rank=4), data=Path("mine"))]
 
 
 @pytest.mark.parametrize(
@@ -76,15 +96,15 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
         ({"window": 7}, "window is 7, expected an even number"),
         ({"whole_share": 1.5}, "whole_share is 1.5, expected a share"),
         ({"routing_dropout": 1.0, "style_reference": True}, "routing_dropout is 1.0, expected a share from 0"),
-        ({"routing_dropout": 0.5}, "routing_dropout is 0.5, but .* give --style-reference, or 0"),
+        ({"routing_dropout": 0.5}, "routing_dropout is 0.5, but .* Give --style-reference, or --rout"),
         ({"condition": "none"}, "condition is 'none' with 16 routed experts"),
-        ({"encoder": None}, "no encoder file is given: train one"),
+        ({"encoder": None}, "no encoder file is given: train an encoder"),
         ({"output": Path("experts.pt")}, r"expected a file name that ends in \.safetensors"),
     ],
 )
 def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
     with pytest.raises(TrainingError, match=sentence):
-        ExpertsTrainConfig(**values)
+        with_options(ExpertsTrainConfig(), **values)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +113,8 @@ def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
         ({"rank": 0}, "rank is 0, expected 1 or more"),
         ({"top_k": 17}, "top_k is 17, but there are only 16 experts"),
         ({"cond_dim": 0}, "cond_dim is 0, expected 1 or more"),
-        ({"alpha": 0.0}, "multiplied with 0.0 .*give another alpha"),
-        ({"rank": 32, "routing": "release-1"}, r"multiplied with 0\.0 .*a rank of 16 at the most"),
+        ({"alpha": 0.0}, r"the scale of the experts is 0\.0 .*Give another alpha"),
+        ({"rank": 32, "routing": "release-1"}, r"the scale of the experts is 0\.0 .*a rank of at most 16"),
     ],
 )
 def test_impossible_sizes_are_refused(values: dict, sentence: str) -> None:

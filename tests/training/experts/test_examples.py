@@ -12,10 +12,10 @@ from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.latents import position_ids
 from styleroute.training.bases import Base
 from styleroute.training.experts.conditions import PooledLatents
-from styleroute.training.experts.examples import Examples, draw, make_examples
+from styleroute.training.experts.examples import TripletExamples, draw, make_examples
 
 
-def _made(data: Path, base: Base, cache: Path) -> Examples:
+def _made(data: Path, base: Base, cache: Path) -> TripletExamples:
     return make_examples(read_triplets(data, "train"), base, PooledLatents(), cache)
 
 
@@ -23,7 +23,7 @@ def _pixels(path: Path) -> torch.Tensor:
     return torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255
 
 
-def test_rows_are_what_the_base_says_of_the_images_and_prompts(examples: Examples, base: Base) -> None:
+def test_rows_are_what_the_base_says_of_the_images_and_prompts(examples: TripletExamples, base: Base) -> None:
     row = examples.triplets[4]
     latents = base.encode(_pixels(row.stylised))
     torch.testing.assert_close(examples.latents([row.stylised]), latents, atol=1e-3, rtol=1e-3)
@@ -33,7 +33,7 @@ def test_rows_are_what_the_base_says_of_the_images_and_prompts(examples: Example
     torch.testing.assert_close(mine[1], pooled, atol=1e-5, rtol=1e-5)
 
 
-def test_a_batch_follows_from_seed_and_number(examples: Examples) -> None:
+def test_a_batch_follows_from_seed_and_number(examples: TripletExamples) -> None:
     first, again, other = (draw(examples, 3, None, seed, number) for seed, number in ((0, 5), (0, 5), (0, 6)))
     assert torch.equal(first.stylised, again.stylised)
     assert not torch.equal(first.stylised, other.stylised)
@@ -41,7 +41,7 @@ def test_a_batch_follows_from_seed_and_number(examples: Examples) -> None:
     assert first.corner == first.reference_corner == (0, 0)
 
 
-def test_content_and_stylised_share_a_window_whose_corner_is_told(examples: Examples) -> None:
+def test_content_and_stylised_share_a_window_whose_corner_is_told(examples: TripletExamples) -> None:
     whole = {path: examples.latents([path])[0] for path in examples.images.rows}
     corners = set()
     for number in range(12):
@@ -83,7 +83,7 @@ def test_missing_and_broken_images_are_counted_and_named(
 def test_no_whole_triplet_is_refused(own_data: Path, base: Base, tmp_path: Path) -> None:
     for path in (own_data / "train" / "content").iterdir():
         path.write_text("This is no image.")
-    with pytest.raises(TrainingError, match=r"no triplet has images that are all whole: `styleroute data triplets"):
+    with pytest.raises(TrainingError, match=r"no triplet has three readable images: `styleroute data triplets"):
         _made(own_data, base, tmp_path / "cache")
 
 
@@ -106,7 +106,7 @@ def test_a_full_disk_is_refused(data: Path, base: Base, tmp_path: Path, monkeypa
 
 
 def test_the_identity_tells_other_triplets_but_not_another_place(
-    data: Path, own_data: Path, examples: Examples, base: Base, tmp_path: Path
+    data: Path, own_data: Path, examples: TripletExamples, base: Base, tmp_path: Path
 ) -> None:
     moved = _made(own_data, base, tmp_path / "cache")
     assert moved.identity(own_data) == examples.identity(data)

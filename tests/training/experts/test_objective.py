@@ -8,9 +8,9 @@ import torch
 from styleroute.flux.noise import add_noise
 from styleroute.flux.velocity import Reference
 from styleroute.training.experts import trainer as module
-from styleroute.training.experts.config import ExpertsTrainConfig
-from styleroute.training.experts.examples import Batch
-from styleroute.training.experts.routed_linear import Style
+from styleroute.training.experts.config import ExpertObjective
+from styleroute.training.experts.examples import TripletBatch
+from styleroute.training.experts.routed_linear import BatchStyle
 from styleroute.training.experts.trainer import flow_matching_loss
 
 COUNT = 3
@@ -32,11 +32,11 @@ class Recorder:
 
 
 @pytest.fixture
-def batch() -> Batch:
+def batch() -> TripletBatch:
     """Every part has numbers, and corners, of its own."""
     content, stylised, reference = torch.randn(3, COUNT, 16, 4, 4, generator=torch.Generator().manual_seed(0))
     text = torch.ones(COUNT, 5, 8), torch.ones(COUNT, 8)
-    return Batch(content, stylised, reference, text, 2 * torch.ones(COUNT, 6), (1, 2), (3, 4))
+    return TripletBatch(content, stylised, reference, text, 2 * torch.ones(COUNT, 6), (1, 2), (3, 4))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def noise() -> torch.Tensor:
 
 
 @pytest.fixture
-def recorder(batch: Batch, noise: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def recorder(batch: TripletBatch, noise: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """A model that has learned: it gives the velocity from the stylised image to the noise."""
     recorder = Recorder(noise - batch.stylised)
     monkeypatch.setattr(module, "predict_velocity", recorder)
@@ -54,7 +54,7 @@ def recorder(batch: Batch, noise: torch.Tensor, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_loss_is_the_squared_distance_to_noise_less_the_stylised_image(batch, noise, recorder) -> None:
     def loss() -> float:
-        return flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), ExpertsTrainConfig()).item()
+        return flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), ExpertObjective()).item()
 
     assert loss() == 0
     recorder.velocity = recorder.velocity + 0.5
@@ -62,7 +62,7 @@ def test_the_loss_is_the_squared_distance_to_noise_less_the_stylised_image(batch
 
 
 def test_the_model_is_given_the_noised_stylised_image_its_text_and_the_guidance(batch, noise, recorder) -> None:
-    flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), ExpertsTrainConfig(guidance=2.5))
+    flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), ExpertObjective(guidance=2.5))
     given = recorder.given
     assert given["model"] is MODEL
     assert torch.equal(given["noisy"], add_noise(batch.stylised, noise, SIGMA))
@@ -73,15 +73,15 @@ def test_the_model_is_given_the_noised_stylised_image_its_text_and_the_guidance(
 
 
 def test_the_content_alone_stands_beside_it(batch, noise, recorder) -> None:
-    flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), ExpertsTrainConfig())
+    flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), ExpertObjective())
     [content] = recorder.given["references"]
     _require_content(content, batch)
 
 
 @pytest.mark.parametrize("rows", [0, 64])
 def test_with_the_style_reference_the_style_image_stands_after_the_content(batch, noise, recorder, rows) -> None:
-    config = ExpertsTrainConfig(style_reference=True, style_rows=rows)
-    flow_matching_loss(MODEL, batch, noise, SIGMA, Style(), config)
+    objective = ExpertObjective(style_reference=True, style_rows=rows)
+    flow_matching_loss(MODEL, batch, noise, SIGMA, BatchStyle(), objective)
     content, style = recorder.given["references"]
     _require_content(content, batch)
     assert style.latents is batch.reference
@@ -90,12 +90,12 @@ def test_with_the_style_reference_the_style_image_stands_after_the_content(batch
 
 @pytest.mark.parametrize("routed", [None, torch.tensor([1.0, 0.0, 1.0])])
 def test_the_style_and_the_routed_rows_reach_the_routers(batch, noise, recorder, routed) -> None:
-    style = Style()
-    flow_matching_loss(MODEL, batch, noise, SIGMA, style, ExpertsTrainConfig(), routed)
+    style = BatchStyle()
+    flow_matching_loss(MODEL, batch, noise, SIGMA, style, ExpertObjective(), routed)
     assert style.embedding is batch.style
     assert style.routed is routed
 
 
-def _require_content(reference: Reference, batch: Batch) -> None:
+def _require_content(reference: Reference, batch: TripletBatch) -> None:
     assert reference.latents is batch.content
     assert (reference.index, reference.corner) == (1, (1, 2))

@@ -6,14 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
-from styleroute.training.experts.routed_linear import AdapterConfig, RoutedLinear, Style, add_experts, trained_state
+from styleroute.training.experts.routed_linear import (
+    AdapterConfig,
+    BatchStyle,
+    RoutedLinear,
+    add_experts,
+    trained_state,
+)
 from torch import nn
 
 EXPERTS, RANK, TOP_K, ALPHA, COND = 5, 3, 2, 6.0, 7
 CONFIG = AdapterConfig(experts=EXPERTS, rank=RANK, shared_rank=RANK, top_k=TOP_K, alpha=ALPHA, cond_dim=COND)
 
 
-def _layer(style: Style, config: AdapterConfig = CONFIG, trained: bool = True) -> RoutedLinear:
+def _layer(style: BatchStyle, config: AdapterConfig = CONFIG, trained: bool = True) -> RoutedLinear:
     torch.manual_seed(0)
     layer = RoutedLinear(nn.Linear(4, 6), style, config)
     if trained:
@@ -43,7 +49,7 @@ def _formula(layer: RoutedLinear, hidden: torch.Tensor, embedding: torch.Tensor)
 
 
 def test_mixed_styles_in_one_batch_and_their_gradients() -> None:
-    style = Style()
+    style = BatchStyle()
     layer = _layer(style)
     hidden = torch.randn(3, 5, 4, dtype=torch.float64, requires_grad=True)
     style.embedding = torch.randn(3, COND, dtype=torch.float64)
@@ -58,7 +64,7 @@ def test_mixed_styles_in_one_batch_and_their_gradients() -> None:
 
 
 def test_an_untrained_expert_changes_nothing() -> None:
-    style = Style()
+    style = BatchStyle()
     layer = _layer(style, trained=False)
     style.embedding = torch.randn(2, COND)
     hidden = torch.randn(2, 5, 4, dtype=torch.float64)
@@ -67,7 +73,7 @@ def test_an_untrained_expert_changes_nothing() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 5, 4)])
 def test_vectors_and_sequences(shape: tuple[int, ...]) -> None:
-    style = Style()
+    style = BatchStyle()
     layer = _layer(style)
     style.embedding = torch.randn(2, COND)
     assert layer(torch.randn(shape, dtype=torch.float64)).shape == (*shape[:-1], 6)
@@ -75,18 +81,18 @@ def test_vectors_and_sequences(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("routing", ["paper", "release-1"])
 def test_a_row_without_its_routed_experts_has_the_shared_one_alone(routing: str) -> None:
-    style = Style()
+    style = BatchStyle()
     layer = _layer(style, replace(CONFIG, routing=routing))
     hidden, embedding = torch.randn(2, 5, 4, dtype=torch.float64), torch.randn(2, COND)
-    style.show(embedding)
+    style.set(embedding)
     whole = layer(hidden)
-    style.show(embedding, torch.tensor([1.0, 0.0]))
+    style.set(embedding, torch.tensor([1.0, 0.0]))
     dropped = layer(hidden)
     assert torch.equal(dropped[0], whole[0])
     assert not torch.allclose(dropped[1], whole[1])
     with torch.no_grad():
         layer.loraB.zero_()
-    style.show(embedding)
+    style.set(embedding)
     torch.testing.assert_close(dropped[1], layer(hidden)[1])
 
 
@@ -100,7 +106,7 @@ class _Block(nn.Module):
 
 @pytest.mark.parametrize("routing", ["paper", "release-1"])
 def test_the_file_that_training_writes_collapses_to_the_layer_itself(tmp_path: Path, routing: str) -> None:
-    model, style = nn.Module(), Style()
+    model, style = nn.Module(), BatchStyle()
     model.transformer_blocks = nn.ModuleList([_Block()])
     routed = add_experts(model, style, replace(CONFIG, routing=routing))
     [(layer_name, layer)] = routed.items()
@@ -118,7 +124,7 @@ def test_the_file_that_training_writes_collapses_to_the_layer_itself(tmp_path: P
 
 
 def test_without_routed_experts_it_is_one_plain_lora() -> None:
-    layer = _layer(Style(), AdapterConfig(experts=0, shared_rank=3, alpha=6.0))
+    layer = _layer(BatchStyle(), AdapterConfig(experts=0, shared_rank=3, alpha=6.0))
     hidden = torch.randn(2, 5, 4, dtype=torch.float64)
     exact = layer.base(hidden) + 2.0 * hidden @ (layer.shared_B[0] @ layer.shared_A[0]).T
     torch.testing.assert_close(layer(hidden), exact)
@@ -130,7 +136,7 @@ def test_without_routed_experts_it_is_one_plain_lora() -> None:
 
 
 def test_near_logits_keep_their_order_under_autocast() -> None:
-    style = Style()
+    style = BatchStyle()
     layer = RoutedLinear(nn.Linear(4, 6), style, CONFIG)
     style.embedding = torch.ones(1, COND)
     logits = torch.tensor([0.0, 1.0001, 1.0, -1.0, 0.9999])

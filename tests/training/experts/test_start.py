@@ -1,4 +1,4 @@
-"""A training that goes on from an expert file: it begins with its weights, and refuses a file that does not fit."""
+"""A training that starts from an expert file: it starts with the file's weights, and refuses other files."""
 
 import json
 from collections.abc import Callable
@@ -11,12 +11,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from styleroute.errors import TrainingError
 from styleroute.moe import StyleExpert, StyleExpertError
+from styleroute.training.adapters.config import with_options
 from styleroute.training.bases import Base
 from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
 from styleroute.training.experts.start import open_start
+from styleroute.training.experts.train_experts import train_experts
 from styleroute.training.experts.trainer import ExpertsTrainer
-from styleroute.training.experts.training import train_experts
 
 Change = Callable[[ExpertsTrainConfig], ExpertsTrainConfig]
 
@@ -24,26 +25,28 @@ Change = Callable[[ExpertsTrainConfig], ExpertsTrainConfig]
 @pytest.fixture
 def trained(config: ExpertsTrainConfig) -> ExpertsTrainConfig:
     """A run of two steps."""
-    train_experts(done := replace(config, steps=2, run=config.run / "before"))
+    train_experts(done := with_options(config, steps=2, run=config.run.folder / "before"))
     return done
 
 
 def _further(config: ExpertsTrainConfig, **values: object) -> ExpertsTrainConfig:
-    return replace(config, **{"start": config.expert_file, "run": config.run.with_name("after"), **values})
+    return with_options(config, **{"start": config.expert_file, "run": config.run.folder.with_name("after"), **values})
 
 
 @pytest.mark.parametrize("variant", [lambda config: config, single_lora, no_encoder, release_1])
 def test_it_begins_with_the_weights_of_the_file(
     config: ExpertsTrainConfig, base: Base, make_trainer: Callable[..., ExpertsTrainer], variant: Change
 ) -> None:
-    before = replace(variant(config), steps=2)
+    before = with_options(variant(config), steps=2)
     train_experts(before)
-    condition = load_condition(before, "cpu")
-    further = _further(before) if condition is None else _further(before).with_cond_dim(condition.width)
-    start = open_start(further, condition, base)
-    checkpoint = torch.load(before.run / "checkpoint.pt", weights_only=True)["adapter"]
+    condition = load_condition(before.model, "cpu")
+    further = _further(before)
+    if condition is not None:
+        further = replace(further, model=further.model.with_cond_dim(condition.width))
+    start = open_start(further.model, condition, base.name)
+    checkpoint = torch.load(before.run.folder / "checkpoint.pt", weights_only=True)["adapter"]
 
-    trainer = make_trainer(**vars(further), begin=start)
+    trainer = make_trainer(options=further, begin=start)
     assert trainer.trained.keys() == checkpoint.keys()
     for name, weight in trainer.trained.items():
         torch.testing.assert_close(weight.data, checkpoint[name], atol=1e-3, rtol=1e-3)  # the file is rounded to half
@@ -56,42 +59,42 @@ def test_the_file_says_what_it_began_with(trained: ExpertsTrainConfig) -> None:
     first, second = (StyleExpert.open(config.expert_file).training for config in (trained, further))
     assert (second["steps"], second["steps_before"], len(second["start_digest"])) == (3, 2, 16)
     assert not {"steps_before", "start_digest"} & first.keys()
-    train_experts(third := _further(further, run=trained.run.with_name("third"), steps=1))
+    train_experts(third := _further(further, run=trained.run.folder.with_name("third"), steps=1))
     assert StyleExpert.open(third.expert_file).training["steps_before"] == 5
 
 
 def test_a_run_goes_on_from_its_checkpoint_and_with_the_same_start_alone(trained: ExpertsTrainConfig) -> None:
-    whole = _further(trained, run=trained.run.with_name("whole"), steps=4)
+    whole = _further(trained, run=trained.run.folder.with_name("whole"), steps=4)
     train_experts(whole)
     train_experts(half := _further(trained, steps=2))
-    train_experts(replace(half, steps=4))
+    train_experts(with_options(half, steps=4))
     ours, theirs = (load_file(config.expert_file) for config in (half, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
-    other = trained.run.with_name("other.safetensors")
-    train_experts(replace(trained, run=trained.run.with_name("longer"), steps=3, output=other))
-    with pytest.raises(TrainingError, match="or another start"):
-        train_experts(replace(half, steps=5, start=other))
+    other = trained.run.folder.with_name("other.safetensors")
+    train_experts(with_options(trained, run=trained.run.folder.with_name("longer"), steps=3, output=other))
+    with pytest.raises(TrainingError, match="or another --start"):
+        train_experts(with_options(half, steps=5, start=other))
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"rank": 4}, r"has rank 2, this run 4: give --adapter.rank 2, or another --start"),
-        ({"shared_rank": 3}, r"has shared_rank 2, this run 3: give --adapter.shared-rank 2"),
-        ({"top_k": 1}, r"has top_k 2, this run 1"),
-        ({"alpha": 8.0}, r"has alpha 4.0, this run 8.0"),
-        ({"routing": "release-1"}, r"has routing paper, this run release-1: give --adapter.routing paper"),
+        ({"rank": 4}, r"has rank 2, this run has 4: give --adapter.rank 2, or another --start"),
+        ({"shared_rank": 3}, r"has shared_rank 2, this run has 3: give --adapter.shared-rank 2"),
+        ({"top_k": 1}, r"has top_k 2, this run has 1"),
+        ({"alpha": 8.0}, r"has alpha 4.0, this run has 8.0"),
+        ({"routing": "release-1"}, r"has routing paper, this run has release-1: give --adapter.routing paper"),
     ],
 )
 def test_other_sizes_are_refused(trained: ExpertsTrainConfig, changes: dict, sentence: str) -> None:
     with pytest.raises(TrainingError, match=sentence):
-        train_experts(further := _further(trained, adapter=replace(trained.adapter, **changes)))
-    assert not further.run.exists()
+        train_experts(further := _further(trained, adapter=replace(trained.model.adapter, **changes)))
+    assert not further.run.folder.exists()
 
 
 def test_another_kind_of_file_is_refused(trained: ExpertsTrainConfig) -> None:
-    with pytest.raises(TrainingError, match="holds routed experts, this run trains one plain LoRA: give another"):
+    with pytest.raises(TrainingError, match="contains routed experts, this run trains one plain LoRA: give another"):
         train_experts(single_lora(_further(trained)))
 
 
@@ -113,46 +116,48 @@ def test_an_encoder_of_another_width_is_refused_with_the_one_to_give(
     start = trained.expert_file if holds_encoder else _without_encoder(trained.expert_file)
     remedy = f"give --encoder {start}" if holds_encoder else "give the --encoder that these experts were trained with"
     further = _further(trained, start=start, encoder=write_encoder(proj_dim=7))
-    with pytest.raises(TrainingError, match=rf"read 12 numbers of a style, this run's 14, those of .*: {remedy}"):
+    with pytest.raises(TrainingError, match=rf"read 12 numbers per style, but .* has 14: {remedy}"):
         train_experts(further)
-    assert not further.run.exists()
-    train_experts(replace(further, encoder=trained.encoder, steps=1))
+    assert not further.run.folder.exists()
+    train_experts(with_options(further, encoder=trained.model.encoder, steps=1))
 
 
 def test_routers_of_another_width_than_pooled_latents_are_refused(trained: ExpertsTrainConfig) -> None:
     further = no_encoder(_further(trained, start=_without_encoder(trained.expert_file)))
-    with pytest.raises(TrainingError, match="this run's 256, those of pooled latents: give another --start"):
+    with pytest.raises(TrainingError, match="but pooled latents has 256: give another --start"):
         train_experts(further)
 
 
 def test_experts_of_other_layers_are_refused(trained: ExpertsTrainConfig) -> None:
-    part = trained.run / "part.safetensors"
+    part = trained.run.folder / "part.safetensors"
     state = load_file(trained.expert_file)
     kept = {name: weight for name, weight in state.items() if not name.startswith("single_transformer_blocks")}
     save_file(kept, part, _metadata(trained.expert_file))
-    with pytest.raises(TrainingError, match=r"has nothing for the layer single_transformer_blocks.0.* the base \(\d+"):
+    with pytest.raises(
+        TrainingError, match=r"has nothing for the layer single_transformer_blocks.0.* the base model has \(\d+"
+    ):
         train_experts(_further(trained, start=part))
 
 
 def test_experts_of_another_base_are_refused(trained: ExpertsTrainConfig) -> None:
-    other = trained.run / "other.safetensors"
+    other = trained.run.folder / "other.safetensors"
     metadata = {
         key: text.replace("flux-kontext", "tiny-kontext") for key, text in _metadata(trained.expert_file).items()
     }
     save_file(load_file(trained.expert_file), other, metadata)
-    with pytest.raises(TrainingError, match="changes 'tiny-kontext', this run 'flux-kontext'"):
+    with pytest.raises(TrainingError, match="for the base model 'tiny-kontext', this run trains 'flux-kontext'"):
         train_experts(_further(trained, start=other))
 
 
 def test_a_broken_file_is_refused(trained: ExpertsTrainConfig) -> None:
-    broken = trained.run / "broken.safetensors"
+    broken = trained.run.folder / "broken.safetensors"
     broken.write_bytes(trained.expert_file.read_bytes()[:5000])
     with pytest.raises(StyleExpertError, match=r"broken.safetensors"):
         train_experts(_further(trained, start=broken))
 
 
 def _without_encoder(path: Path) -> Path:
-    """A copy of the routed experts alone, which does not tell what its routers read."""
+    """A copy without the style encoder and without the training summary."""
     entry = json.loads(_metadata(path)["styleroute"])
     entry = {name: value for name, value in entry.items() if name not in ("encoder", "training")}
     state = {name: weight for name, weight in load_file(path).items() if not name.startswith("encoder.")}

@@ -42,6 +42,6 @@ def test_the_preset_trains_on_windows_and_then_on_whole_images(
     expert, shipped = StyleExpert.open(tmp_path / "run" / "experts.safetensors"), StyleExpert.open(SHIPPED)
     assert expert.config == shipped.config
     assert expert.layers == shipped.layers
-    told = expert.training
-    assert (told["steps"], told["style_reference"], told["style_rows"]) == (2, True, 0)
-    assert (told["routing_dropout"], told["window"], told["whole_share"]) == (0.5, 16, 0.5)
+    summary = expert.training
+    assert (summary["steps"], summary["style_reference"], summary["style_rows"]) == (2, True, 0)
+    assert (summary["routing_dropout"], summary["window"], summary["whole_share"]) == (0.5, 16, 0.5)

@@ -128,7 +128,9 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
     # The second is a good number whose slope is none: the root of 0.
     spoils = {"loss": lambda loss: loss * math.nan, "gradient": lambda loss: loss + (weight.sum() * 0).sqrt()}
     _spoil(monkeypatch, spoils[what])
-    with pytest.raises(TrainingError, match=rf"the {what} of step 4 is nan: .*checkpoint in .*run.*lower --rate"):
+    with pytest.raises(
+        TrainingError, match=rf"the {what} of step 4 is nan\. Training stopped; .*checkpoint in .*run.*Lower --rate"
+    ):
         trainer.train()
     state = trainer.run.restore()
     assert state["step"] == 4
@@ -144,7 +146,7 @@ def test_a_run_goes_on_only_with_as_many_processes(make_trainer: MakeTrainer) ->
     state = trainer.run.restore()
     assert state["processes"] == 1
     trainer.run.save({**state, "processes": 2})
-    with pytest.raises(TrainingError, match="holds a run on 2 processes, this one has 1: start as many"):
+    with pytest.raises(TrainingError, match=r"holds a run on 2 processes, this run has 1\. Start 2"):
         make_trainer(steps=4)
 
 
@@ -169,7 +171,7 @@ def test_a_second_interruption_leaves_no_half_update(
 
 def test_a_run_on_other_triplets_is_refused(make_trainer: MakeTrainer) -> None:
     make_trainer(steps=2).train()
-    with pytest.raises(TrainingError, match="holds a run on other triplets, another base, another encoder"):
+    with pytest.raises(TrainingError, match="holds a run on other triplets, another base model, another style encoder"):
         make_trainer(identity="other triplets")
 
 

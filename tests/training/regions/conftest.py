@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from styleroute.dataset.photos import Photo
 from styleroute.dataset.region_manifest import read_manifest
 from styleroute.dataset.region_scenes import RegionScenes, RegionScenesConfig
 from styleroute.dataset.region_writer import RegionReport, write_regions
-from styleroute.training.adapters.config import FREE
+from styleroute.training.adapters.config import FREE, with_options
 from styleroute.training.bases import Base, load_base
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, make_examples
@@ -66,7 +65,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(tmp_path: Path, data: Path, kontext_folder: Path, cache: Path) -> RegionTrainConfig:
     """One style, every block, in float32."""
-    return RegionTrainConfig(
+    return with_options(
+        RegionTrainConfig(),
         data=data,
         styles=("woven",),
         base=str(kontext_folder),
@@ -102,8 +102,8 @@ def woven(config: RegionTrainConfig, base: Base) -> Callable[..., RegionExamples
     """The examples of one style, each token for itself or not."""
 
     def make(each_token: bool = False) -> RegionExamples:
-        described = describe(read_manifest(config.data, "train"), "woven", base, each_token)
-        return make_examples(described, base, config.cache / "woven" / "train")
+        described = describe(read_manifest(config.data.folder, "train"), "woven", base, each_token)
+        return make_examples(described, base, config.run.cache / "woven" / "train")
 
     return make
 
@@ -116,10 +116,10 @@ def make_trainer(
 
     def make(identity: str = "these examples", **values: Any) -> RegionTrainer:
         AcceleratorState._reset_state(reset_partial_state=True)
-        changed = replace(config, **values)
-        examples = woven(changed.supervise == "every-map")
-        run = RunFolder(changed.run, changed, FREE)
-        accelerator = Accelerator(mixed_precision=changed.precision)
+        changed = with_options(config, **values)
+        examples = woven(changed.objective.each_token)
+        run = RunFolder(changed.run.folder, changed, FREE)
+        accelerator = Accelerator(mixed_precision=changed.optimisation.precision)
         return RegionTrainer(changed, run, accelerator, base.transformer(), examples, identity)
 
     return make

@@ -1,6 +1,7 @@
-"""The paper's values are the defaults, the release's differ as FORMATS tells, impossible values are refused."""
+"""Options of region training: defaults from the paper, presets, command line, impossible values."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,34 +10,43 @@ import tyro
 from styleroute.attention import PRESETS as LOSSES
 from styleroute.cli import train
 from styleroute.errors import TrainingError
-from styleroute.training.regions.config import PRESETS, RELEASE, RegionTrainConfig
+from styleroute.training.adapters.config import with_options
+from styleroute.training.regions.config import PRESETS, RELEASE, RegionObjective, RegionTrainConfig
+
+OPTIONS = """
+accumulation adapted base batch blocks cache changed-weight checkpointing data early-share guidance half losses.alpha
+losses.cover-weight losses.direction losses.epsilon losses.focus-weight losses.over-spans losses.relative losses.slice
+losses.tau minutes no-checkpointing no-half optimizer output precision rank rate reference-index root run save-every
+schedule seed steps styles supervise text-tokens validate-every warmup without
+"""
 
 
 def test_the_papers_values_are_the_defaults() -> None:
     config = RegionTrainConfig()
     assert config == PRESETS["paper"] == next(iter(PRESETS.values()))
-    assert (config.rank, config.rate, config.steps, config.batch, config.accumulation) == (4, 1e-4, 5_000, 2, 4)
-    assert (config.schedule, config.warmup, config.precision, config.adapted) == ("constant", 0, "bf16", "both")
-    assert (config.losses.slice, config.losses.direction) == ("all", "map||mask")
-    assert (config.focus_weight, config.cover_weight) == (0.1, 0.2)
-    assert (config.blocks, config.supervise, config.reference_index) == ("all", "mean-map", 1)
-    assert config.text_tokens == 77
+    options, objective = config.optimisation, config.objective
+    assert (options.rate, options.steps, options.batch, options.accumulation) == (1e-4, 5_000, 2, 4)
+    assert (options.schedule, options.warmup, options.precision) == ("constant", 0, "bf16")
+    assert (config.model.rank, config.model.adapted, config.model.text_tokens) == (4, "both", 77)
+    assert (objective.losses.slice, objective.losses.direction) == ("all", "map||mask")
+    assert (objective.focus_weight, objective.cover_weight) == (0.1, 0.2)
+    assert (objective.blocks, objective.supervise, objective.reference_index) == ("all", "mean-map", 1)
 
 
 def test_the_release_differs_where_it_does() -> None:
-    config = PRESETS["release"]
-    assert (config.losses.slice, config.losses.direction) == ("span", "mask||map")
-    assert (config.losses.tau, config.losses.alpha) == (0.1, 2.0)
-    assert (config.focus_weight, config.cover_weight) == (0.1, 5e-5)
-    assert (config.blocks, config.supervise, config.reference_index) == ("all", "every-map", 0)
-    assert (config.rate, config.steps) == (1e-5, 10_000)
-    assert config.losses == LOSSES["release"]
+    config, objective = PRESETS["release"], PRESETS["release"].objective
+    assert (objective.losses.slice, objective.losses.direction) == ("span", "mask||map")
+    assert (objective.losses.tau, objective.losses.alpha) == (0.1, 2.0)
+    assert (objective.focus_weight, objective.cover_weight) == (0.1, 5e-5)
+    assert (objective.blocks, objective.supervise, objective.reference_index) == ("all", "every-map", 0)
+    assert (config.optimisation.rate, config.optimisation.steps) == (1e-5, 10_000)
+    assert objective.losses == LOSSES["release"]
 
 
 def test_the_small_release_has_its_choices_alone() -> None:
     small, other = PRESETS["small"], PRESETS["small-release"]
-    assert replace(small, **RELEASE, run=other.run) == other
-    assert len({preset.run for preset in PRESETS.values()}) == len(PRESETS)
+    assert with_options(small, **RELEASE, run=other.run.folder) == other
+    assert len({preset.run.folder for preset in PRESETS.values()}) == len(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +54,19 @@ def test_the_small_release_has_its_choices_alone() -> None:
     [("nothing", (0.1, 0.2)), ("focus", (0, 0.2)), ("cover", (0.1, 0)), ("attention", (0, 0))],
 )
 def test_what_is_left_out_has_no_weight(without: str, weights: tuple[float, float]) -> None:
-    config = RegionTrainConfig(without=without)
-    assert (config.focus_weight, config.cover_weight) == weights
-    assert config.supervised == any(weights)
+    objective = RegionObjective(without=without)
+    assert (objective.focus_weight, objective.cover_weight) == weights
+    assert objective.supervised == any(weights)
+
+
+@pytest.mark.parametrize("command", ["region", "region-variants"])
+def test_the_command_line_has_one_flat_list_of_options(command: str, capsys: pytest.CaptureFixture) -> None:
+    run = train.SUBCOMMANDS[command]
+    with pytest.raises(SystemExit):
+        tyro.cli(run.chosen([]) if command == "region" else run, args=["--help"])
+    found = set(re.findall(r"--[a-z][a-z.-]*[a-z]", capsys.readouterr().out))
+    assert found >= {f"--{name}" for name in OPTIONS.split()}
+    assert not {name for name in found if "." in name and not name.startswith("--losses.")}
 
 
 def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,16 +76,17 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
     arguments += ["--losses.slice", "span", "--supervise", "every-map"]
     tyro.cli(command.chosen(arguments), args=[*arguments, "--styles", "woven", "ink comic"])
     small = PRESETS["small"]
-    expected = replace(small, without="cover", blocks="double 1, single", styles=("woven", "ink comic"))
-    assert seen == [replace(expected, losses=replace(small.losses, slice="span"), supervise="every-map")]
+    expected = with_options(small, without="cover", blocks="double 1, single", styles=("woven", "ink comic"))
+    losses = replace(small.objective.losses, slice="span")
+    assert seen == [with_options(expected, losses=losses, supervise="every-map")]
 
 
 def test_each_style_has_a_folder_and_a_file_named_after_it() -> None:
-    config = RegionTrainConfig(run=Path("runs"), styles=("Pixel Art", "pixel-art"))
-    assert config.of_style("Pixel Art").run == Path("runs") / "pixel-art"
-    assert config.of_style("Pixel Art").styles == ("Pixel Art",)
+    config = with_options(RegionTrainConfig(), run=Path("runs"), styles=("Pixel Art", "pixel-art"))
+    assert config.of_style("Pixel Art").run.folder == Path("runs") / "pixel-art"
+    assert config.of_style("Pixel Art").data.styles == ("Pixel Art",)
     assert config.expert_file("Pixel Art") == Path("runs") / "pixel-art.safetensors"
-    assert replace(config, output=Path("out")).expert_file("line art") == Path("out") / "line-art.safetensors"
+    assert with_options(config, output=Path("out")).expert_file("line art") == Path("out") / "line-art.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -84,4 +105,4 @@ def test_each_style_has_a_folder_and_a_file_named_after_it() -> None:
 )
 def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
     with pytest.raises(TrainingError, match=sentence):
-        RegionTrainConfig(**values)
+        with_options(RegionTrainConfig(), **values)

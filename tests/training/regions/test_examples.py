@@ -14,10 +14,10 @@ from styleroute.errors import TrainingError
 from styleroute.training.bases import Base
 from styleroute.training.regions.config import RegionTrainConfig
 from styleroute.training.regions.examples import RegionExamples, draw, make_batch, make_examples
-from styleroute.training.regions.spans import Described, describe
+from styleroute.training.regions.spans import DescribedExample, describe
 
 
-def _described(data: Path, base: Base, style: str = "woven", each_token: bool = False) -> list[Described]:
+def _described(data: Path, base: Base, style: str = "woven", each_token: bool = False) -> list[DescribedExample]:
     return describe(read_manifest(data, "train"), style, base, each_token)
 
 
@@ -65,14 +65,14 @@ def test_a_batch_follows_from_seed_and_number(examples: RegionExamples) -> None:
 
 
 def test_a_style_has_its_own_examples(config: RegionTrainConfig, base: Base) -> None:
-    rows = read_manifest(config.data, "train")
-    dusk = _described(config.data, base, "dusk")
+    rows = read_manifest(config.data.folder, "train")
+    dusk = _described(config.data.folder, base, "dusk")
     assert len(dusk) == len(rows) / 2
     assert all(row.styles == ("dusk",) for row, _ in dusk)
-    [_, tokens], *_ = _described(config.data, base, each_token=True)
+    [_, tokens], *_ = _described(config.data.folder, base, each_token=True)
     assert [len(mention.tokens) for mention in tokens] == [1] * len("woven")
     with pytest.raises(TrainingError, match=r"no example is in the style 'oil' alone.*give --styles of woven, dusk"):
-        _described(config.data, base, "oil")
+        _described(config.data.folder, base, "oil")
 
 
 def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, capsys) -> None:
@@ -96,7 +96,7 @@ def test_broken_files_are_counted_and_named(own_data: Path, base: Base, tmp_path
     broken.write_bytes(broken.read_bytes()[:60])
     examples = _made(own_data, base, tmp_path / "cache")
     assert f"{broken}: the file is not a whole image" in " ".join(capsys.readouterr().out.split())
-    assert len(examples.rows) == len(examples.mentions) == len(whole.rows) - 1
+    assert len(examples.rows) == len(examples.spans) == len(whole.rows) - 1
 
 
 def test_masks_of_ones_and_of_255_are_the_same(own_data: Path, base: Base, tmp_path: Path) -> None:

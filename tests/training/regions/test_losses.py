@@ -1,16 +1,15 @@
 """The losses over several blocks: the paper's one map, the release's every map, and what does not count."""
 
-import math
 from dataclasses import replace
 
 import pytest
 import torch
 from styleroute.attention import PRESETS, cover_loss, focus_loss
-from styleroute.training.regions.config import RELEASE, RegionTrainConfig
-from styleroute.training.regions.losses import attention_losses, joint_loss, share_inside
+from styleroute.training.regions.config import RELEASE, RegionObjective
+from styleroute.training.regions.losses import attention_losses, joint_loss
 from torch import Tensor
 
-PAPER, THEIRS = RegionTrainConfig(), RegionTrainConfig(**RELEASE)
+PAPER, THEIRS = RegionObjective(), RegionObjective(**RELEASE)
 
 
 @pytest.fixture
@@ -51,8 +50,8 @@ def test_the_release_takes_the_mean_of_the_losses(masks: Tensor) -> None:
 
 def test_a_perfect_map_costs_less_than_any_other(masks: Tensor) -> None:
     perfect, even = masks.flatten(2) / 16, torch.full((2, 1, 16), 1 / 16)
-    for config in (PAPER, replace(PAPER, losses=replace(PRESETS["paper"], direction="mask||map"))):
-        best, plain = (attention_losses({"single 0": maps}, masks, config) for maps in (perfect, even))
+    for objective in (PAPER, replace(PAPER, losses=replace(PRESETS["paper"], direction="mask||map"))):
+        best, plain = (attention_losses({"single 0": maps}, masks, objective) for maps in (perfect, even))
         assert best["focus"] < plain["focus"]
         assert best["cover"] < plain["cover"]
 
@@ -61,9 +60,9 @@ def test_every_token_is_supervised_alike(masks: Tensor) -> None:
     """Two tokens of one style: the mean, not the sum, so that a long name weighs no more."""
     one = _maps(1)["double 0"]
     twice = one.expand(-1, 2, -1)
-    config = replace(PAPER, supervise="every-map")
-    single = attention_losses({"double 0": one}, masks, config)
-    double = attention_losses({"double 0": twice}, masks.expand(-1, 2, -1, -1), config)
+    objective = replace(PAPER, supervise="every-map")
+    single = attention_losses({"double 0": one}, masks, objective)
+    double = attention_losses({"double 0": twice}, masks.expand(-1, 2, -1, -1), objective)
     assert double["focus"].item() == pytest.approx(single["focus"].item(), rel=1e-5)
 
 
@@ -85,11 +84,3 @@ def test_the_joint_loss_is_the_papers_sum() -> None:
     parts = {"focus": torch.tensor(2.0), "cover": torch.tensor(3.0)}
     assert joint_loss(torch.tensor(1.0), parts, PAPER).item() == pytest.approx(1 + 0.1 * 2 + 0.2 * 3)
     assert joint_loss(torch.tensor(1.0), {}, replace(PAPER, without="attention")).item() == 1
-
-
-def test_attention_inside(masks: Tensor) -> None:
-    even = torch.full((2, 1, 16), 1 / 16)
-    assert share_inside([even], masks) == pytest.approx((1 / 4 + 1 / 2) / 2)
-    assert share_inside([masks.flatten(2)], masks) == pytest.approx(1)
-    assert share_inside([even, masks.flatten(2)], masks) > share_inside([even], masks)
-    assert math.isfinite(share_inside([torch.zeros(2, 1, 16)], masks))

@@ -6,7 +6,7 @@ import pytest
 from styleroute.attention import AttentionError
 from styleroute.dataset.region_manifest import Region, RegionExample
 from styleroute.errors import TrainingError
-from styleroute.training.regions.spans import Mention, find_mentions, require_several_tokens, split_tokens
+from styleroute.training.regions.spans import MaskedSpan, find_style_spans, require_several_tokens, split_tokens
 from styleroute.training.tiny.prompts import Tokenizers
 
 
@@ -20,7 +20,7 @@ def _example(prompt: str, **styles: str) -> RegionExample:
     return RegionExample(prompt, Path("original.png"), Path("styled.png"), regions)
 
 
-def _words(tokenizer, prompt: str, mention: Mention) -> str:
+def _words(tokenizer, prompt: str, mention: MaskedSpan) -> str:
     ids = tokenizer(prompt)["input_ids"]
     return tokenizer.decode([ids[place] for place in mention.tokens]).strip()
 
@@ -28,7 +28,7 @@ def _words(tokenizer, prompt: str, mention: Mention) -> str:
 def test_the_styles_words_are_found(tokenizer) -> None:
     prompt = "make the butterfly in lilac impressionist style, keep other area unchanged"
     example = _example(prompt, butterfly="lilac impressionist")
-    [mention] = find_mentions(tokenizer, example, "lilac impressionist", 77)
+    [mention] = find_style_spans(tokenizer, example, "lilac impressionist", 77)
     assert _words(tokenizer, prompt, mention) == "lilac impressionist"
     assert len(mention.tokens) > 2  # in pieces
     assert mention.masks == (Path("butterfly.png"),)
@@ -36,11 +36,11 @@ def test_the_styles_words_are_found(tokenizer) -> None:
 
 def test_two_mentions_have_an_object_each_and_one_stands_for_both(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in pixel-art style"
-    first, second = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
+    first, second = find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
     assert first.tokens[-1] < second.tokens[0]
     assert (first.masks, second.masks) == ((Path("man.png"),), (Path("dog.png"),))
     prompt = "make the man and the dog in pixel-art style"
-    [both] = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
+    [both] = find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 77)
     assert both.masks == (Path("man.png"), Path("dog.png"))
 
 
@@ -48,14 +48,14 @@ def test_two_mentions_have_an_object_each_and_one_stands_for_both(tokenizer) -> 
 def test_objects_are_matched_by_name_in_whatever_order_the_manifest_has_them(tokenizer, objects) -> None:
     prompt = "make the man in pixel-art style and the dog in pixel-art style"
     example = _example(prompt, **dict.fromkeys(objects, "pixel-art"))
-    found = {mention.masks[0].stem: mention.tokens for mention in find_mentions(tokenizer, example, "pixel-art", 77)}
+    found = {mention.masks[0].stem: mention.tokens for mention in find_style_spans(tokenizer, example, "pixel-art", 77)}
     assert found["man"][-1] < found["dog"][0]
 
 
 def test_the_styles_words_in_an_objects_name_do_not_count(tokenizer) -> None:
     prompt = "make the mosaic floor in mosaic style"
     regions = (Region("mosaic floor", "mosaic", Path("floor.png")),)
-    [mention] = find_mentions(tokenizer, RegionExample(prompt, Path("a.png"), Path("b.png"), regions), "mosaic", 77)
+    [mention] = find_style_spans(tokenizer, RegionExample(prompt, Path("a.png"), Path("b.png"), regions), "mosaic", 77)
     ids = tokenizer(prompt)["input_ids"]
     assert tokenizer.decode(ids[: mention.tokens[0]]).strip() == "make the mosaic floor in"
 
@@ -63,12 +63,12 @@ def test_the_styles_words_in_an_objects_name_do_not_count(tokenizer) -> None:
 def test_a_mention_that_is_cut_off_is_refused(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in pixel-art style"
     with pytest.raises(AttentionError, match="in the first 12 tokens of"):
-        find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 12)
+        find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="pixel-art"), "pixel-art", 12)
 
 
 def test_only_the_objects_of_the_style_count(tokenizer) -> None:
     prompt = "make the man in pixel-art style and the dog in line-art style"
-    [mention] = find_mentions(tokenizer, _example(prompt, man="pixel-art", dog="line-art"), "line-art", 77)
+    [mention] = find_style_spans(tokenizer, _example(prompt, man="pixel-art", dog="line-art"), "line-art", 77)
     assert _words(tokenizer, prompt, mention) == "line-art"
     assert mention.masks == (Path("dog.png"),)
 
@@ -76,20 +76,20 @@ def test_only_the_objects_of_the_style_count(tokenizer) -> None:
 def test_a_prompt_without_the_style_is_refused_as_one_that_is_cut_before_it(tokenizer) -> None:
     prompt = "make the man in pixel-art style"
     with pytest.raises(AttentionError, match=r'"cyberpunk" does not stand in .* "make the man in pixel-art'):
-        find_mentions(tokenizer, _example(prompt, man="cyberpunk"), "cyberpunk", 77)
+        find_style_spans(tokenizer, _example(prompt, man="cyberpunk"), "cyberpunk", 77)
     with pytest.raises(AttentionError, match=r"in the first 5 tokens of"):
-        find_mentions(tokenizer, _example(prompt, man="pixel-art"), "pixel-art", 5)
+        find_style_spans(tokenizer, _example(prompt, man="pixel-art"), "pixel-art", 5)
 
 
 def test_the_release_sees_every_token_for_itself() -> None:
-    mentions = [Mention((3, 4), (Path("a"),)), Mention((9,), (Path("b"),))]
+    mentions = [MaskedSpan((3, 4), (Path("a"),)), MaskedSpan((9,), (Path("b"),))]
     assert [mention.tokens for mention in split_tokens(mentions)] == [(3,), (4,), (9,)]
     assert [mention.masks[0].name for mention in split_tokens(mentions)] == ["a", "a", "b"]
 
 
 def test_a_style_of_one_token_cannot_be_told_within_itself() -> None:
     example = _example("make the dog in dusk style", dog="dusk")
-    one, two = ([(example, (Mention(tokens, ()),))] for tokens in ((3,), (3, 4)))
+    one, two = ([(example, (MaskedSpan(tokens, ()),))] for tokens in ((3,), (3, 4)))
     require_several_tokens(two, "dusk")
     require_several_tokens(one + two, "dusk")
     with pytest.raises(TrainingError, match="the style 'dusk' is a single token"):

@@ -1,4 +1,4 @@
-"""One process: exact resume, interruption, NaN, no training without supervision, and attention learns its place."""
+"""One process: exact resume, interruption, NaN, no training without maps, and attention moves onto the object."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ from styleroute.attention import PRESETS
 from styleroute.errors import TrainingError
 from styleroute.flux.noise import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
-from styleroute.training.regions.config import RELEASE, RegionTrainConfig
+from styleroute.training.regions.config import RELEASE
 from styleroute.training.regions.examples import draw
 from styleroute.training.regions.trainer import RegionTrainer, attention_losses, flow_matching_loss, noise_levels
 
@@ -67,11 +67,11 @@ def test_a_stopped_run_goes_on_bit_for_bit(make_trainer: MakeTrainer, tmp_path: 
 
 
 def test_attention_moves_onto_the_object(make_trainer: MakeTrainer) -> None:
-    """Of one example: images of a random autoencoder do not tell more than one object's place."""
+    """With one example: images of a random autoencoder do not show where several objects are."""
     losses = replace(PRESETS["paper"], focus_weight=1.0, cover_weight=1.0)
     trainer = make_trainer(losses=losses, steps=60, rate=0.02, save_every=100)
     examples = trainer.examples
-    trainer.examples = replace(examples, rows=examples.rows[:1], mentions=examples.mentions[:1])
+    trainer.examples = replace(examples, rows=examples.rows[:1], spans=examples.spans[:1])
     shares: list[float] = []
     trainer.train(on_step=lambda step: shares.append(trainer.curves()["attention inside"]))
     assert sum(shares[-8:]) > 1.5 * sum(shares[:8])
@@ -90,9 +90,9 @@ def test_the_base_stays(make_trainer: MakeTrainer) -> None:
 @pytest.mark.parametrize("choices", CHOICES)
 def test_losses_are_the_flow_and_what_has_a_weight(make_trainer: MakeTrainer, choices: str) -> None:
     trainer = make_trainer(**CHOICES[choices])
-    losses = trainer.compute_losses(0)
+    losses, objective = trainer.compute_losses(0), trainer.config.objective
     assert list(losses) == (["flow", "loss"] if choices == "no attention" else ["flow", "focus", "cover", "loss"])
-    weighted = {"flow": 1.0, "focus": trainer.config.focus_weight, "cover": trainer.config.cover_weight, "loss": 0}
+    weighted = {"flow": 1.0, "focus": objective.focus_weight, "cover": objective.cover_weight, "loss": 0}
     expected = sum(weighted[name] * loss for name, loss in losses.items())
     assert losses["loss"].item() == pytest.approx(expected.item())
 
@@ -107,7 +107,7 @@ def test_the_attention_losses_have_a_gradient_of_their_own(make_trainer: MakeTra
         assert all(slope is not None and slope.any() for slope in slopes)
 
 
-def test_the_position_of_the_context_image_is_told(make_trainer: MakeTrainer, monkeypatch) -> None:
+def test_the_model_gets_the_position_of_the_context_image(make_trainer: MakeTrainer, monkeypatch) -> None:
     seen: list[int] = []
     reference = module.Reference
     monkeypatch.setattr(module, "Reference", lambda latents, index: seen.append(index) or reference(latents, index))
@@ -127,17 +127,15 @@ def test_cells_that_the_style_changes_weigh_as_configured(make_trainer: MakeTrai
     trainer = make_trainer(changed_weight=5.0)
     trainer.compute_losses(0)
     [(target, original, weight)] = seen
-    batch = draw(trainer.examples, trainer.config.batch, trainer.config.seed, 0)
+    batch = draw(trainer.examples, trainer.config.optimisation.batch, trainer.config.optimisation.seed, 0)
     assert torch.equal(target, batch.styled)
     assert torch.equal(original, batch.original)
     assert weight == 5.0
 
 
 def test_some_noise_levels_are_of_the_samplers_first_half() -> None:
-    config = RegionTrainConfig(batch=64)
-
     def levels(share: float) -> torch.Tensor:
-        return noise_levels(replace(config, early_share=share), torch.Generator().manual_seed(0))
+        return noise_levels(64, share, torch.Generator().manual_seed(0))
 
     half = shift_sigma(torch.tensor(0.5))
     assert torch.equal(levels(0.0), sampler_sigmas(64, torch.Generator().manual_seed(0)))
@@ -147,7 +145,7 @@ def test_some_noise_levels_are_of_the_samplers_first_half() -> None:
 
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """The fifth loss of this name is none."""
+    """The fifth loss of this name is NaN."""
     count = itertools.count(1)
 
     def flow(*arguments):
@@ -168,7 +166,9 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
 ) -> None:
     trainer = make_trainer(save_every=1)
     _spoil(monkeypatch, what)
-    with pytest.raises(TrainingError, match=rf"the {what} of step 4 is nan: .*checkpoint in .*run.*lower --rate"):
+    with pytest.raises(
+        TrainingError, match=rf"the {what} of step 4 is nan\. Training stopped; .*checkpoint in .*run.*Lower --rate"
+    ):
         trainer.train()
     state = trainer.run.restore()
     assert state["step"] == 4
@@ -180,7 +180,9 @@ def test_without_maps_training_stops(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     for block in trainer.transformer.single_transformer_blocks:
         block.attn.set_processor(block.attn._default_processor_cls())
-    with pytest.raises(TrainingError, match=r"no attention map was captured of single 0: .*so training stops"):
+    with pytest.raises(
+        TrainingError, match=r"no attention map was captured of single 0, so the attention losses have no input"
+    ):
         trainer.train()
     assert trainer.step == 0
     # With nothing to supervise the same model trains.
@@ -190,7 +192,7 @@ def test_without_maps_training_stops(make_trainer: MakeTrainer) -> None:
 
 def test_a_run_on_other_examples_is_refused(make_trainer: MakeTrainer) -> None:
     make_trainer(steps=2).train()
-    with pytest.raises(TrainingError, match="holds a run on other examples or another base than there are now"):
+    with pytest.raises(TrainingError, match="holds a run on other examples or another base model"):
         make_trainer(identity="other examples")
 
 
@@ -226,8 +228,8 @@ def test_every_loss_has_a_curve(make_trainer: MakeTrainer) -> None:
     trainer.train()
     curves = EventAccumulator(str(trainer.run.path / "tensorboard")).Reload()
     values = {name: curves.Scalars(name)[0].value for name in curves.Tags()["scalars"]}
-    looked = {"attention inside", "attention on the style's words"}
-    assert set(values) == {"flow", "focus", "cover", "loss", "rate", *looked}
+    map_scores = {"attention inside", "attention on the style's words"}
+    assert set(values) == {"flow", "focus", "cover", "loss", "rate", *map_scores}
     assert values["loss"] == pytest.approx(trainer.losses[0])
     assert values["loss"] == pytest.approx(values["flow"] + 0.1 * values["focus"] + 0.2 * values["cover"])
-    assert all(0 < values[name] < 1 for name in looked)
+    assert all(0 < values[name] < 1 for name in map_scores)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from styleroute.attention import PRESETS as LOSSES
 from styleroute.attention import AttentionError
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert
+from styleroute.training.adapters.config import with_options
 from styleroute.training.bases import Base
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
-from styleroute.training.regions.training import train_regions
+from styleroute.training.regions.train_regions import train_regions
 
 
 def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
@@ -35,8 +35,8 @@ def _say_nothing_of_dusk(data: Path) -> None:
 
 
 def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTrainConfig, base: Base) -> None:
-    [file] = train_regions(replace(config, rate=0.1))
-    assert file == config.run / "woven.safetensors"
+    [file] = train_regions(with_options(config, rate=0.1))
+    assert file == config.run.folder / "woven.safetensors"
     state = load_file(file)
     expert = StyleExpert.open(file)
     assert (expert.config.kind, expert.config.rank, expert.config.scale) == ("lora", 4, 1.0)
@@ -46,7 +46,7 @@ def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTr
     merged = base.transformer()
     for layer, pair in expert.collapse(None).items():
         merged.get_submodule(layer).weight.data += pair.up @ pair.down
-    pipeline = FluxKontextPipeline.from_pretrained(config.base)
+    pipeline = FluxKontextPipeline.from_pretrained(config.model.base)
     pipeline.load_lora_weights(file)
     adapter = base.transformer()
     adapter.load_lora_adapter(state, prefix="transformer")
@@ -57,8 +57,8 @@ def test_diffusers_peft_and_our_own_reader_give_the_same_effect(config: RegionTr
 
 
 def test_what_is_written_is_what_was_trained_and_says_how(config: RegionTrainConfig) -> None:
-    [file] = train_regions(replace(config, steps=2))
-    checkpoint = torch.load(config.run / "woven" / "checkpoint.pt", weights_only=True)["adapter"]
+    [file] = train_regions(with_options(config, steps=2))
+    checkpoint = torch.load(config.run.folder / "woven" / "checkpoint.pt", weights_only=True)["adapter"]
     state = load_file(file)
     assert all(torch.equal(state[name], weight) for name, weight in checkpoint.items())
     summary = StyleExpert.open(file).training
@@ -68,87 +68,89 @@ def test_what_is_written_is_what_was_trained_and_says_how(config: RegionTrainCon
 
 
 def test_half_the_precision_is_half_the_file(config: RegionTrainConfig) -> None:
-    [file] = train_regions(replace(config, steps=2))
+    [file] = train_regions(with_options(config, steps=2))
     whole = load_file(file)
-    [file] = train_regions(replace(config, steps=2, half=True))  # the finished run is written anew
+    [file] = train_regions(with_options(config, steps=2, half=True))  # writes the file of the finished run again
     halved = load_file(file)
     assert {weight.dtype for weight in halved.values()} == {torch.float16}
     assert all(torch.equal(weight.half(), halved[name]) for name, weight in whole.items())
 
 
 def test_images_of_other_styles_are_not_encoded(config: RegionTrainConfig) -> None:
-    train_regions(replace(config, steps=1, styles=("dusk",)))
-    listed = (config.cache / "dusk" / "train" / "latents" / "index.json").read_text()
+    train_regions(with_options(config, steps=1, styles=("dusk",)))
+    listed = (config.run.cache / "dusk" / "train" / "latents" / "index.json").read_text()
     assert "dusk" in listed
     assert "woven" not in listed
 
 
 def test_each_style_has_an_expert_of_its_own(config: RegionTrainConfig) -> None:
-    both = replace(config, styles=(), steps=2, output=config.run / "loras")
+    both = with_options(config, styles=(), steps=2, output=config.run.folder / "loras")
     files = train_regions(both)
     assert [file.name for file in files] == ["woven.safetensors", "dusk.safetensors"]
     first, second = map(load_file, files)
     assert any(not torch.equal(weight, second[name]) for name, weight in first.items())
     # One alone learns the same, and the other's run stays as it is.
-    alone = replace(config, steps=2, run=config.run / "alone", styles=("dusk",))
+    alone = with_options(config, steps=2, run=config.run.folder / "alone", styles=("dusk",))
     [file] = train_regions(alone)
     assert all(torch.equal(weight, second[name]) for name, weight in load_file(file).items())
 
 
 def test_a_finished_style_is_not_trained_again(config: RegionTrainConfig) -> None:
-    train_regions(replace(config, steps=2))
-    checkpoint = (config.run / "woven" / "checkpoint.pt").read_bytes()
-    train_regions(replace(config, steps=2, styles=("woven", "dusk")))
-    assert (config.run / "woven" / "checkpoint.pt").read_bytes() == checkpoint
-    assert StyleExpert.open(config.run / "dusk.safetensors").training["steps"] == 2
+    train_regions(with_options(config, steps=2))
+    checkpoint = (config.run.folder / "woven" / "checkpoint.pt").read_bytes()
+    train_regions(with_options(config, steps=2, styles=("woven", "dusk")))
+    assert (config.run.folder / "woven" / "checkpoint.pt").read_bytes() == checkpoint
+    assert StyleExpert.open(config.run.folder / "dusk.safetensors").training["steps"] == 2
 
 
 def test_a_run_goes_on_for_longer(config: RegionTrainConfig) -> None:
-    whole, pieces = (replace(config, steps=4, run=config.run / name) for name in ("whole", "pieces"))
+    whole, pieces = (with_options(config, steps=4, run=config.run.folder / name) for name in ("whole", "pieces"))
     [expected] = train_regions(whole)
-    train_regions(replace(pieces, steps=3, minutes=5.0))
+    train_regions(with_options(pieces, steps=3, minutes=5.0))
     [file] = train_regions(pieces)
     assert all(torch.equal(load_file(file)[name], weight) for name, weight in load_file(expected).items())
 
 
 def test_when_time_is_up_the_rest_waits(config: RegionTrainConfig, capsys: pytest.CaptureFixture) -> None:
-    assert train_regions(replace(config, styles=(), minutes=1e-9)) == ()
-    assert "Time is up before woven; the same command goes on from there" in capsys.readouterr().out
+    assert train_regions(with_options(config, styles=(), minutes=1e-9)) == ()
+    assert "The time limit came before woven; run the same command again to continue" in capsys.readouterr().out
 
 
-def test_validation_paints_unseen_objects_and_changes_nothing(config: RegionTrainConfig) -> None:
+def test_validation_generates_unseen_objects_and_changes_nothing(config: RegionTrainConfig) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    seen, blind = (replace(config, steps=3, run=config.run / name, validate_every=every)
+    seen, blind = (with_options(config, steps=3, run=config.run.folder / name, validate_every=every)
                    for name, every in (("seen", 2), ("blind", 0)))  # fmt: skip
     train_regions(seen)
     train_regions(blind)
-    one, other = (torch.load(run.run / "woven" / "checkpoint.pt", weights_only=True)["losses"]
+    one, other = (torch.load(run.run.folder / "woven" / "checkpoint.pt", weights_only=True)["losses"]
                   for run in (seen, blind))  # fmt: skip
     assert one == other
-    sheets = sorted((seen.run / "woven" / "validation").iterdir())
+    sheets = sorted((seen.run.folder / "woven" / "validation").iterdir())
     assert [sheet.name for sheet in sheets] == ["000002.png", "000003.png"]
     height, width, _ = np.array(Image.open(sheets[0])).shape
     assert (height % 64, width) == (0, 5 * 64)  # original, mask, map, result, target
-    curves = EventAccumulator(str(seen.run / "woven" / "tensorboard")).Reload()
+    curves = EventAccumulator(str(seen.run.folder / "woven" / "tensorboard")).Reload()
     assert [point.step for point in curves.Scalars("validation/iou")] == [2, 3]
     assert all(0 <= point.value <= 1 for point in curves.Scalars("validation/attention inside"))
 
 
 @pytest.mark.parametrize("values", [RELEASE, {"precision": "bf16", "checkpointing": True}])
-def test_other_choices_train_and_are_looked_at(config: RegionTrainConfig, values: Mapping) -> None:
-    [file] = train_regions(replace(config, steps=2, validate_every=2, **values))
+def test_other_choices_train_and_validate(config: RegionTrainConfig, values: Mapping) -> None:
+    [file] = train_regions(with_options(config, steps=2, validate_every=2, **values))
     assert StyleExpert.open(file).training["steps"] == 2
-    assert (config.run / "woven" / "validation" / "000002.png").is_file()
+    assert (config.run.folder / "woven" / "validation" / "000002.png").is_file()
 
 
 def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path) -> None:
     """Its JSON lies apart from its images."""
     manifest = tmp_path / "prompts" / "woven.json"
     manifest.parent.mkdir()
-    entries = json.loads((config.data / "train" / "manifest.json").read_text())
+    entries = json.loads((config.data.folder / "train" / "manifest.json").read_text())
     manifest.write_text(json.dumps([entry for entry in entries if "woven" in entry["objects"].values()]))
-    release = replace(config, data=manifest, root=config.data / "train", steps=2, validate_every=1, styles=())
+    release = with_options(
+        config, data=manifest, root=config.data.folder / "train", steps=2, validate_every=1, styles=()
+    )
     [file] = train_regions(release)
     assert StyleExpert.open(file).training["examples"] == len(entries) // 2
 
@@ -156,19 +158,19 @@ def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"rate": 0.5}, r"holds a run with rate = 0\.01, this one has 0\.5"),
-        ({"without": "cover"}, "without = 'nothing', this one has 'cover'"),
-        ({"blocks": "double"}, r"blocks = 'all', this one has 'double'"),
+        ({"rate": 0.5}, r"holds a run with optimisation\.rate = 0\.01, this run has 0\.5"),
+        ({"without": "cover"}, "without = 'nothing', this run has 'cover'"),
+        ({"blocks": "double"}, r"blocks = 'all', this run has 'double'"),
     ],
 )
 def test_another_configuration_is_refused_and_loses_nothing(
     config: RegionTrainConfig, change: dict, sentence: str
 ) -> None:
-    config = replace(config, steps=2)
+    config = with_options(config, steps=2)
     [file] = train_regions(config)
-    before = {path: path.read_bytes() for path in (config.run / "woven" / "checkpoint.pt", file)}
+    before = {path: path.read_bytes() for path in (config.run.folder / "woven" / "checkpoint.pt", file)}
     with pytest.raises(TrainingError, match=sentence):
-        train_regions(replace(config, **change))
+        train_regions(with_options(config, **change))
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
@@ -176,47 +178,47 @@ def test_nothing_is_begun_where_something_does_not_fit(
     config: RegionTrainConfig, own_data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match=r"has no style 'oil': give --styles of woven, dusk"):
-        train_regions(replace(config, styles=("woven", "oil")))
+        train_regions(with_options(config, styles=("woven", "oil")))
     with pytest.raises(AttentionError, match="Block double 7 was chosen, but this model has"):
-        train_regions(replace(config, blocks="double 7"))
+        train_regions(with_options(config, blocks="double 7"))
     _say_nothing_of_dusk(own_data)
-    lost = replace(config, data=own_data, cache=tmp_path / "cache", styles=())
+    lost = with_options(config, data=own_data, cache=tmp_path / "cache", styles=())
     with pytest.raises(AttentionError, match=r'"dusk" does not stand in .* "make the \w+ in some style'):
         train_regions(lost)
-    assert not config.run.exists()
+    assert not config.run.folder.exists()
 
 
 def test_results_that_cannot_be_written_are_refused_before_any_work(config: RegionTrainConfig, tmp_path: Path) -> None:
-    """Of all styles, not of the first one alone."""
+    """The files of all styles are checked, not only the first."""
     (tmp_path / "loras" / "dusk.safetensors").mkdir(parents=True)
-    with pytest.raises(TrainingError, match=r"dusk\.safetensors is a folder, expected a file"):
-        train_regions(replace(config, output=tmp_path / "loras", styles=(), base="none"))
-    assert not config.run.exists()
+    with pytest.raises(StorageError, match=r"dusk\.safetensors is a folder, expected a file"):
+        train_regions(with_options(config, output=tmp_path / "loras", styles=(), base="none"))
+    assert not config.run.folder.exists()
 
 
-def test_losses_that_teach_nothing_are_refused(config: RegionTrainConfig) -> None:
-    """A softmax over the style's own tokens: their mean is the same everywhere."""
-    with pytest.raises(TrainingError, match="give --supervise every-map"):
-        replace(config, losses=LOSSES["release"])
-    replace(config, losses=LOSSES["release"], without="attention")
+def test_losses_without_a_gradient_are_refused(config: RegionTrainConfig) -> None:
+    """The mean of a softmax over the style's own tokens is constant."""
+    with pytest.raises(TrainingError, match="Use --supervise every-map"):
+        with_options(config, losses=LOSSES["release"])
+    with_options(config, losses=LOSSES["release"], without="attention")
 
 
 def test_styles_are_encoded_apart_once_and_looked_through_before(
     config: RegionTrainConfig, own_data: Path, tmp_path: Path
 ) -> None:
-    config = replace(config, steps=1, cache=tmp_path / "cache")
+    config = with_options(config, steps=1, cache=tmp_path / "cache")
     train_regions(config)
-    first = config.cache / "woven" / "train" / "latents" / "latents.npy"
+    first = config.run.cache / "woven" / "train" / "latents" / "latents.npy"
     encoded = first.stat().st_mtime_ns
-    train_regions(replace(config, styles=(), run=config.run / "both"))
+    train_regions(with_options(config, styles=(), run=config.run.folder / "both"))
     assert first.stat().st_mtime_ns == encoded
-    assert (config.cache / "dusk").is_dir()
+    assert (config.run.cache / "dusk").is_dir()
     _say_nothing_of_dusk(own_data)
     with pytest.raises(AttentionError):
-        train_regions(replace(config, data=own_data, cache=tmp_path / "none", styles=(), run=tmp_path / "runs"))
+        train_regions(with_options(config, data=own_data, cache=tmp_path / "none", styles=(), run=tmp_path / "runs"))
     assert not (tmp_path / "none").exists()
 
 
-def test_an_expert_that_learned_no_place_tells_no_blocks(config: RegionTrainConfig) -> None:
-    [file] = train_regions(replace(config, steps=1, without="attention"))
+def test_an_expert_without_attention_losses_records_no_blocks(config: RegionTrainConfig) -> None:
+    [file] = train_regions(with_options(config, steps=1, without="attention"))
     assert StyleExpert.open(file).training["blocks"] == []

@@ -1,9 +1,8 @@
-"""The whole command: from triplets to an expert file that the nodes read, and what it refuses."""
+"""The whole command: from triplets to an expert file that the nodes read, and its error messages."""
 
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -14,14 +13,15 @@ from diffusers import FluxTransformer2DModel
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from styleroute.errors import TrainingError
+from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert, StyleExpertError, saving
 from styleroute.moe.expert import open_encoder
+from styleroute.training.adapters.config import with_options
 from styleroute.training.bases import Base, short_digest
 from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
+from styleroute.training.experts.train_experts import train_experts
 from styleroute.training.experts.trainer import ExpertsTrainer
-from styleroute.training.experts.training import train_experts
 
 
 def _merged(transformer: FluxTransformer2DModel, pairs) -> FluxTransformer2DModel:
@@ -42,13 +42,13 @@ def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
 def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(
     config: ExpertsTrainConfig, base: Base
 ) -> None:
-    train_experts(replace(config, steps=2))
+    train_experts(with_options(config, steps=2))
     expert = StyleExpert.open(config.expert_file)
     assert (expert.config.num_experts, expert.config.rank, expert.config.cond_dim) == (4, 2, 12)
     assert (expert.config.routing, expert.config.alpha, expert.config.base) == ("paper", 4.0, "flux-kontext")
     assert len(expert.layers) == 12 + 5  # of a double and of a single block
     states = torch.randn(2, 1, 4, 8)
-    assert torch.equal(expert.encoder(states), open_encoder(config.encoder)(states))
+    assert torch.equal(expert.encoder(states), open_encoder(config.model.encoder)(states))
     summary = expert.training
     assert summary["base_digest"] == short_digest(base.identity)
     assert len(summary["data_digest"]) == len(summary["condition_digest"]) == 16
@@ -57,13 +57,13 @@ def test_the_expert_file_opens_with_its_encoder_and_says_how_it_was_trained(
     assert (summary["schedule"], summary["warmup"]) == ("constant", 0)
     assert summary["loss"] > 0
     # What was written is what was trained, rounded once.
-    checkpoint = torch.load(config.run / "checkpoint.pt", weights_only=True)["adapter"]
+    checkpoint = torch.load(config.run.folder / "checkpoint.pt", weights_only=True)["adapter"]
     file = load_file(config.expert_file)
     assert all(torch.equal(file[name], weight.half()) for name, weight in checkpoint.items())
 
 
 def test_the_file_of_a_single_lora_is_one_that_every_loader_reads(config: ExpertsTrainConfig, base: Base) -> None:
-    config = single_lora(replace(config, steps=2, rate=0.1))
+    config = single_lora(with_options(config, steps=2, rate=0.1))
     train_experts(config)
     state = load_file(config.expert_file)
     names = {name.removesuffix(".weight").rpartition(".")[0] for name in state}
@@ -83,20 +83,20 @@ def test_the_file_of_a_single_lora_is_one_that_every_loader_reads(config: Expert
 
 @pytest.mark.parametrize("variant", [no_encoder, release_1])
 def test_other_variants_say_what_they_are(config: ExpertsTrainConfig, variant: Callable) -> None:
-    config = variant(replace(config, steps=2))
+    config = variant(with_options(config, steps=2))
     train_experts(config)
     expert = StyleExpert.open(config.expert_file)
     blind = variant is no_encoder
     assert expert.config.cond_dim == (256 if blind else 12)
     assert (expert.encoder_config is None) == blind
     assert expert.config.routing == ("paper" if blind else "release-1")
-    assert expert.training["condition"] == config.condition
+    assert expert.training["condition"] == config.model.condition
     expert.collapse(torch.randn(1, expert.config.cond_dim))
 
 
-def test_validation_paints_a_sheet_with_unseen_styles_first(config: ExpertsTrainConfig) -> None:
-    train_experts(replace(config, steps=3, validate_every=2))
-    sheets = sorted((config.run / "validation").iterdir())
+def test_validation_writes_a_sheet_with_unseen_styles_first(config: ExpertsTrainConfig) -> None:
+    train_experts(with_options(config, steps=3, validate_every=2))
+    sheets = sorted((config.run.folder / "validation").iterdir())
     assert [sheet.name for sheet in sheets] == ["000002.png", "000003.png"]  # every second, and the last
     pixels = np.array(Image.open(sheets[0]))
     assert pixels.shape == (2 * 64, 4 * 64, 3)  # yellow and red; content, style, result and target
@@ -105,12 +105,12 @@ def test_validation_paints_a_sheet_with_unseen_styles_first(config: ExpertsTrain
 def test_validation_images_are_shown_beside_the_curves(config: ExpertsTrainConfig) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train_experts(replace(config, steps=3, validate_every=2))
-    shown = EventAccumulator(str(config.run / "tensorboard"), {"images": 0}).Reload()
+    train_experts(with_options(config, steps=3, validate_every=2))
+    shown = EventAccumulator(str(config.run.folder / "tensorboard"), {"images": 0}).Reload()
     assert shown.Tags()["images"] == ["validation"]
     images = shown.Images("validation")
     assert [image.step for image in images] == [2, 3]
-    sheets = [np.array(Image.open(path)) for path in sorted((config.run / "validation").iterdir())]
+    sheets = [np.array(Image.open(path)) for path in sorted((config.run.folder / "validation").iterdir())]
     for image, sheet in zip(images, sheets, strict=True):
         pixels = np.array(Image.open(BytesIO(image.encoded_image_string))).astype(int)
         assert pixels.shape == sheet.shape
@@ -118,45 +118,45 @@ def test_validation_images_are_shown_beside_the_curves(config: ExpertsTrainConfi
 
 
 def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) -> None:
-    seen, blind = (replace(config, steps=3, run=config.run / name, validate_every=every)
+    seen, blind = (with_options(config, steps=3, run=config.run.folder / name, validate_every=every)
                    for name, every in (("seen", 1), ("blind", 0)))  # fmt: skip
     train_experts(seen)
     train_experts(blind)
-    one, other = (torch.load(run.run / "checkpoint.pt", weights_only=True)["losses"] for run in (seen, blind))
+    one, other = (torch.load(run.run.folder / "checkpoint.pt", weights_only=True)["losses"] for run in (seen, blind))
     assert one == other
 
 
 def test_weights_that_ran_away_replace_nothing(config: ExpertsTrainConfig) -> None:
     with pytest.raises(TrainingError, match="rate is inf, expected a finite number"):
-        replace(config, rate=float("inf"))
-    config = replace(config, steps=1)
+        with_options(config, rate=float("inf"))
+    config = with_options(config, steps=1)
     train_experts(config)
     before = config.expert_file.read_bytes()
-    with pytest.raises(TrainingError, match=r"the weights of .* are not finite after step 1"):
-        train_experts(replace(config, run=config.run / "fast", output=config.expert_file, rate=1e30))
+    with pytest.raises(TrainingError, match=r"the weights of .* are not finite after step 1\. Training stopped"):
+        train_experts(with_options(config, run=config.run.folder / "fast", output=config.expert_file, rate=1e30))
     assert config.expert_file.read_bytes() == before
 
 
 def test_a_run_is_the_same_under_another_name(config: ExpertsTrainConfig, tmp_path: Path) -> None:
-    train_experts(replace(config, steps=1))
+    train_experts(with_options(config, steps=1))
     (tmp_path / "moved").mkdir()
     data, run = (shutil.move(shutil.copytree(path, tmp_path / "copied" / path.name), tmp_path / "moved" / path.name)
-                 for path in (config.data, config.run))  # fmt: skip
-    train_experts(replace(config, steps=2, data=Path(data), run=Path(run), cache=tmp_path / "moved" / "cache"))
+                 for path in (config.data.folder, config.run.folder))  # fmt: skip
+    train_experts(with_options(config, steps=2, data=Path(data), run=Path(run), cache=tmp_path / "moved" / "cache"))
     assert torch.load(Path(run) / "checkpoint.pt", weights_only=True)["step"] == 2
 
 
 def test_whole_images_at_the_end_fix_the_number_of_steps(config: ExpertsTrainConfig) -> None:
-    config = replace(config, steps=2, window=4, whole_share=0.5)
+    config = with_options(config, steps=2, window=4, whole_share=0.5)
     train_experts(config)
-    with pytest.raises(TrainingError, match="steps = 2, this one has 4"):
-        train_experts(replace(config, steps=4))
+    with pytest.raises(TrainingError, match=r"optimisation\.steps = 2, this run has 4"):
+        train_experts(with_options(config, steps=4))
 
 
 def test_a_constant_rate_can_go_on_for_longer(config: ExpertsTrainConfig) -> None:
-    whole, pieces = (replace(config, steps=4, run=config.run / name) for name in ("whole", "pieces"))
+    whole, pieces = (with_options(config, steps=4, run=config.run.folder / name) for name in ("whole", "pieces"))
     train_experts(whole)
-    train_experts(replace(pieces, steps=3, minutes=5.0))
+    train_experts(with_options(pieces, steps=3, minutes=5.0))
     train_experts(pieces)
     files = [load_file(run.expert_file) for run in (whole, pieces)]
     assert all(torch.equal(files[1][name], weight) for name, weight in files[0].items())
@@ -166,20 +166,20 @@ def test_a_constant_rate_can_go_on_for_longer(config: ExpertsTrainConfig) -> Non
 @pytest.mark.parametrize(
     ("schedule", "change", "sentence"),
     [
-        ("constant", {"rate": 0.5}, r"holds a run with rate = 0\.01, this one has 0\.5"),
-        ("constant", {"seed": 3}, "seed = 0, this one has 3"),
-        ("constant", {"style_reference": True}, "style_reference = False, this one has True"),
-        ("cosine", {"steps": 9}, "steps = 2, this one has 9"),
+        ("constant", {"rate": 0.5}, r"holds a run with optimisation\.rate = 0\.01, this run has 0\.5"),
+        ("constant", {"seed": 3}, "seed = 0, this run has 3"),
+        ("constant", {"style_reference": True}, "style_reference = False, this run has True"),
+        ("cosine", {"steps": 9}, "steps = 2, this run has 9"),
     ],
 )
 def test_another_configuration_is_refused_and_loses_nothing(
     config: ExpertsTrainConfig, schedule: str, change: dict, sentence: str
 ) -> None:
-    config = replace(config, steps=2, schedule=schedule)
+    config = with_options(config, steps=2, schedule=schedule)
     train_experts(config)
-    before = {path: path.read_bytes() for path in (config.run / "checkpoint.pt", config.expert_file)}
+    before = {path: path.read_bytes() for path in (config.run.folder / "checkpoint.pt", config.expert_file)}
     with pytest.raises(TrainingError, match=sentence):
-        train_experts(replace(config, **change))
+        train_experts(with_options(config, **change))
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
@@ -188,31 +188,31 @@ def test_what_a_run_learned_from_must_stay(
     config: ExpertsTrainConfig, own_data: Path, write_encoder: Callable[..., Path], tmp_path: Path, what: str
 ) -> None:
     encoder = write_encoder()
-    config = replace(config, steps=2, data=own_data, encoder=encoder, cache=tmp_path / "cache")
+    config = with_options(config, steps=2, data=own_data, encoder=encoder, cache=tmp_path / "cache")
     train_experts(config)
     if what == "triplets":
         metadata = own_data / "train" / "metadata.jsonl"
         metadata.write_text("\n".join(metadata.read_text().splitlines()[1:]))
     else:
         write_encoder(proj_dim=7).replace(encoder)
-    with pytest.raises(TrainingError, match="holds a run on other triplets, another base, another encoder"):
-        train_experts(replace(config, steps=4))
+    with pytest.raises(TrainingError, match="holds a run on other triplets, another base model, another style encoder"):
+        train_experts(with_options(config, steps=4))
 
 
 def test_nothing_is_begun_where_something_does_not_fit(config: ExpertsTrainConfig, tmp_path: Path) -> None:
     (tmp_path / "sd").mkdir()
     index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
     (tmp_path / "sd" / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(TrainingError, match="is a StableDiffusionPipeline, and these adapters are for FLUX"):
-        train_experts(replace(config, base=str(tmp_path / "sd")))
-    assert not config.run.exists()
+    with pytest.raises(TrainingError, match="is a StableDiffusionPipeline, expected a FLUX"):
+        train_experts(with_options(config, base=str(tmp_path / "sd")))
+    assert not config.run.folder.exists()
 
 
 def test_a_result_that_cannot_be_written_is_refused_before_any_work(config: ExpertsTrainConfig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(TrainingError, match=r"file/x\.safetensors cannot be written"):
-        train_experts(replace(config, output=tmp_path / "file" / "x.safetensors", base="none"))
-    assert not config.run.exists()
+    with pytest.raises(StorageError, match=r"file/x\.safetensors cannot be written"):
+        train_experts(with_options(config, output=tmp_path / "file" / "x.safetensors", base="none"))
+    assert not config.run.folder.exists()
 
 
 def test_a_disk_that_is_full_at_the_end_loses_no_training(
@@ -221,17 +221,17 @@ def test_a_disk_that_is_full_at_the_end_loses_no_training(
     def full(*_: object, **__: object) -> None:
         raise SafetensorError("No space left on device")
 
-    config = replace(config, steps=2)
+    config = with_options(config, steps=2)
     with monkeypatch.context() as patch:
         patch.setattr(saving, "save_file", full)
         with pytest.raises(StyleExpertError, match=r"could not be written \(No space left on device\)"):
             train_experts(config)
-    monkeypatch.setattr(ExpertsTrainer, "compute_losses", None)  # nothing is left to train
+    monkeypatch.setattr(ExpertsTrainer, "compute_losses", None)  # no step is left to train
     train_experts(config)
     assert StyleExpert.open(config.expert_file).training["steps"] == 2
 
 
 def test_flux_kontext_in_bfloat16_with_checkpointing(config: ExpertsTrainConfig) -> None:
-    train_experts(replace(config, precision="bf16", checkpointing=True, steps=2, batch=1, validate_every=2))
+    train_experts(with_options(config, precision="bf16", checkpointing=True, steps=2, batch=1, validate_every=2))
     assert StyleExpert.open(config.expert_file).training["steps"] == 2
-    assert (config.run / "validation" / "000002.png").is_file()
+    assert (config.run.folder / "validation" / "000002.png").is_file()
