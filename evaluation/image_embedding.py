@@ -1,4 +1,4 @@
-"""Image embeddings by which images are compared: the shipped tiny SigLIP, or a CLIP or SigLIP from transformers."""
+"""Image embeddings for comparing images: the shipped tiny SigLIP, or a CLIP or SigLIP from transformers."""
 
 from typing import Any
 
@@ -10,19 +10,20 @@ from ..dataset.triplets import Embed
 from ..errors import DataError
 
 TINY = "tiny"
+"""Name of the shipped SigLIP."""
 
 
 def load_embedding(name: str) -> Embed:
-    """The embedding of a name: "tiny", a transformers vision model's name, or a folder with one.
+    """The embedding with this name: "tiny", the name of a transformers vision model, or the folder of one.
 
     Raises:
-        DataError: transformers cannot load it as one.
+        DataError: transformers cannot load the model.
     """
     return TinyEmbedding() if name == TINY else PretrainedEmbedding(name)
 
 
 class TinyEmbedding:
-    """The shipped SigLIP's last hidden states, their mean over the tokens: its pooling head is not shipped."""
+    """The mean over tokens of the shipped SigLIP's last hidden states, because its pooling head is not shipped."""
 
     def __init__(self) -> None:
         from ..training.tiny.shipped import load_vision
@@ -31,7 +32,7 @@ class TinyEmbedding:
 
     @torch.inference_mode()
     def __call__(self, images: list[np.ndarray]) -> Tensor:
-        """[S, S, 3] uint8 each -> [N, 192]."""
+        """N images [S, S, 3] uint8 -> [N, 192]."""
         from ..training.tiny.edit_samples import vision_size
         from ..training.tiny.train_vision import normalize
 
@@ -41,7 +42,7 @@ class TinyEmbedding:
 
 
 class PretrainedEmbedding:
-    """The image vector of a transformers model: projected where it has a projection, else pooled."""
+    """The image vector of a transformers model: the projected vector if the model has a projection, else the pooled."""
 
     def __init__(self, name: str) -> None:
         from transformers import AutoImageProcessor, AutoModel
@@ -60,14 +61,14 @@ class PretrainedEmbedding:
 
     @torch.inference_mode()
     def __call__(self, images: list[np.ndarray]) -> Tensor:
-        """[S, S, 3] uint8 each -> [N, D]."""
+        """N images [S, S, 3] uint8 -> [N, D]."""
         pixels = self._processor(images=images, return_tensors="pt")["pixel_values"].to(self._device)
         features = getattr(self._model, "get_image_features", self._model)(pixel_values=pixels)
         return _vector(features)
 
 
 def _vector(features: Any) -> Tensor:
-    """[N, D] of whatever this version of transformers and this model give."""
+    """The image vectors [N, D] in the output of a model, which depends on the model and the version of transformers."""
     if isinstance(features, Tensor):
         return features
     pooled = getattr(features, "pooler_output", None)

@@ -1,4 +1,4 @@
-"""Images as the small Kontext and all measures see them: 256 x 256, 8 bit."""
+"""Images as the small Kontext and all metrics get them: the middle square, 256 x 256, 8 bits per channel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +14,45 @@ from ..progress import console
 from ..storage.image_reader import read_image
 
 SIDE = 256
-"""The small Kontext's working size, to which the example workflow brings every photo."""
+"""Height and width in pixels; the example workflow scales every photo to this size."""
 
 
 def open_image(path: Path) -> np.ndarray:
-    """[256, 256, 3] uint8: the middle, resized where it is of another size."""
-    return np.array(ImageOps.fit(read_image(path), (SIDE, SIDE), Image.Resampling.LANCZOS))
+    """The middle square of an image file, [256, 256, 3] uint8.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return np.array(fit_square(read_image(path)))
 
 
 def open_pixels(path: Path) -> Tensor:
-    """The same as [1, 3, 256, 256] in 0..1."""
+    """The middle square of an image file, [1, 3, 256, 256] in 0..1.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
     return to_tensor(open_image(path))[None]
 
 
+def fit_square(image: Image.Image) -> Image.Image:
+    """The middle square of an image, scaled to 256 x 256."""
+    return ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
+
+
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:
-    """The triplets whose three images can be opened; the others are counted, and the broken files named.
+    """The triplets whose three images can be read; prints the number of the others and the broken files.
 
     Raises:
-        TrainingError: none is left.
+        TrainingError: no triplet is left.
     """
     paths = sorted({path for row in triplets for path in _images(row)})
-    broken = {path for path in paths if not _opens(path)}
+    broken = {path for path in paths if not _is_readable(path)}
     whole = [row for row in triplets if not broken.intersection(_images(row))]
     if not whole:
-        raise TrainingError(f"none of the {len(triplets)} test triplets has whole images: make the data set anew")
+        raise TrainingError(
+            f"all {len(triplets)} test triplets have broken images, expected one whole triplet: make the dataset again"
+        )
     if broken:
         listed = "\n".join(f"  {path}" for path in sorted(broken))
         console.print(
@@ -51,7 +66,7 @@ def _images(row: Triplet) -> tuple[Path, Path, Path]:
     return row.content, row.reference, row.stylised
 
 
-def _opens(path: Path) -> bool:
+def _is_readable(path: Path) -> bool:
     try:
         open_image(path)
     except DataError:

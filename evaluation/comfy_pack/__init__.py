@@ -1,4 +1,4 @@
-"""Evidence only: a node that gives attention maps as numbers. `styleroute evaluate regions` drives it."""
+"""A node pack for `styleroute evaluate regions`: its node returns attention maps as numbers."""
 
 import json
 
@@ -6,13 +6,13 @@ from comfy_api.latest import ComfyExtension, io
 
 
 class ReadMaps(io.ComfyNode):
-    """The mean map of every phrase over all captured blocks and steps, of the first image."""
+    """Returns the first image's map of every phrase, averaged over the captured blocks and all steps."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
-            node_id="Evidence_ReadMaps",
-            category="StyleRoute/evidence",
+            node_id="Evaluation_ReadMaps",
+            category="StyleRoute/evaluation",
             is_output_node=True,
             inputs=[io.Custom("ATTENTION_MAPS").Input("attention_maps")],
         )
@@ -23,13 +23,13 @@ class ReadMaps(io.ComfyNode):
         return io.NodeOutput(ui={"maps": [json.dumps(maps)]})
 
 
-class EvidenceExtension(ComfyExtension):
-    """The evidence's node, as ComfyUI sees it."""
+class EvaluationExtension(ComfyExtension):
+    """Registers the node."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [ReadMaps]
 
 
-async def comfy_entrypoint() -> EvidenceExtension:
-    """Called once by ComfyUI."""
-    return EvidenceExtension()
+async def comfy_entrypoint() -> EvaluationExtension:
+    """ComfyUI calls this once."""
+    return EvaluationExtension()

@@ -1,1 +1,1 @@
-"""Region experts on objects and photos that they never saw: where their attention is, what they paint and keep."""
+"""Evaluates region experts on unseen objects and photos: where the attention lies, what they stylise and keep."""

@@ -1,4 +1,4 @@
-"""What the evidence of regions is gathered of."""
+"""Options of `styleroute evaluate regions`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,23 +9,23 @@ from ...training.regions.variants import SMALL, VARIANT_RUNS
 
 
 @dataclass(frozen=True)
-class RegionEvidenceConfig:
-    """Trained region experts and the scenes that they are tried on. A file that is not there is left out, and said so.
+class RegionEvaluationConfig:
+    """Trained region experts and the scenes to evaluate them on. A missing file is left out, and the command says so.
 
     Attributes:
-        data: folder of regions; its test split is used, whose photos and objects no training has seen.
-        variants: folder that `styleroute train region-variants` has trained into.
-        styles: those that are compared; by default all that every variant which is there was trained in.
-        scenes: how many scenes are painted in each style, one object each.
-        seeds: how often each, from the noise of seed 0, 1 and so on.
-        blocks: whose attention is measured, as RegionRoute Sampler takes them; by default those where the small
-            Kontext binds words to places, for all alike.
-        lock: strength of the background lock in the row that has it.
-        sheet: where the sheet of images goes (.jpg or .png); by default sheet.jpg in the output folder.
-        output: folder of images and evidence.json; an image that is there is not painted again.
+        data: folder of regions; the command reads its test split, whose photos and objects no training has seen.
+        variants: output folder of `styleroute train region-variants`.
+        styles: styles to compare; by default all styles in which every existing variant was trained.
+        scenes: number of scenes in each style, one object each.
+        seeds: images per scene and style, with noise from the seeds 0, 1 and so on.
+        blocks: blocks whose attention is measured, as in RegionRoute Sampler; by default the blocks where the small
+            Kontext binds a phrase to its object. They are the same for all methods.
+        lock: strength of the background lock in the row that uses it.
+        sheet: file for the sheet of images (.jpg or .png); by default sheet.jpg in the output folder.
+        output: folder for images and scores.json; existing images are not generated again.
 
     Raises:
-        TrainingError: a number is impossible.
+        TrainingError: a number is out of range.
     """
 
     data: Path = Path("data") / "regions"
@@ -36,7 +36,7 @@ class RegionEvidenceConfig:
     blocks: str = SMALL.objective.blocks
     lock: float = 1.0
     sheet: Path | None = None
-    output: Path = RUNS / "evidence_regions"
+    output: Path = RUNS / "evaluate_regions"
 
     def __post_init__(self) -> None:
         for name in ("scenes", "seeds"):
@@ -47,5 +47,5 @@ class RegionEvidenceConfig:
 
     @property
     def sheet_file(self) -> Path:
-        """Where the sheet of images is written."""
-        return self.output / "sheet.jpg" if self.sheet is None else self.sheet
+        """The file of the sheet of images."""
+        return self.sheet or self.output / "sheet.jpg"

@@ -1,95 +1,127 @@
-"""Every image of every method, measured."""
+"""Scores of region images and their attention maps against the photo, the mask and the teacher's image."""
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..images import open_image
-from ..rows import Row
-from ..style_vector import Judge, Judged, centroids, cosine, nearest
-from .metrics import background_mse, background_of, background_ssim, box, coverage, iou, pointing, seam, share_inside
-from .painting import read_map
+from ..method_scores import MethodScores, MetricColumn
+from ..metrics import (
+    background_mse,
+    background_pixels,
+    background_ssim,
+    cell_coverage,
+    cosine_similarity,
+    map_iou,
+    nearest_style,
+    object_box,
+    pointing,
+    seam,
+    share_inside,
+    style_centroids,
+)
+from ..metrics.style_vector import LabelledStyleVector, StyleVectorNetwork
+from .jobs import read_map
 from .trials import RegionTrials, open_mask, region_of
 
-UNPAINTED = "photo"
-"""Stands among the styles: a box that the judge puts nearest to it was not painted."""
+UNSTYLED = "photo"
+"""Label of unstyled boxes among the styles. A result whose nearest centroid has this label was not stylised."""
 
 
 @dataclass(frozen=True)
 class RegionScore:
-    """One image's figures; those of the map are NaN where there is none.
+    """The scores of one image; those of its map are NaN for an image without a map.
 
     Attributes:
-        iou: of the map, parted by Otsu's threshold, with the true mask.
-        pointing: whether the map's strongest cell is on the object.
+        iou: intersection over union of the map's cells above Otsu's threshold and the object's cells.
+        pointing: 1 if the map's strongest cell is on the object, else 0.
         inside: share of the attention on the object.
-        style: cosine of the judge's vectors of image and teacher's image, both cut to the box of the mask.
-        own_style: 1 if the judge puts the box nearest to its style, among all styles and unpainted boxes.
-        mse, ssim: of the background, to the photo's.
-        seam: edges added along the mask's outline.
+        style_similarity: cosine of the style vectors of the image and the teacher's image, both cut to the object.
+        own_style: 1 if the nearest centroid of all styles and unstyled boxes is that of the object's style, else 0.
+        background_mse, background_ssim: of the background, to the photo.
+        seam: strength of the edges that the image adds along the mask's outline.
     """
 
     iou: float
     pointing: float
     inside: float
-    style: float
+    style_similarity: float
     own_style: float
-    mse: float
-    ssim: float
+    background_mse: float
+    background_ssim: float
     seam: float
 
 
-COLUMNS = tuple(field.name for field in fields(RegionScore))
-NO_MAP = (math.nan, math.nan, math.nan)
+REGION_COLUMNS = (
+    MetricColumn("iou", "map IoU", short_name="IoU"),
+    MetricColumn("pointing", "pointing", ".0%"),
+    MetricColumn("inside", "attention inside", ".0%", short_name="inside"),
+    MetricColumn("style_similarity", "style similarity", short_name="style"),
+    MetricColumn("own_style", "own style", ".0%"),
+    MetricColumn("background_mse", "background MSE", ".4f", lower_is_better=True, short_name="bg MSE"),
+    MetricColumn("background_ssim", "background SSIM", short_name="bg SSIM"),
+    MetricColumn("seam", "seam", ".4f", lower_is_better=True),
+)
+
+MapScores = tuple[float, float, float]
+"""IoU, pointing and share inside."""
+NO_MAP: MapScores = (math.nan, math.nan, math.nan)
 
 
-class RegionScoring:
-    """Measures images of trials against photo, mask and teacher's image.
+class RegionScorer:
+    """Scores images of trials.
 
     Args:
-        trials: what was painted.
-        judge: gives style vectors.
+        trials: what the images show.
+        network: maps images to style vectors.
     """
 
-    def __init__(self, trials: RegionTrials, judge: Judge) -> None:
-        self.trials, self._judge = trials, judge
+    def __init__(self, trials: RegionTrials, network: StyleVectorNetwork) -> None:
+        self.trials, self._network = trials, network
         boxes = [(row.styled, row.original, region_of(row).mask, region_of(row).style) for row in trials.teacher]
-        unpainted = dict.fromkeys((original, original, mask, UNPAINTED) for _, original, mask, _ in boxes)
-        self._judged = [self._judge_box(*paths) for paths in (*boxes, *unpainted)]
+        unstyled = dict.fromkeys((original, original, mask, UNSTYLED) for _, original, mask, _ in boxes)
+        self._teacher_vectors = [self._box_vector(*box) for box in (*boxes, *unstyled)]
 
-    def row(self, name: str, images: Iterable[tuple[int, np.ndarray]]) -> Row:
-        """Images [256, 256, 3] uint8 without maps, with the numbers of their trials -> one line."""
-        measured = [(trial, self._score(trial, image, NO_MAP)) for trial, image in images]
-        return Row(name, [trial for trial, _ in measured], [score for _, score in measured], len(self.trials.things))
+    def score_baseline(self, name: str, images: Iterable[tuple[int, np.ndarray]]) -> MethodScores:
+        """The scores of a method without maps, from trial numbers and images [256, 256, 3] uint8."""
+        return self._scores(name, ((trial, image, NO_MAP) for trial, image in images))
 
-    def painted_row(self, name: str, paths: Iterable[tuple[int, Path]]) -> Row:
-        """Files that were painted, whose maps lie beside them."""
-        measured = [
-            (trial, self._score(trial, open_image(path), self._of_map(trial, read_map(path)))) for trial, path in paths
-        ]
-        return Row(name, [trial for trial, _ in measured], [score for _, score in measured], len(self.trials.things))
+    def score_method(self, name: str, files: Iterable[tuple[int, Path]]) -> MethodScores:
+        """The scores of a method from trial numbers and image files, whose maps lie beside them."""
+        return self._scores(
+            name, ((trial, open_image(file), self._map_scores(trial, read_map(file))) for trial, file in files)
+        )
 
-    def _of_map(self, trial: int, attention: np.ndarray) -> tuple[float, float, float]:
-        share = coverage(open_mask(region_of(self.trials.examples[trial]).mask), attention.shape)
-        return iou(attention, share), pointing(attention, share), share_inside(attention, share)
+    def _scores(self, name: str, images: Iterable[tuple[int, np.ndarray, MapScores]]) -> MethodScores:
+        scored = ((trial, self._score(trial, image, map_scores)) for trial, image, map_scores in images)
+        return MethodScores.from_pairs(name, scored, len(self.trials.objects))
 
-    def _score(self, trial: int, image: np.ndarray, of_map: tuple[float, float, float]) -> RegionScore:
+    def _map_scores(self, trial: int, attention: np.ndarray) -> MapScores:
+        mask = open_mask(region_of(self.trials.examples[trial]).mask)
+        maps, coverage = torch.from_numpy(attention), cell_coverage(mask, attention.shape)
+        scores = map_iou(maps.float(), coverage), pointing(maps, coverage), share_inside(maps, coverage)
+        return scores[0].item(), scores[1].item(), scores[2].item()
+
+    def _score(self, trial: int, image: np.ndarray, map_scores: MapScores) -> RegionScore:
         example = self.trials.examples[trial]
         photo, mask = open_image(example.original), open_mask(region_of(example).mask)
-        vector, background = self._judge(image[box(mask)]), background_of(mask)
-        centres = centroids(self._judged, without=example.original.stem)
+        box, background = object_box(mask), background_pixels(mask)
+        vector = self._network(image[box])
+        centroids = style_centroids(self._teacher_vectors, without=example.original.stem)
         return RegionScore(
-            *of_map,
-            style=cosine(vector, self._judge(open_image(example.styled)[box(mask)])),
-            own_style=float(bool(centres) and nearest(vector, centres) == region_of(example).style),
-            mse=background_mse(photo, image, background),
-            ssim=background_ssim(photo, image, background),
+            *map_scores,
+            style_similarity=cosine_similarity(vector, self._network(open_image(example.styled)[box])),
+            own_style=float(bool(centroids) and nearest_style(vector, centroids) == region_of(example).style),
+            background_mse=background_mse(photo, image, background),
+            background_ssim=background_ssim(photo, image, background),
             seam=seam(photo, image, mask),
         )
 
-    def _judge_box(self, image: Path, original: Path, mask: Path, style: str) -> Judged:
-        """By its scene: no image is compared with those of its own."""
-        return Judged(style, original.stem, self._judge(open_image(image)[box(open_mask(mask))]))
+    def _box_vector(self, image: Path, original: Path, mask: Path, style: str) -> LabelledStyleVector:
+        """The style vector of the object's box. The scene is its content: a scene is not compared with itself."""
+        vector = self._network(open_image(image)[object_box(open_mask(mask))])
+        return LabelledStyleVector(style, original.stem, vector)

@@ -1,21 +1,20 @@
-"""Which objects are painted in which styles."""
+"""The trials: which objects are stylised in which styles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ...dataset.region_manifest import Region, RegionExample
 from ...errors import TrainingError
 from ...progress import console
 from ...storage.image_reader import read_mask
-from ..images import SIDE
+from ..images import fit_square
 
-Thing = tuple[Path, str]
-"""A scene and the object in it."""
+SceneObject = tuple[Path, str]
+"""A scene and the name of an object in it."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +23,15 @@ class RegionTrials:
 
     Attributes:
         styles: S names.
-        things: P objects, each in a scene of its own.
+        objects: P objects, each in a scene of its own.
         examples: S x P, style by style.
-        teacher: every test example, for what the teacher's images of a style have in common.
+        teacher: all test examples with one region, for the centroids of the teacher's images.
     """
 
     styles: list[str]
-    things: list[Thing]
+    objects: list[SceneObject]
     examples: list[RegionExample]
     teacher: list[RegionExample]
-
-    @cached_property
-    def by_style(self) -> dict[str, list[RegionExample]]:
-        """P examples a style."""
-        return {style: [row for row in self.examples if region_of(row).style == style] for style in self.styles}
 
 
 def region_of(example: RegionExample) -> Region:
@@ -45,51 +39,58 @@ def region_of(example: RegionExample) -> Region:
     return example.regions[0]
 
 
+def scene_object(example: RegionExample) -> SceneObject:
+    """The scene and the object of an example with one region."""
+    return example.original, region_of(example).object
+
+
 def styles_of(examples: Sequence[RegionExample]) -> list[str]:
-    """The different styles of examples with one region, in their order."""
+    """The different styles of the examples with one region, in their order."""
     return list(dict.fromkeys(region_of(row).style for row in examples if len(row.regions) == 1))
 
 
 def choose_trials(examples: Sequence[RegionExample], styles: Sequence[str], scenes: int) -> RegionTrials:
-    """One object of each of the first `scenes` scenes, one that is there in every style.
+    """One object, which exists in every style, of each of the first `scenes` scenes.
 
-    Of a scene with several it is the first and the last by turns: scenes name their objects from the left, and a map
-    that always looks left must not pass for one that reads the word.
+    In scenes with several objects the choice alternates between the first and the last. Scenes list their objects from
+    the left, and a map that always lies on the left must not pass for a map that follows the phrase.
 
     Args:
-        examples: of the test split; those with several regions are passed over.
-        styles: to paint in.
-        scenes: how many; fewer if there are not so many, which is printed.
+        examples: the test split; examples with several regions are left out.
+        styles: the styles to evaluate.
+        scenes: number of scenes. If there are fewer, all are used and this is printed.
 
     Raises:
-        TrainingError: no object is there in all styles.
+        TrainingError: no object exists in all styles.
     """
     single = [row for row in examples if len(row.regions) == 1]
-    found = {(row.original, region_of(row).object, region_of(row).style): row for row in reversed(single)}
-    there: dict[Path, list[str]] = {}
+    by_object_and_style = {(*scene_object(row), region_of(row).style): row for row in reversed(single)}
+    candidates: dict[Path, list[str]] = {}
     for row in single:
-        thing = region_of(row).object
-        if all((row.original, thing, style) in found for style in styles):
-            there.setdefault(row.original, []).append(thing)
-    if not there:
-        raise TrainingError(f"no object of the test split is there in all of {', '.join(styles)}: make more of it")
-    if len(there) < scenes:
-        console.print(f"Only {len(there)} scenes are there in all styles; {scenes} were asked for")
-    chosen = list(there.items())[:scenes]
-    things = [(scene, objects[-(number % 2)]) for number, (scene, objects) in enumerate(chosen)]
-    rows = [found[original, thing, style] for style in styles for original, thing in things]
-    return RegionTrials(list(styles), things, rows, single)
+        if all((*scene_object(row), style) in by_object_and_style for style in styles):
+            candidates.setdefault(row.original, []).append(region_of(row).object)
+    if not candidates:
+        raise TrainingError(
+            f"no object of the test split exists in all of the styles {', '.join(styles)}: make a larger dataset"
+        )
+    if len(candidates) < scenes:
+        console.print(f"Only {len(candidates)} scenes exist in all styles, fewer than the {scenes} of --scenes")
+    chosen = list(candidates.items())[:scenes]
+    objects = [(scene, names[-(number % 2)]) for number, (scene, names) in enumerate(chosen)]
+    rows = [by_object_and_style[(*each, style)] for style in styles for each in objects]
+    return RegionTrials(list(styles), objects, rows, single)
 
 
 def open_mask(path: Path) -> np.ndarray:
-    """A mask as [256, 256] in 0..1, 1 inside: the middle, resized where it is of another size.
+    """The middle square of a mask, [256, 256] in 0..1, 1 inside the object.
 
     Raises:
-        TrainingError: it is all black.
+        DataError: the file cannot be read as an image.
+        TrainingError: the mask is all black.
     """
     values = read_mask(path)
     if not values.any():
-        raise TrainingError(f"{path} shows no object, it is all black: remove its example from the manifest")
+        raise TrainingError(f"the mask {path} is all black, expected an object: remove its example from the manifest")
     grey = Image.fromarray((values * 255).round().astype(np.uint8))
-    fitted = np.asarray(ImageOps.fit(grey, (SIDE, SIDE), Image.Resampling.LANCZOS), dtype=np.float32)
+    fitted = np.asarray(fit_square(grey), dtype=np.float32)
     return fitted / max(fitted.max(), 1)

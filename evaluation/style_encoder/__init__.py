@@ -1,1 +1,1 @@
-"""Scores of a style encoder on unseen styles: retrieval, and whether similar styles are near each other."""
+"""Evaluates a style encoder on unseen styles: retrieval, silhouette, and whether similar styles are close together."""

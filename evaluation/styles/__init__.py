@@ -1,1 +1,1 @@
-"""Evidence for StyleExpert: images in unseen styles."""
+"""Evaluates style experts: images in unseen styles, beside baselines and the teacher's images."""

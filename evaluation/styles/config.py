@@ -1,4 +1,4 @@
-"""What the evidence is gathered of."""
+"""Options of `styleroute evaluate styles`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +10,22 @@ EXPERTS_FILE = "experts.safetensors"
 
 
 @dataclass(frozen=True)
-class EvidenceConfig:
-    """Trained expert files and the images that they are tried on. A file that is not there is left out, and said so.
+class StyleEvaluationConfig:
+    """Trained expert files and the images to evaluate them on. A missing file is left out, and the command says so.
 
     Attributes:
-        data: folder of triplets; its test split is used.
+        data: folder of triplets; the command reads its test split.
         full: experts routed by the style encoder.
-        style_reference: the same, trained with the style image beside the content as a second reference.
-        wide: the same with a wide shared expert; by default those that ship with the pack. The sheet shows these.
-        single_lora: one LoRA, which sees the style image as a second reference.
+        style_reference: the same, trained with the style image as a second reference beside the content image.
+        wide: the same with a wide shared expert; by default the experts that ship with the pack. The sheet shows them.
+        single_lora: one LoRA, trained with the style image as a second reference.
         no_encoder: experts routed by the style image's pooled latents.
-        wide_run: run folder of `wide`, for its curve; of the others it is the folder that the file lies in.
-        photos: how many photos are painted in each style.
-        seeds: how often each, from the noise of seed 0, 1 and so on.
-        seen: also try the styles of the training on the same photos.
-        sheet: where the sheet of images goes (.jpg or .png); by default sheet.jpg in the output folder.
-        output: folder of images, plots and evidence.json; an image that is there is not painted again.
+        wide_run: run folder of `wide`, for its loss curve. The other files lie in their run folders.
+        photos: number of photos to stylise in each style.
+        seeds: images per photo and style, with noise from the seeds 0, 1 and so on.
+        seen: also evaluate the styles of the training split on the same photos.
+        sheet: file for the sheet of images (.jpg or .png); by default sheet.jpg in the output folder.
+        output: folder for images, plots and scores.json; existing images are not generated again.
 
     Raises:
         TrainingError: a number is below 1.
@@ -42,7 +42,7 @@ class EvidenceConfig:
     seeds: int = 2
     seen: bool = False
     sheet: Path | None = None
-    output: Path = RUNS / "evidence_styles"
+    output: Path = RUNS / "evaluate_styles"
 
     def __post_init__(self) -> None:
         for name in ("photos", "seeds"):
@@ -51,5 +51,5 @@ class EvidenceConfig:
 
     @property
     def sheet_file(self) -> Path:
-        """Where the sheet of images is written."""
-        return self.output / "sheet.jpg" if self.sheet is None else self.sheet
+        """The file of the sheet of images."""
+        return self.sheet or self.output / "sheet.jpg"

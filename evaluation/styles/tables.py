@@ -1,72 +1,53 @@
-"""The evidence for styles as tables for a terminal."""
+"""Tables of `styleroute evaluate styles` and `styleroute evaluate losses`."""
 
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from ..rows import Row
-from .overlap import CAPTION, CHANCE, PAPER, Overlap
+from ..method_scores import MethodScores
+from ..tables import score_table
+from .claims import LOSS
+from .expert_overlap import CHANCE, PAPER, ExpertOverlap
+from .expert_overlap import DEFINITION as OVERLAP_DEFINITION
+from .scores import STYLE_COLUMNS
 
-HEADINGS = {
-    "judge": "judge cosine ↑",
-    "ms_ssim": "MS-SSIM ↑",
-    "l1": "L1 ↓",
-    "content": "edges kept ↑",
-    "own_style": "own style ↑",
-}
-"""Each column's name, with an arrow towards its better end."""
+SCORES_CAPTION = (
+    "Mean ± standard error over styles and photos. Styles: {styles}. Style similarity: cosine of the style vectors of "
+    "result and style image (by the network arbitrary_predict, which no training uses). MS-SSIM, L1: to the teacher's "
+    "image. Edges kept: SSIM with the photo, on the Sobel edges of the luminance. Own style: share of results whose "
+    "nearest style centroid is that of their own style (centroids of the teacher's images of other contents)."
+)
+LOSS_CAPTION = "Mean ± standard error over the same styles and photos; all methods get the same noise and noise levels."
 
-
-def score_table(rows: Sequence[Row], kind: str, styles: Sequence[str], steps: Mapping[str, int | None]) -> Table:
-    """Mean and standard error of each column; `kind` is "unseen" or "seen", `steps` the training of each method."""
-    table = Table(title=f"{len(styles)} {kind} styles, unseen photos", caption=_caption(styles), caption_justify="left")
-    table.add_column("method", no_wrap=True)
-    for heading in ("steps", *HEADINGS.values(), "images"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(row.name, _told(steps, row), *(_cell(row, column) for column in HEADINGS), str(len(row.scores)))
-    return table
+Steps = Mapping[str, int | None]
+"""Training steps by method; None if not recorded."""
 
 
-def loss_table(rows: Sequence[Row], steps: Mapping[str, int | None]) -> Table:
-    """Mean and standard error of the flow-matching loss."""
-    caption = "Mean ± standard error over the same styles and photos; noise and noise levels are the same for all."
-    table = Table(title="Flow-matching loss", caption=caption, caption_justify="left")
-    table.add_column("method", no_wrap=True)
-    for heading in ("steps", "loss ↓"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(row.name, _told(steps, row), row.mean("loss").text(".4f"))
-    return table
+def style_table(methods: Sequence[MethodScores], kind: str, styles: Sequence[str], steps: Steps) -> Table:
+    """The scores of all methods; `kind` is "unseen" or "seen"."""
+    title = f"{len(styles)} {kind} styles, unseen photos"
+    caption = SCORES_CAPTION.format(styles=", ".join(styles))
+    return score_table(title, caption, STYLE_COLUMNS, methods, _steps_text(steps))
 
 
-def overlap_table(overlaps: Sequence[Overlap]) -> Table:
-    """IoU of the chosen experts, beside the paper's."""
-    table = Table(title="Overlap of the chosen experts", caption=CAPTION, caption_justify="left")
+def loss_table(losses: Sequence[MethodScores], steps: Steps) -> Table:
+    """The flow-matching loss of all methods."""
+    return score_table("Flow-matching loss", LOSS_CAPTION, (LOSS,), losses, _steps_text(steps))
+
+
+def overlap_table(overlaps: Sequence[ExpertOverlap]) -> Table:
+    """The IoU of chosen experts, beside the paper's."""
+    table = Table(title="Overlap of the chosen experts", caption=OVERLAP_DEFINITION, caption_justify="left")
     table.add_column("pairs of style images")
     for heading in ("pairs", "IoU", "untrained routers", "paper"):
         table.add_column(heading, justify="right")
     for overlap in overlaps:
         paper = f"{PAPER[overlap.name]:.2%}" if overlap.name in PAPER else ""
         pairs = "" if overlap.name == CHANCE else f"{overlap.pairs:,}"
-        untrained = "" if overlap.untrained is None else f"{overlap.untrained:.2%}"
+        untrained = "" if overlap.untrained_iou is None else f"{overlap.untrained_iou:.2%}"
         table.add_row(overlap.name, pairs, f"{overlap.iou:.2%}", untrained, paper)
     return table
 
 
-def _told(steps: Mapping[str, int | None], row: Row) -> str:
-    trained = steps.get(row.name)
-    return "" if trained is None else f"{trained:,}"
-
-
-def _cell(row: Row, column: str) -> str:
-    return row.mean(column).text(".0%" if column == "own_style" else ".3f")
-
-
-def _caption(styles: Sequence[str]) -> str:
-    return (
-        f"Mean ± standard error over styles and photos. Styles: {', '.join(styles)}. Judge: cosine of "
-        "arbitrary_predict's vectors of result and style image. MS-SSIM, L1: to the teacher's image. Edges: SSIM "
-        "of the luminances' Sobel edges to the photo's. Own style: share that the judge puts nearest to its own "
-        "style's centroid (the teacher's images of other contents)."
-    )
+def _steps_text(steps: Steps) -> dict[str, str]:
+    return {name: f"{number:,}" for name, number in steps.items() if number is not None}

@@ -1,4 +1,4 @@
-"""Which photos are painted in which styles."""
+"""The trials: which photos are stylised in which styles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ from ...errors import TrainingError
 from ...progress import console
 
 SHEET_STYLES, SHEET_PHOTOS = 5, 3
+"""Styles and photos on the sheet of images."""
 
 
 @dataclass(frozen=True)
-class Trials:
+class StyleTrials:
     """Every style on every photo.
 
     Attributes:
         styles: S names.
         photos: P content images, each of another photo.
-        triplets: S x P, style by style; a trial's style image is its `reference`, the teacher's answer `stylised`.
-        teacher: every test triplet of these styles, for what the teacher's images of a style have in common.
+        triplets: S x P, style by style; `reference` is a trial's style image, `stylised` the teacher's image.
+        teacher: all test triplets of these styles, for the centroids of the teacher's images.
     """
 
     styles: list[str]
@@ -28,39 +29,42 @@ class Trials:
     teacher: list[Triplet]
 
 
-def choose_trials(triplets: Sequence[Triplet], seen: bool, photos: int) -> Trials:
-    """The first image of each of the first `photos` contents that are there in every style.
+def choose_trials(triplets: Sequence[Triplet], seen: bool, photos: int) -> StyleTrials:
+    """The first image of each of the first `photos` contents that exist in every style.
 
     Args:
-        triplets: of the test split.
-        seen: the styles of the training, or those that it never saw.
-        photos: how many; fewer if there are not so many, which is printed.
+        triplets: the test split.
+        seen: True for the styles of the training split, False for the others.
+        photos: number of photos. If there are fewer, all are used and this is printed.
 
     Raises:
-        TrainingError: no such style, or no photo in all of them.
+        TrainingError: there is no such style, or no photo exists in all of them.
     """
     kind = "seen" if seen else "unseen"
     rows = [row for row in triplets if row.seen_style == seen]
     if not rows:
-        raise TrainingError(f"the test split holds no {kind} style: make a data set that holds styles out")
+        raise TrainingError(f"the test split has no {kind} style: make a dataset that holds styles out")
     styles = list(dict.fromkeys(row.style for row in rows))
-    found = {(row.style, row.content): row for row in reversed(rows)}
+    by_style_and_photo = {(row.style, row.content): row for row in reversed(rows)}
     first: dict[str, Path] = {}
     for row in rows:
-        if all((style, row.content) in found for style in styles):
+        if all((style, row.content) in by_style_and_photo for style in styles):
             first.setdefault(row.content_name, row.content)
     if not first:
-        raise TrainingError(f"no photo of the test split is there in all {len(styles)} {kind} styles: make more of it")
+        raise TrainingError(
+            f"no photo of the test split exists in all {len(styles)} {kind} styles: make a larger dataset"
+        )
     if len(first) < photos:
-        console.print(f"Only {len(first)} photos are there in all {kind} styles; {photos} were asked for")
+        console.print(f"Only {len(first)} photos exist in all {kind} styles, fewer than the {photos} of --photos")
     chosen = list(first.values())[:photos]
-    return Trials(styles, chosen, [found[style, photo] for style in styles for photo in chosen], rows)
+    trials = [by_style_and_photo[style, photo] for style in styles for photo in chosen]
+    return StyleTrials(styles, chosen, trials, rows)
 
 
-def sheet_references(trials: Trials) -> dict[str, Path]:
-    """For each style of the sheet one style image for all of its photos, which shows none of them.
+def sheet_references(trials: StyleTrials) -> dict[str, Path]:
+    """One style image for each style on the sheet, with none of the sheet's contents.
 
-    A style without such an image is left out, and this is printed.
+    A style without such an image is left out, which is printed.
     """
     shown = set(trials.photos[:SHEET_PHOTOS])
     names = {row.content_name for row in trials.triplets if row.content in shown}
@@ -70,5 +74,5 @@ def sheet_references(trials: Trials) -> dict[str, Path]:
             references.setdefault(row.style, row.stylised)
     styles = trials.styles[:SHEET_STYLES]
     if missing := [style for style in styles if style not in references]:
-        console.print(f"Not on the sheet, for want of an image of another content: {', '.join(missing)}")
+        console.print(f"Not on the sheet, because no style image has another content: {', '.join(missing)}")
     return {style: references[style] for style in styles if style in references}

@@ -1,7 +1,7 @@
-"""What the methods are trained for, on images that no training has seen: the flow-matching loss of paired noise.
+"""The flow-matching loss on images that no training has seen, with the same noise for all methods.
 
-Painted images are judged through the whole of sampling and another network's eyes; the loss is the trainings' own
-measure, and with the same noise for all methods it tells small differences.
+Metrics of generated images also depend on the sampler and on another network. The loss is what training minimises, and
+with paired noise it shows smaller differences.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,42 +23,42 @@ from ...training.experts.routed_linear import BatchStyle
 from ...training.experts.trainer import flow_matching_loss
 from ...training.style_encoder.vision import load_vision
 from ..images import open_pixels
-from ..rows import Row
-from .embedding import embed_styles
-from .methods import Method
-from .pooled import pooled_embedding
-from .trials import Trials
+from ..method_scores import MethodScores
+from .methods import StyleMethod
+from .pooled_latents import pooled_latents
+from .style_embedding import embed_styles
+from .trials import StyleTrials
 
 NO_EXPERTS = "no experts"
 LEVELS = 8
-"""Noise levels of each trial, one in each eighth of the sampler's way."""
+"""Noise levels per trial: one in each eighth of the sampler's schedule."""
 
 
 @dataclass(frozen=True)
 class UnseenLoss:
-    """A trial's mean squared error of the velocity, over all noise levels."""
+    """Mean squared error of the velocity in one trial, over all noise levels."""
 
     loss: float
 
 
-def unseen_losses(methods: Sequence[Method], trials: Trials) -> list[Row]:
-    """The base without experts, and with each method's."""
+def unseen_losses(methods: Sequence[StyleMethod], trials: StyleTrials) -> list[MethodScores]:
+    """The losses of the base model without experts, then of each method."""
     base = load_base("tiny")
-    latents = _Latents(base)
-    transformer = base.transformer()
-    rows = []
+    transformer, latents = base.transformer(), _LatentCache(base)
+    losses = []
     for name, method in {NO_EXPERTS: None, **{method.name: method for method in methods}}.items():
-        adapter = _Adapter(method, base)
-        numbered = list(enumerate(trials.triplets))
-        followed = track(numbered, f"Loss: {name}")
-        scores = [UnseenLoss(_loss(transformer, adapter, base, latents, row, number)) for number, row in followed]
-        rows.append(Row(name, [number for number, _ in numbered], scores, len(trials.photos)))
-    return rows
+        source = _PairSource(method, base)
+        numbered = track(list(enumerate(trials.triplets)), f"Loss: {name}")
+        scored = [
+            (number, UnseenLoss(_loss(transformer, source, base, latents, row, number))) for number, row in numbered
+        ]
+        losses.append(MethodScores.from_pairs(name, scored, len(trials.photos)))
+    return losses
 
 
 @contextmanager
-def added(transformer: nn.Module, pairs: Mapping[str, LowRank]) -> Iterator[None]:
-    """The pairs are added to the layers' weights, which are as before when the block ends."""
+def added_to_weights(transformer: nn.Module, pairs: Mapping[str, LowRank]) -> Iterator[None]:
+    """Add low-rank pairs to the weights of their layers; restore the weights at the end of the block."""
     weights = {layer: transformer.get_submodule(layer).weight for layer in pairs}
     before = {layer: weight.detach().clone() for layer, weight in weights.items()}
     with torch.no_grad():
@@ -72,35 +72,39 @@ def added(transformer: nn.Module, pairs: Mapping[str, LowRank]) -> Iterator[None
                 weight.copy_(before[layer])
 
 
-class _Latents:
-    """The images' latents [1, 16, H, W], each encoded once."""
+class _LatentCache:
+    """Encodes each image once, to latents [1, 16, H, W]."""
 
     def __init__(self, base: Base) -> None:
-        self._base, self._known = base, dict[Path, Tensor]()
+        self._base, self._latents = base, dict[Path, Tensor]()
 
     def __call__(self, image: Path) -> Tensor:
-        if image not in self._known:
-            self._known[image] = self._base.encode(open_pixels(image))
-        return self._known[image]
+        if image not in self._latents:
+            self._latents[image] = self._base.encode(open_pixels(image))
+        return self._latents[image]
 
 
-class _Adapter:
-    """What a method adds for a style image; nothing without one."""
+class _PairSource:
+    """Collapses a method's experts for a style image; gives no pairs without a method.
 
-    def __init__(self, method: Method | None, base: Base) -> None:
+    Attributes:
+        objective: the training options that the loss depends on.
+    """
+
+    def __init__(self, method: StyleMethod | None, base: Base) -> None:
         self._method, self._base = method, base
         self._expert = StyleExpert.open(method.file) if method else None
-        trained = (self._expert.training or {}) if self._expert else {}
-        guidance = trained.get("guidance", PRESETS["small"].objective.guidance)
+        training = (self._expert.training or {}) if self._expert else {}
+        guidance = training.get("guidance", PRESETS["small"].objective.guidance)
         reference = method is not None and method.style_reference
-        # Stock nodes give a second reference without a shift of its rows, as the small presets train it.
+        # Stock nodes give a second reference without a shift of its rows, and the small presets train it so.
         self.objective = replace(PRESETS["small"].objective, style_reference=reference, style_rows=0, guidance=guidance)
 
     def pairs(self, image: Path) -> dict[str, LowRank]:
         if self._method is None or self._expert is None:
             return {}
         style = self._embedding(self._expert, image)
-        if not self._method.alone:
+        if not self._method.shared_expert_only:
             return self._expert.collapse(style)
         routings = self._expert.route(style)
         return self._expert.collapse_routed(
@@ -108,17 +112,19 @@ class _Adapter:
         )
 
     def _embedding(self, expert: StyleExpert, image: Path) -> Tensor | None:
-        match self._method.reads:
+        match self._method.condition:
             case "style-encoder":
                 return embed_styles(expert, load_vision("tiny"), [image])
             case "pooled-latents":
-                return pooled_embedding(self._base, image)
+                return pooled_latents(self._base, image)
             case _:
                 return None
 
 
 @torch.no_grad()
-def _loss(transformer: nn.Module, adapter: _Adapter, base: Base, latents: _Latents, row: Triplet, number: int) -> float:
+def _loss(
+    transformer: nn.Module, source: _PairSource, base: Base, latents: _LatentCache, row: Triplet, number: int
+) -> float:
     content, stylised, reference = (
         latents(path).expand(LEVELS, -1, -1, -1) for path in (row.content, row.stylised, row.reference)
     )
@@ -128,5 +134,5 @@ def _loss(transformer: nn.Module, adapter: _Adapter, base: Base, latents: _Laten
     generator = torch.Generator().manual_seed(number)
     noise = torch.randn(stylised.shape, generator=generator)
     sigma = sampler_sigmas(LEVELS, generator)
-    with added(transformer, adapter.pairs(row.reference)), torch.autocast("cpu", torch.bfloat16):
-        return flow_matching_loss(transformer, batch, noise, sigma, BatchStyle(), adapter.objective).item()
+    with added_to_weights(transformer, source.pairs(row.reference)), torch.autocast("cpu", torch.bfloat16):
+        return flow_matching_loss(transformer, batch, noise, sigma, BatchStyle(), source.objective).item()

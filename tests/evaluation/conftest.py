@@ -1,4 +1,4 @@
-"""Triplets in plain colours, a judge that sees nothing but the mean colour, and expert files of random weights."""
+"""Triplets in plain colours, mean colours as style vectors, and expert files with random weights."""
 
 import json
 from pathlib import Path
@@ -18,36 +18,36 @@ LAYER = "transformer_blocks.0.attn.to_q"
 
 
 def photo(number: int) -> np.ndarray:
-    """Grey squares that no other photo has, [64, 64, 3] uint8."""
+    """Random grey squares, different for each number, [64, 64, 3] uint8."""
     squares = np.random.default_rng(number).integers(60, 200, (8, 8), dtype=np.uint8)
     return np.repeat(np.kron(squares, np.ones((8, 8), np.uint8))[..., None], 3, axis=2)
 
 
-def painted(number: int, colour: tuple[int, int, int]) -> np.ndarray:
-    """The photo, three quarters of it a colour."""
+def stylised(number: int, colour: tuple[int, int, int]) -> np.ndarray:
+    """The photo, mixed with three quarters of a colour."""
     return (photo(number) * 0.25 + np.array(colour) * 0.75).round().astype(np.uint8)
 
 
 def mean_colour(image: np.ndarray) -> np.ndarray:
-    """A judge: [H, W, 3] -> [3]."""
+    """A stand-in for the style-vector network: [H, W, 3] uint8 -> [3]."""
     return image.mean((0, 1)) / 255
 
 
 @pytest.fixture
-def judge():
+def network():
     return mean_colour
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A test split of two unseen styles and a seen one on four photos."""
+    """A test split: two unseen styles and a seen one on four photos."""
     folder, rows = tmp_path / "data" / "test", []
     for style in ("content", *COLOURS):
         (folder / style).mkdir(parents=True)
     for number, content in enumerate(CONTENTS):
         Image.fromarray(photo(number)).save(folder / "content" / f"{number}.png")
         for style, colour in COLOURS.items():
-            Image.fromarray(painted(number, colour)).save(folder / style / f"{number}.png")
+            Image.fromarray(stylised(number, colour)).save(folder / style / f"{number}.png")
             rows.append(
                 {
                     "content_file_name": f"content/{number}.png",
@@ -71,7 +71,7 @@ def triplets(data: Path) -> list[Triplet]:
 
 @pytest.fixture
 def write_moe(tmp_path: Path):
-    """Writes routed experts for one layer of the small Kontext, by the width of what their routers read."""
+    """Writes routed experts for one layer of the small Kontext; `cond_dim` is the width of the routers' input."""
 
     def write(cond_dim: int = 256, base: str = "tiny-kontext", name: str = "moe", seed: int = 0) -> Path:
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Scenes of grey photos with a square object in plain colours, a judge of the mean colour, LoRAs of random weights."""
+"""Grey scenes with a square object in plain colours, mean colours as style vectors, and LoRAs with random weights."""
 
 from pathlib import Path
 
@@ -19,24 +19,24 @@ from styleroute.training.regions.variants import variant_file
 
 SIDE = 256
 COLOURS = {"ink comic": (230, 30, 30), "woven": (30, 30, 230)}
-THINGS = ("teapot", "violin")
+OBJECTS = ("teapot", "violin")
 LAYER = "transformer_blocks.0.attn.to_q"
 
 
 def photo(number: int) -> np.ndarray:
-    """Grey squares that no other photo has, [256, 256, 3] uint8."""
+    """Random grey squares, different for each number, [256, 256, 3] uint8."""
     squares = np.random.default_rng(number).integers(60, 200, (8, 8), dtype=np.uint8)
     return np.repeat(np.kron(squares, np.ones((32, 32), np.uint8))[..., None], 3, axis=2)
 
 
 def square_mask(left: int = 64, side: int = 64) -> np.ndarray:
-    """White within a square, [256, 256] uint8."""
+    """White inside a square, [256, 256] uint8."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
     mask[64 : 64 + side, left : left + side] = 255
     return mask
 
 
-def write_example(folder: Path, number: int, thing: str, style: str, left: int) -> RegionExample:
+def write_example(folder: Path, number: int, object_name: str, style: str, left: int) -> RegionExample:
     name = f"{number:04}"
     paths = {kind: folder / kind for kind in ("original", "styled", "masks")}
     for path in paths.values():
@@ -45,23 +45,23 @@ def write_example(folder: Path, number: int, thing: str, style: str, left: int) 
     styled = np.where(mask[..., None] > 0, np.array(COLOURS[style], np.uint8), original)
     files = (
         paths["original"] / f"{name}.png",
-        paths["styled"] / f"{name}_{thing}_{style.replace(' ', '_')}.png",
-        paths["masks"] / mask_name(name, thing),
+        paths["styled"] / f"{name}_{object_name}_{style.replace(' ', '_')}.png",
+        paths["masks"] / mask_name(name, object_name),
     )
     for file, pixels in zip(files, (original, styled, mask), strict=True):
         Image.fromarray(pixels).save(file)
-    return RegionExample(region_prompt(thing, style), files[0], files[1], (Region(thing, style, files[2]),))
+    return RegionExample(region_prompt(object_name, style), files[0], files[1], (Region(object_name, style, files[2]),))
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A test split of three scenes; two objects in each, each in two styles."""
+    """A test split of three scenes with two objects each, and two styles."""
     folder = tmp_path / "data" / "test"
     examples = [
-        write_example(folder, number, thing, style, 32 + 128 * place)
+        write_example(folder, number, object_name, style, 32 + 128 * position)
         for number in range(3)
         for style in COLOURS
-        for place, thing in enumerate(THINGS)
+        for position, object_name in enumerate(OBJECTS)
     ]
     write_manifest(folder, examples)
     return tmp_path / "data"
@@ -73,14 +73,14 @@ def examples(data: Path) -> list[RegionExample]:
 
 
 @pytest.fixture
-def judge():
-    """[H, W, 3] -> [3], the mean colour less grey."""
+def network():
+    """A stand-in for the style-vector network: [H, W, 3] uint8 -> the mean colour [3]."""
     return lambda image: image.mean((0, 1)) / 255
 
 
 @pytest.fixture
 def write_variant(tmp_path: Path):
-    """Writes a plain LoRA for one layer of the small Kontext where a variant's is; gives the folder of all."""
+    """Writes a variant's file: a plain LoRA for one layer of the small Kontext. Returns the folder of all variants."""
 
     def write(name: str, style: str, base: str = "tiny-kontext", seed: int = 0, steps: int = 3) -> Path:
         torch.manual_seed(seed)

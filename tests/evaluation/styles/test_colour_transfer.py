@@ -10,12 +10,12 @@ def two_greys(dark: int, bright: int) -> np.ndarray:
 
 
 def test_two_greys_become_the_styles_two_greys() -> None:
-    # Two values of equal share are given by mean and spread: the answer is exact.
+    # Mean and standard deviation determine two values with equal shares, so the answer is exact.
     result = transfer_colour(two_greys(100, 150), two_greys(40, 220))
     np.testing.assert_allclose(result.astype(int), two_greys(40, 220), atol=1)
 
 
-def test_a_image_keeps_its_own_colours() -> None:
+def test_an_image_keeps_its_own_colours() -> None:
     image = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
     np.testing.assert_allclose(transfer_colour(image, image).astype(int), image, atol=1)
 

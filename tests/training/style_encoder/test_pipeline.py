@@ -161,17 +161,19 @@ def keep_only(data: Path, style: str, image: str) -> None:
     metadata.write_text("\n".join(map(json.dumps, kept)))
 
 
-def test_the_report_has_it_and_does_without_where_there_is_no_judge(config: EncoderTrainConfig, capsys) -> None:
+def test_the_report_has_the_similarity_order_unless_the_network_is_missing(config: EncoderTrainConfig, capsys) -> None:
     report = train_style_encoder(
-        config, partial(evaluate_encoder, judge=lambda image: image[::32, ::32].ravel().astype(float))
+        config, partial(evaluate_encoder, network=lambda image: image[::32, ::32].ravel().astype(float))
     )
     ours, vision, random = report.rows
-    assert -1 <= ours.likeness <= 1
-    assert vision.likeness is not None
-    assert random.likeness is None
+    assert -1 <= ours.similarity_order <= 1
+    assert vision.similarity_order is not None
+    assert random.similarity_order is None
 
     def missing(image: np.ndarray) -> np.ndarray:
-        raise DataError("the judge is missing")
+        raise DataError("the network is missing")
 
-    assert train_style_encoder(config, partial(evaluate_encoder, judge=missing)).rows[0].likeness is None
-    assert "Left out: the likeness of styles, as the judge is missing" in " ".join(capsys.readouterr().out.split())
+    assert train_style_encoder(config, partial(evaluate_encoder, network=missing)).rows[0].similarity_order is None
+    assert "Left out: the similarity order of styles, because the network is missing" in " ".join(
+        capsys.readouterr().out.split()
+    )

@@ -1,0 +1,135 @@
+"""`styleroute evaluate styles`: from expert files to images, scores, claims, plots and sheets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...dataset.triplets import Triplet, read_triplets
+from ...storage.contact_sheet import require_sheet_format
+from ..claims import ClaimResult
+from ..generated_images import generate_missing
+from ..images import open_image, readable
+from ..method_scores import MethodScores
+from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
+from ..vae_round_trip import VaeRoundTrip, small_vae_round_trip
+from .baselines import ceilings, lower_baselines
+from .claims import claim_results
+from .comfy_generator import open_style_generator
+from .config import StyleEvaluationConfig
+from .expert_overlap import ExpertOverlap, measure_overlap
+from .jobs import OpenStyleGenerator, StyleJob, style_jobs
+from .methods import FULL, WIDE, StyleMethod, all_methods, available_methods
+from .scores import StyleScorer
+from .sheets import sheet_jobs, write_method_sheet, write_style_sheet
+from .training_curves import plot_curves, read_curves
+from .trials import StyleTrials, choose_trials
+from .unseen_loss import unseen_losses
+
+JobsByMethod = dict[str, list[StyleJob]]
+
+
+@dataclass(frozen=True)
+class StyleGroup:
+    """The trials and scores of one kind of styles, "unseen" or "seen"."""
+
+    kind: str
+    trials: StyleTrials
+    scores: list[MethodScores]
+
+
+@dataclass(frozen=True)
+class StyleEvaluation:
+    """All results and the files that show them. The first group and the losses belong to the unseen styles."""
+
+    methods: list[StyleMethod]
+    left_out: list[str]
+    groups: list[StyleGroup]
+    losses: list[MethodScores]
+    overlaps: list[ExpertOverlap]
+    claims: list[ClaimResult]
+    files: list[Path]
+
+    @property
+    def steps(self) -> dict[str, int | None]:
+        """Training steps of each method; None if not recorded."""
+        return {method.name: method.steps for method in self.methods}
+
+
+def evaluate_styles(
+    config: StyleEvaluationConfig,
+    open_generator: OpenStyleGenerator = open_style_generator,
+    network: StyleVectorNetwork = predict_style_vector,
+) -> StyleEvaluation:
+    """Generate the missing images, and score all of them.
+
+    Raises:
+        StorageError, DataError, TrainingError, StyleExpertError: something is missing or does not fit. No image exists
+            yet.
+        ComfyNotFound, ComfyError: no ComfyUI was found, or it failed; finished images stay.
+    """
+    require_sheet_format(config.sheet_file)
+    known = all_methods(config)
+    methods = available_methods(known)
+    triplets = readable(read_triplets(config.data, "test"))
+    kinds = ("unseen", "seen") if config.seen else ("unseen",)
+    scorers = {kind: StyleScorer(choose_trials(triplets, kind == "seen", config.photos), network) for kind in kinds}
+    trials = scorers["unseen"].trials
+    overlaps = _overlaps(methods, triplets)
+    shown = sheet_jobs(trials, _first_named(methods, WIDE, FULL))
+    jobs = {kind: _jobs(methods, scorer.trials, config.seeds) for kind, scorer in scorers.items()}
+    every = [job for by_method in jobs.values() for of_method in by_method.values() for job in of_method]
+    images = generate_missing([*every, *shown.values()], config.output / "images", open_generator)
+    losses, round_trip = unseen_losses(methods, trials), small_vae_round_trip()
+    groups = [_group(kind, scorers[kind], jobs[kind], images, config.seeds, round_trip) for kind in kinds]
+    files = [
+        write_style_sheet(config.sheet_file, trials, shown, images),
+        write_method_sheet(config.output / "methods.png", trials, jobs["unseen"], images, config.seeds),
+        plot_curves(config.output / "curves.png", read_curves(_run_folders(config, known))),
+    ]
+    return StyleEvaluation(
+        methods=methods,
+        left_out=[method.name for method in known if method not in methods],
+        groups=groups,
+        losses=losses,
+        overlaps=overlaps,
+        claims=claim_results(
+            groups[0].scores, losses, overlaps, {method.name: method.compared_settings for method in methods}
+        ),
+        files=[file for file in files if file],
+    )
+
+
+def _overlaps(methods: list[StyleMethod], triplets: list[Triplet]) -> list[ExpertOverlap]:
+    routed = _first_named(methods, FULL, WIDE)
+    return measure_overlap(routed.file, triplets) if routed else []
+
+
+def _first_named(methods: list[StyleMethod], *names: str) -> StyleMethod | None:
+    """The method with the first of the names that exists."""
+    by_name = {method.name: method for method in methods}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _jobs(methods: list[StyleMethod], trials: StyleTrials, seeds: int) -> JobsByMethod:
+    return {method.name: style_jobs(method, trials.triplets, seeds) for method in methods}
+
+
+def _group(
+    kind: str,
+    scorer: StyleScorer,
+    jobs: JobsByMethod,
+    images: Mapping[StyleJob, Path],
+    seeds: int,
+    round_trip: VaeRoundTrip,
+) -> StyleGroup:
+    generated = {
+        name: ((number // seeds, open_image(images[job])) for number, job in enumerate(of_method))
+        for name, of_method in jobs.items()
+    }
+    rows = {**lower_baselines(scorer.trials, round_trip), **generated, **ceilings(scorer.trials, round_trip)}
+    return StyleGroup(kind, scorer.trials, [scorer.score_method(name, found) for name, found in rows.items()])
+
+
+def _run_folders(config: StyleEvaluationConfig, methods: list[StyleMethod]) -> dict[str, Path]:
+    """Each method's run folder: the folder of its file, except for the file that ships."""
+    return {method.name: method.file.parent for method in methods} | {WIDE: config.wide_run}

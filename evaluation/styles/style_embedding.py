@@ -1,0 +1,42 @@
+"""Style embeddings of images from the style encoder inside an expert file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...errors import TrainingError
+from ...moe import StyleExpert
+from ...training.style_encoder.states import stored_layers
+from ...training.style_encoder.vision import Vision, require_layers
+from ..images import open_image
+
+BATCH_SIZE = 32
+"""Images that the vision model reads at once."""
+
+
+@torch.no_grad()
+def embed_styles(expert: StyleExpert, vision: Vision, images: Sequence[Path]) -> Tensor:
+    """The style embeddings [N, cond_dim] of N images.
+
+    Raises:
+        TrainingError: the encoder does not fit the vision model.
+    """
+    _require_fit(expert, vision)
+    layers, embeddings = stored_layers(expert.encoder_config.taps), []
+    for start in range(0, len(images), BATCH_SIZE):
+        batch = [Image.fromarray(open_image(path)) for path in images[start : start + BATCH_SIZE]]
+        embeddings.append(expert.encoder(vision.read(batch, layers).states))
+    return torch.cat(embeddings)
+
+
+def _require_fit(expert: StyleExpert, vision: Vision) -> None:
+    require_layers(vision, expert.encoder_config.taps)
+    expected = expert.encoder_config.num_tokens, expert.encoder_config.hidden_size
+    if expected != (vision.num_tokens, vision.hidden_size):
+        raise TrainingError(
+            f"the style encoder of {expert.path} reads {expected[0]} tokens x {expected[1]}, but {vision.file} has "
+            f"{vision.num_tokens} x {vision.hidden_size}: give experts whose encoder was trained with --vision tiny"
+        )

@@ -1,0 +1,77 @@
+"""The whole evaluation on handmade triplets with the shipped experts; ComfyUI and the network are stand-ins."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+from styleroute.cli.evaluate import styles
+from styleroute.errors import StorageError
+from styleroute.evaluation.json_report import SCORES_FILE
+from styleroute.evaluation.styles import evaluate
+from styleroute.evaluation.styles.baselines import PHOTO
+from styleroute.evaluation.styles.config import StyleEvaluationConfig
+from styleroute.evaluation.styles.evaluate import evaluate_styles
+from styleroute.evaluation.styles.expert_overlap import CHANCE, SAME
+from styleroute.evaluation.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE
+
+
+@contextmanager
+def copy_style() -> Iterator:
+    """A generator that returns the style image."""
+    yield lambda job: Image.open(job.style).convert("RGB").resize((256, 256))
+
+
+@contextmanager
+def no_generator() -> Iterator:
+    raise AssertionError("all images exist already")
+    yield
+
+
+@pytest.fixture
+def config(data, tmp_path, write_lora, write_moe) -> StyleEvaluationConfig:
+    return StyleEvaluationConfig(
+        data=data,
+        full=tmp_path / "missing.safetensors",
+        single_lora=write_lora(),
+        no_encoder=write_moe(),
+        style_reference=tmp_path / "missing.safetensors",
+        photos=2,
+        seeds=2,
+        output=tmp_path / "evaluation",
+    )
+
+
+def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
+    config, network, monkeypatch, capsys, tmp_path
+) -> None:
+    monkeypatch.setattr(evaluate.evaluate_styles, "__defaults__", (copy_style, network))
+    styles(config)
+    printed = capsys.readouterr().out
+    assert "Left out: full + style reference, because" in printed
+    assert "2 unseen styles, unseen photos" in printed
+    assert "Tested 15 claims" in printed
+    report = json.loads((config.output / SCORES_FILE).read_text())
+    assert report["left_out"] == ["full", "full + style reference"]
+    assert {row["name"] for row in report["overlap"]["rows"]} >= {SAME, CHANCE}
+    assert all(row["untrained_iou"] is not None for row in report["overlap"]["rows"] if row["name"] != CHANCE)
+    losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
+    assert set(losses) == {"no experts", SINGLE_LORA, NO_ENCODER, WIDE}
+    rows = {row["method"]: row for row in report["groups"][0]["rows"]}
+    assert [len(rows[name]["images"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [8, 8, 8]
+    assert rows[WIDE]["means"]["style_similarity"]["mean"] > rows[PHOTO]["means"]["style_similarity"]["mean"]
+    assert (Image.open(config.output / "sheet.jpg").width, Image.open(config.output / "methods.png").height) > (
+        500,
+        500,
+    )
+    again = evaluate_styles(replace(config, seen=True, photos=2, sheet=tmp_path / "readme.png"), copy_style, network)
+    assert [group.kind for group in again.groups] == ["unseen", "seen"]
+    assert (tmp_path / "readme.png").exists()
+    evaluate_styles(config, no_generator, network)
+
+
+def test_an_unknown_sheet_format_is_refused_before_any_work(config, network, tmp_path) -> None:
+    with pytest.raises(StorageError, match="the contact sheet is"):
+        evaluate_styles(replace(config, sheet=tmp_path / "sheet.gif"), no_generator, network)
