@@ -1,4 +1,4 @@
-"""The shipped workflow opens in the real page of a real server, with every node known."""
+"""The example workflows open in ComfyUI's page on a real server, and every node is known."""
 
 import json
 import shutil
@@ -63,7 +63,7 @@ def test_no_node_is_missing(page, path: Path):
     assert [node["type"] for node in nodes if not node["known"]] == []
 
 
-def test_links_and_values_arrive_at_their_inputs(page):
+def test_style_links_and_values_arrive_at_their_inputs(page):
     workflow = json.loads((PACK / "example_workflows" / "style_transfer.json").read_text(encoding="utf-8"))
     nodes = {node["type"]: node for node in page.execute_async_script(OPEN, workflow)}
     assert {"model", "style_expert", "style"} <= set(nodes["StyleRoute_MoEApply"]["linked"])
@@ -71,7 +71,7 @@ def test_links_and_values_arrive_at_their_inputs(page):
     assert nodes["KSampler"]["widgets"] | {"steps": 20, "sampler_name": "euler"} == nodes["KSampler"]["widgets"]
 
 
-def test_the_regions_links_and_values_arrive_at_their_inputs(page):
+def test_region_links_and_values_arrive_at_their_inputs(page):
     workflow = json.loads((PACK / "example_workflows" / "region_style.json").read_text(encoding="utf-8"))
     nodes = {node["type"]: node for node in page.execute_async_script(OPEN, workflow)}
     sampler, prompt = nodes["StyleRoute_RegionRouteSampler"], nodes["StyleRoute_RegionPrompt"]

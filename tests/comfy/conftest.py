@@ -1,4 +1,4 @@
-"""ComfyUI in this process, for tests of patching, and one real server for the whole session."""
+"""ComfyUI in this process, for tests of patching, and one real server for all tests."""
 
 import importlib
 import importlib.util
@@ -83,7 +83,7 @@ def style_expert(tmp_path: Path) -> StyleExpert:
 
 @pytest.fixture
 def shown_expert(tmp_path: Path) -> StyleExpert:
-    """Experts that were trained with the style image beside the photo."""
+    """Experts that were trained with the style image as a second reference."""
     return StyleExpert.open(write_style_expert(tmp_path / "shown.safetensors", training={"style_reference": True}))
 
 
@@ -99,7 +99,7 @@ def clip(parts):
 
 @pytest.fixture(scope="session")
 def prompt(clip):
-    """Encodes a prompt by Region Style Prompt."""
+    """Encodes a prompt with Region Style Prompt."""
     from styleroute.nodes.regions.region_prompt import RegionPrompt
 
     text = "make the guitar in mosaic style, keep other area unchanged"
@@ -108,13 +108,13 @@ def prompt(clip):
 
 @pytest.fixture(scope="session")
 def plain(clip):
-    """Encodes a prompt by CLIP Text Encode."""
+    """Encodes a prompt with CLIP Text Encode."""
     return lambda text: clip.encode_from_tokens_scheduled(clip.tokenize(text))
 
 
 @pytest.fixture(scope="session")
 def sample(parts):
-    """KSampler's own function, on latents of 8 x 12: 4 x 6 cells."""
+    """Samples with KSampler's own function, on latents of 8 x 12, which are 4 x 6 cells."""
     import nodes
 
     def run(model, positive, negative=None, *, latent=None, seed=7, steps=2, cfg=1.0, sampler="euler", **settings):
@@ -131,7 +131,7 @@ def sample(parts):
 
 @pytest.fixture(scope="session")
 def with_reference():
-    """Gives a conditioning a random reference latent of the sampled size, or another."""
+    """Adds a random reference latent to a conditioning, by default of the sampled size."""
 
     def refer(conditioning, height=8, width=12):
         reference = torch.randn(1, 16, height, width, generator=torch.Generator().manual_seed(9))
@@ -150,17 +150,17 @@ def server() -> Iterator[ComfyServer]:
         write_style_expert(experts / "styles.safetensors")
         write_style_expert(experts / "shown.safetensors", training={"style_reference": True})
         write_region_lora(loras / "pixel-art.safetensors")
-        (experts / "text.safetensors").write_text("This is no safetensors file.")
+        (experts / "text.safetensors").write_text("This is not a safetensors file.")
         yield server
 
 
 ALL_BLOCKS = frozenset({("double", 0), ("single", 0), ("single", 1)})
-"""Of the small Flux."""
+"""All blocks of the small Flux."""
 
 
 @pytest.fixture
 def capture(flux):
-    """The small Flux captured, and its maps."""
+    """Captures the small Flux or another model: (model, maps)."""
     from styleroute.nodes.maps.capture import with_capture
     from styleroute.nodes.maps.recorded_maps import RecordedMaps
 
@@ -188,7 +188,7 @@ REGION_SETTINGS = {
 
 @pytest.fixture
 def region_sample(flux):
-    """RegionRoute Sampler with these settings changed: (latent, maps, mask)."""
+    """Runs RegionRoute Sampler with changed settings: (latent, maps, mask)."""
     from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     def run(positive, model=None, latent=None, **changes):
@@ -217,7 +217,7 @@ def folders(parts, tmp_path, monkeypatch):
 
 @pytest.fixture
 def write_lora():
-    """Writes a region LoRA on some layers of the small Flux; with a summary of its training it has our header."""
+    """Writes a plain LoRA for some layers of the small Flux. With a training summary it has our header."""
 
     def write(
         path, seed=0, layers=("transformer_blocks.0.attn.to_q", "single_transformer_blocks.1.attn.to_v"), training=None
@@ -238,10 +238,10 @@ def write_lora():
 
 @pytest.fixture
 def spy():
-    """Watches the attention of a model from without."""
+    """Adds another pack's attention override to a model."""
 
     def spied(model, seen: list):
-        """A clone with another pack's override: attention by the formula, in float64, which also keeps the matrices."""
+        """A clone whose override computes attention by the formula in float64 and records the matrices."""
 
         def override(func, q, k, v, heads, *args, transformer_options=None, **kwargs):
             matrix = (q.double() @ k.double().transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)

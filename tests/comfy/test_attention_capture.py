@@ -1,4 +1,4 @@
-"""Maps out of ComfyUI's own samplers: exact, of the right rows, and without a trace in the model or the image."""
+"""Maps from ComfyUI's own samplers are exact and of the right rows, and leave model and image unchanged."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ OBJECT, STYLE = "object: guitar", "style: mosaic"
 
 
 def naive_map(matrix: Tensor, tokens, text: int, cells: tuple[int, int]) -> Tensor:
-    """Mean over heads and the span's tokens of the columns of softmax(q k), for the rows of the image."""
+    """Mean of softmax(q k) over heads and the span's tokens, for the rows of the image."""
     rows = matrix[0, :, text : text + cells[0] * cells[1]]
     return rows[..., list(tokens)].mean(dim=(0, -1)).unflatten(0, cells).float()
 
@@ -50,7 +50,7 @@ def test_columns_are_built_once_for_all_blocks(capture, prompt, sample, monkeypa
     assert len(built) == 2
 
 
-def test_an_override_of_another_pack_is_called_and_stays(flux, capture, prompt, sample, spy):
+def test_an_override_of_another_pack_stays_in_use(flux, capture, prompt, sample, spy):
     seen: list = []
     spied = spy(flux, seen)
     model, _ = capture(spied)
@@ -60,7 +60,7 @@ def test_an_override_of_another_pack_is_called_and_stays(flux, capture, prompt, 
     assert "optimized_attention_override" not in flux.model_options["transformer_options"]
 
 
-def test_the_model_is_left_as_it_was(flux, capture, prompt, sample):
+def test_the_model_stays_unchanged(flux, capture, prompt, sample):
     before, wrappers = sample(flux, prompt()), {key: dict(value) for key, value in flux.wrappers.items()}
     model, _ = capture()
     sample(model, prompt())
@@ -70,7 +70,7 @@ def test_the_model_is_left_as_it_was(flux, capture, prompt, sample):
     assert torch.equal(sample(flux, prompt()), before)
 
 
-def test_an_interruption_leaves_nothing(flux, capture, prompt, monkeypatch, sample):
+def test_an_interruption_clears_the_maps(flux, capture, prompt, monkeypatch, sample):
     import comfy.model_management
     import comfy.utils
 
@@ -92,7 +92,7 @@ def test_an_interruption_leaves_nothing(flux, capture, prompt, monkeypatch, samp
     assert maps.spans.keys() == {OBJECT, STYLE}
 
 
-def test_a_new_run_forgets_the_last(capture, prompt, sample):
+def test_a_new_run_clears_the_maps_of_the_last(capture, prompt, sample):
     model, maps = capture()
     sample(model, prompt(), seed=1)
     first = maps.mean(0, STYLE)
@@ -103,7 +103,7 @@ def test_a_new_run_forgets_the_last(capture, prompt, sample):
     assert torch.equal(maps.mean(0, STYLE), first)
 
 
-def test_two_captures_in_a_row_see_the_same(capture, prompt, sample):
+def test_two_captures_in_a_row_get_the_same_maps(capture, prompt, sample):
     model, inner = capture()
     model, outer = capture(model, blocks=frozenset({("single", 1)}))
     sample(model, prompt())
@@ -128,7 +128,7 @@ def test_spans_pass_through_stock_nodes(capture, prompt, sample):
     assert list(maps.spans) == [OBJECT, STYLE, "object: owl", "style: pixel-art"]
 
 
-def test_two_prompts_that_name_one_style_have_a_map_of_it_each(capture, prompt, sample):
+def test_two_prompts_with_one_style_have_two_maps(capture, prompt, sample):
     import nodes
 
     guitar, owl = prompt("make the guitar in mosaic style"), prompt("make the owl in mosaic style")
@@ -159,15 +159,15 @@ def test_only_conditional_rows_are_captured_at_any_cfg(capture, prompt, plain, s
     model, maps = capture()
     sample(model, prompt(), steps=1)
     expected = maps.read(0, STYLE).values
-    for negative in (plain("blurry"), prompt()):  # also where the negative knows phrases
+    for negative in (plain("blurry"), prompt()):  # the second negative has spans
         sample(model, prompt(), negative, steps=1, cfg=3.0)
         assert maps.spans.keys() == {OBJECT, STYLE}
         assert maps.images == 1
         torch.testing.assert_close(maps.read(0, STYLE).values, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_what_a_guidance_looks_at_once_more_is_not_captured_again(flux, capture, prompt, plain, sample):
-    """As SkipLayerGuidanceDiT does: a second pass of an evaluation, with a part of the model left out."""
+def test_a_second_evaluation_by_a_guidance_is_not_captured(flux, capture, prompt, plain, sample):
+    """SkipLayerGuidanceDiT evaluates a second time without some of the blocks."""
     from comfy.samplers import calc_cond_batch
 
     def once_more(args):
@@ -186,8 +186,8 @@ def test_what_a_guidance_looks_at_once_more_is_not_captured_again(flux, capture,
     torch.testing.assert_close(maps.read(0, STYLE).values, expected.read(0, STYLE).values, rtol=1e-4, atol=1e-6)
 
 
-def test_a_step_that_is_looked_at_twice_is_captured_twice(capture, prompt, sample):
-    """Heun's sampler looks at a noise level once as the end of a step, and once as the beginning of the next."""
+def test_a_step_that_is_evaluated_twice_is_captured_twice(capture, prompt, sample):
+    """Heun's sampler evaluates a noise level as the end of a step and again as the start of the next."""
     model, maps = capture()
     taken = []
     add = maps.add
@@ -207,7 +207,7 @@ def test_every_image_of_a_batch_has_its_own_maps(capture, prompt, sample, with_r
         torch.testing.assert_close(maps.mean(0, STYLE), together[image], rtol=1e-4, atol=1e-6)
 
 
-def test_maps_are_of_the_latent_not_of_its_reference(capture, prompt, sample, with_reference):
+def test_maps_have_the_size_of_the_latent_not_of_its_reference(capture, prompt, sample, with_reference):
     model, maps = capture()
     sample(model, with_reference(prompt(), 12, 20))
     assert maps.read(0, STYLE).values.shape[-2:] == (4, 6)

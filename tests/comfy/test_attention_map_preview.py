@@ -11,7 +11,7 @@ STYLE = {"span": "style", "step": "mean", "block": "mean", "colour_map": "fire",
 
 @pytest.fixture
 def maps(flux, sample, prompt):
-    """Of two images, three steps, three blocks."""
+    """Maps of two images, three steps and three blocks."""
     from styleroute.nodes.maps.capture_attention import CaptureAttention
 
     model, maps = CaptureAttention.execute(flux, prompt()).result
@@ -41,7 +41,7 @@ def test_the_batch_with_its_maps(preview, maps):
     assert output.ui["text"][0].endswith(" % sure".replace(" %", "%"))
 
 
-def test_what_the_node_shows_has_a_caption_that_the_image_has_not(preview, maps, tmp_path):
+def test_the_shown_image_has_a_caption_that_the_output_lacks(preview, maps, tmp_path):
     output = preview(maps, torch.rand(2, 192, 256, 3), step="each")
     images = output.result[0]
     assert len(output.ui["images"]) == len(images) == 6
@@ -51,11 +51,11 @@ def test_what_the_node_shows_has_a_caption_that_the_image_has_not(preview, maps,
         torch.testing.assert_close(shown[:192], image, atol=1 / 255, rtol=0)
         captions.append(shown[192:])
     assert all((caption > 0.8).any() and caption.median() < 0.2 for caption in captions)
-    assert len({caption.numpy().tobytes() for caption in captions}) >= 3  # they tell the steps apart
+    assert len({caption.numpy().tobytes() for caption in captions}) >= 3  # captions of different steps differ
     assert len({name["filename"] for name in output.ui["images"]}) == 6
 
 
-def test_the_mask_is_the_samplers_own(preview, maps):
+def test_the_mask_equals_the_samplers(preview, maps):
     from styleroute.nodes.maps.region_mask import region_mask
 
     masks = preview(maps, torch.rand(2, 64, 96, 3)).result[1]

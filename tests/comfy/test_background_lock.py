@@ -1,4 +1,4 @@
-"""The background lock: exact outside the region, free inside, and no edge between."""
+"""The background lock: exact outside the region, free inside, and a soft edge between."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ LATENT = torch.zeros(1, 16, 16, 24)
 
 @pytest.fixture
 def lock_sample(flux, sample):
-    """Samples with a lock whose maps are not those of the model, but drawn: (latent, maps)."""
+    """Samples with a lock on given maps instead of the model's: (latent, maps)."""
     from styleroute.nodes.maps.recorded_maps import RecordedMaps
     from styleroute.nodes.maps.region_spans import RegionSpan
     from styleroute.nodes.regions.background_lock import lock_reference, with_background_lock
@@ -42,7 +42,7 @@ def reference_of(positive):
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun", "euler_ancestral"])
-def test_outside_is_the_context_and_inside_is_free(lock_sample, flux, sample, positive, sampler):
+def test_outside_equals_the_reference_and_inside_is_free(lock_sample, flux, sample, positive, sampler):
     from styleroute.nodes.maps.region_mask import region_mask
 
     held, maps = lock_sample(positive, 1.0, steps=6, sampler=sampler)
@@ -56,8 +56,8 @@ def test_outside_is_the_context_and_inside_is_free(lock_sample, flux, sample, po
 
 
 @pytest.mark.parametrize("high", [0.020, 0.018])
-def test_inside_is_free_however_unsure_the_maps_are(lock_sample, flux, sample, positive, high):
-    """One Euler step ends at x0 itself; the map is 0.015 outside."""
+def test_inside_is_free_at_any_certainty(lock_sample, flux, sample, positive, high):
+    """One Euler step ends at x0 itself. The map is 0.015 outside."""
     from styleroute.nodes.maps.region_mask import region_mask
 
     free = sample(flux, positive, latent={"samples": LATENT}, steps=1)
@@ -70,7 +70,7 @@ def test_inside_is_free_however_unsure_the_maps_are(lock_sample, flux, sample, p
 
 
 @pytest.mark.parametrize("high", [0.0151, 0.015])
-def test_a_map_that_knows_no_place_holds_the_image(lock_sample, positive, high):
+def test_a_nearly_uniform_map_keeps_the_whole_image(lock_sample, positive, high):
     held, _ = lock_sample(positive, 1.0, steps=1, low=0.015, high=high)
     away = (held - reference_of(positive)).abs().max()
     assert away < (0.15 * (lock_sample(positive, 0.0, steps=1)[0] - reference_of(positive)).abs().max())
@@ -92,7 +92,7 @@ def test_strength_zero_changes_nothing(lock_sample, flux, sample, positive):
 
 
 def test_the_edge_is_a_ramp(lock_sample, positive):
-    """No step of the mask from one latent (8 pixels) to the next is large: there is no seam to see."""
+    """The mask changes little from one latent (8 pixels) to the next, so no seam is visible."""
     from styleroute.nodes.maps.region_mask import region_mask
 
     _, maps = lock_sample(positive, 1.0, steps=1)
@@ -116,7 +116,7 @@ def test_cfg_is_applied_before_the_lock(lock_sample, positive, plain):
 
 
 @pytest.mark.parametrize("region", ["style", "object", "both"])
-def test_the_sampler_locks_as_strongly_and_by_the_region_that_it_is_told(region_sample, prompt, with_reference, region):
+def test_the_sampler_uses_the_chosen_strength_and_region(region_sample, prompt, with_reference, region):
     """One Euler step ends at x0 itself."""
     from styleroute.nodes.maps.region_mask import unscaled_region_mask
 
@@ -129,7 +129,7 @@ def test_the_sampler_locks_as_strongly_and_by_the_region_that_it_is_told(region_
     torch.testing.assert_close(held["samples"], free + weight * (reference_of(positive) - free), rtol=1e-3, atol=1e-3)
 
 
-def test_batches_are_held_each_to_its_own(region_sample, prompt, with_reference):
+def test_each_image_of_a_batch_has_its_own_lock(region_sample, prompt, with_reference):
     positive = with_reference(prompt(), 16, 24)
     settings = {"steps": 2, "region": "both", "background_lock": 1.0}
     out, _, mask = region_sample(positive, latent={"samples": LATENT.expand(3, -1, -1, -1)}, **settings)
@@ -142,7 +142,7 @@ def test_batches_are_held_each_to_its_own(region_sample, prompt, with_reference)
     assert (mask[0] - mask[1]).abs().max() > 0.01
 
 
-def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_reference):
+def test_an_empty_latent_image_of_four_channels_works(flux, prompt, with_reference):
     from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
     import nodes
@@ -160,7 +160,7 @@ def test_an_empty_latent_image_of_four_channels_will_do(flux, prompt, with_refer
     assert torch.equal(four, sixteen)
 
 
-def test_without_a_reference_it_is_refused(prompt):
+def test_a_missing_reference_is_refused(prompt):
     from styleroute.nodes.regions.background_lock import lock_reference
 
     with pytest.raises(AttentionError, match="needs a reference image, but the conditioning has none"):
@@ -174,7 +174,7 @@ def test_a_reference_of_another_size_is_refused(prompt, with_reference):
         lock_reference(with_reference(prompt()), LATENT)
 
 
-def test_of_two_references_the_first_one_is_taken(prompt, with_reference):
+def test_the_first_of_two_references_is_taken(prompt, with_reference):
     from styleroute.nodes.regions.background_lock import lock_reference
 
     small, fitting = with_reference(prompt()), with_reference(prompt(), 16, 24)
@@ -183,7 +183,7 @@ def test_of_two_references_the_first_one_is_taken(prompt, with_reference):
     assert lock_reference(positive, LATENT) is both[0]
 
 
-def test_a_fitting_image_behind_the_photo_is_not_held_to(prompt, with_reference):
+def test_the_second_reference_is_never_taken(prompt, with_reference):
     from styleroute.nodes.regions.background_lock import lock_reference
 
     both = [reference_of(with_reference(prompt())), reference_of(with_reference(prompt(), 16, 24))]
@@ -200,18 +200,18 @@ def test_another_number_of_references_is_refused(prompt):
         lock_reference(positive, LATENT.expand(3, -1, -1, -1))
 
 
-@pytest.mark.parametrize("from_noise", [0.0, 0.5, 2.0])
-def test_the_end_is_exact_wherever_the_lock_begins(lock_sample, positive, monkeypatch, from_noise):
+@pytest.mark.parametrize("max_sigma", [0.0, 0.5, 2.0])
+def test_the_result_is_exact_for_any_start_of_the_lock(lock_sample, positive, monkeypatch, max_sigma):
     from styleroute.nodes.maps.region_mask import region_mask
     from styleroute.nodes.regions import background_lock
 
-    monkeypatch.setattr(background_lock, "MAX_SIGMA", from_noise)
+    monkeypatch.setattr(background_lock, "MAX_SIGMA", max_sigma)
     held, maps = lock_sample(positive, 1.0, steps=6)
     outside = region_mask(maps, "style", (16, 24))[0] < 1e-3
     assert (held - reference_of(positive)).abs().amax(1)[0][outside].max() < 0.02
 
 
-def test_in_steps_of_much_noise_the_image_is_free(lock_sample, flux, positive):
+def test_steps_of_high_noise_are_free(lock_sample, flux, positive):
     import comfy.sample
 
     seen = {}
@@ -235,8 +235,8 @@ def test_in_steps_of_much_noise_the_image_is_free(lock_sample, flux, positive):
     assert not torch.allclose(seen["free", 3], seen["locked", 3], atol=0.1)
 
 
-def test_a_lock_that_never_had_a_region_is_refused(flux, region_sample, prompt, with_reference):
-    """Another node replaces the blocks, so that no map comes."""
+def test_a_lock_without_any_map_is_refused(flux, region_sample, prompt, with_reference):
+    """Another node replaces the blocks, so no map is captured."""
     replaced = flux.clone()
     for kind, count in (("double_block", 1), ("single_block", 2)):
         for index in range(count):

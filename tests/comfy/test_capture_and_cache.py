@@ -1,4 +1,4 @@
-"""Capture Attention's maps are those of the image that is shown, or refused, whatever ComfyUI has cached."""
+"""Capture Attention's maps belong to the shown image or are refused, with any state of ComfyUI's cache."""
 
 from collections.abc import Iterator
 
@@ -34,12 +34,12 @@ def _graph(photo: str, seed: int, colour_map: str = "fire") -> dict:
     return graph
 
 
-def test_a_sampler_from_the_cache_is_not_shown_with_the_maps_of_another_seed(caching, photo):
+def test_a_cached_image_is_not_shown_with_the_maps_of_another_seed(caching, photo):
     (first,) = images(caching, caching.run(_graph(photo, seed=5)), "23")
     caching.run(_graph(photo, seed=6))
     with pytest.raises(ComfyError, match=REFUSAL):
         caching.run(_graph(photo, seed=5, colour_map="ice"))
-    # What was shown before is shown again, and another seed is sampled anew.
+    # The first preview is shown again, and a new seed is sampled.
     (again,) = images(caching, caching.run(_graph(photo, seed=5)), "23")
     assert np.array_equal(again, first)
     caching.run(_graph(photo, seed=7, colour_map="ice"))
@@ -59,7 +59,7 @@ def test_two_samplers_of_one_captured_model_do_not_mix_their_maps(caching, photo
         caching.run(graph)
 
 
-def test_a_list_of_latents_is_not_shown_with_the_last_ones_maps(caching, photo):
+def test_a_list_of_latents_is_not_shown_with_the_maps_of_the_last_one(caching, photo):
     graph = _graph(photo, seed=13)
     latent = graph["21"]["inputs"]["latent_image"]
     graph |= {

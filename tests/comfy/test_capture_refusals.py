@@ -1,4 +1,4 @@
-"""What cannot be captured is refused with a sentence, and what that sentence advises works."""
+"""Runs that cannot be captured are refused, and the advice in the message works."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_a_rectangle_is_refused(capture, prompt, sample, right_half):
             sample(capture()[0], positive)
 
 
-def test_what_is_advised_instead_of_a_rectangle_works(capture, prompt, sample, right_half):
+def test_the_advice_for_a_rectangle_works(capture, prompt, sample, right_half):
     import nodes
 
     model, maps = capture()
@@ -42,7 +42,7 @@ def test_what_is_advised_instead_of_a_rectangle_works(capture, prompt, sample, r
     assert maps.read(0, STYLE).values.shape == (2, 3, 1, 4, 6)
 
 
-def test_a_rectangle_of_the_negative_is_its_own_affair(capture, prompt, plain, sample):
+def test_a_rectangle_of_the_negative_is_allowed(capture, prompt, plain, sample):
     import nodes
 
     negative = nodes.ConditioningSetArea().append(plain("blurry"), 32, 32, 0, 0, 1.0)[0]
@@ -52,7 +52,7 @@ def test_a_rectangle_of_the_negative_is_its_own_affair(capture, prompt, plain, s
 
 
 def tiled(model, width: int, stacked: bool):
-    """A clone whose latents [1, C, 8, 12] are sampled in tiles of that width, one by one or as a batch."""
+    """A clone that samples latents [1, C, 8, 12] in tiles of this width, one by one or as a batch."""
 
     def wrapper(apply_model, arguments):
         tiles, timestep, c = arguments["input"].split(width, dim=3), arguments["timestep"], arguments["c"]
@@ -71,18 +71,18 @@ def tiled(model, width: int, stacked: bool):
 
 @pytest.mark.parametrize(("width", "stacked"), [(6, False), (6, True), (8, False)])
 def test_latents_that_are_sampled_in_tiles_are_refused(flux, capture, prompt, sample, width, stacked):
-    sample(tiled(flux, width, stacked), prompt())  # as a node of that kind does
+    sample(tiled(flux, width, stacked), prompt())  # such a node works without capture
     with pytest.raises(AttentionError, match=rf"gets {width} x 8 latents .* 12 x 8, .* without the tiling node"):
         sample(capture(tiled(flux, width, stacked))[0], prompt())
 
 
-def test_a_single_tile_is_the_whole(flux, capture, prompt, sample):
+def test_a_single_tile_is_accepted(flux, capture, prompt, sample):
     model, maps = capture(tiled(flux, 12, False))
     sample(model, prompt())
     assert maps.read(0, STYLE).values.shape == (2, 3, 1, 4, 6)
 
 
-def test_a_batch_that_another_node_parts_is_refused(flux, capture, prompt, sample):
+def test_a_batch_that_another_node_splits_is_refused(flux, capture, prompt, sample):
     def one_by_one(apply_model, arguments):
         images = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
         c = {name: value[:1] if isinstance(value, Tensor) else value for name, value in arguments["c"].items()}
@@ -95,7 +95,7 @@ def test_a_batch_that_another_node_parts_is_refused(flux, capture, prompt, sampl
         sample(capture(parted)[0], positive)
 
 
-def test_a_batch_that_comes_one_by_one_is_refused(flux, capture, prompt, sample):
+def test_a_batch_that_is_sampled_one_by_one_is_refused(flux, capture, prompt, sample):
     def one_by_one(apply_model, arguments):
         images = zip(arguments["input"].split(1), arguments["timestep"].split(1), strict=True)
         c = {name: value[:1] if isinstance(value, Tensor) else value for name, value in arguments["c"].items()}
@@ -113,12 +113,12 @@ def test_a_shortened_text_is_refused(capture, prompt, sample):
         sample(capture()[0], short)
 
 
-def test_steps_that_never_come_are_refused(capture, prompt, sample):
+def test_steps_beyond_the_samplers_are_refused(capture, prompt, sample):
     with pytest.raises(AttentionError, match=r"starts at step 30, but the sampler has 2 steps"):
         sample(capture(steps=frozenset({30}))[0], prompt())
 
 
-def test_another_family_is_refused(parts):
+def test_another_model_family_is_refused(parts):
     from styleroute.nodes.maps.capture import block_counts
 
     with pytest.raises(StyleExpertError, match=r"The model is SD15 .* nodes work with FLUX.1 Kontext only"):

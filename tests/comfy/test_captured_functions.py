@@ -1,4 +1,4 @@
-"""Which of ComfyUI's attention functions a kernel of ours stands in for, and which stay as they are."""
+"""Which of ComfyUI's attention functions our kernel replaces, and which stay."""
 
 import importlib
 
@@ -8,14 +8,14 @@ import torch
 
 @pytest.fixture
 def no_fused_kernel(monkeypatch):
-    """As on Apple's, DirectML's and some of AMD's devices."""
+    """Acts as a device without a fused kernel: Apple, DirectML and some AMD cards."""
     module = importlib.import_module("styleroute.attention.span_attention")
     monkeypatch.setattr(module, "attention_with_lse", lambda *args: None)
     monkeypatch.setattr(module, "has_fused_kernel", lambda *args: False)
 
 
 @pytest.mark.parametrize("name", ["attention_sub_quad", "attention_split", "attention_basic", "attention_pytorch"])
-def test_without_a_fused_kernel_the_image_is_comfyuis_own(
+def test_without_a_fused_kernel_the_image_equals_comfyuis(
     flux, capture, prompt, sample, with_reference, no_fused_kernel, monkeypatch, name, spy
 ):
     import comfy.ldm.flux.math
@@ -40,17 +40,17 @@ def test_without_a_fused_kernel_the_image_is_comfyuis_own(
         ("attention_sub_quad", {"attn_precision": torch.float32}, False),
         ("attention_split", {"attn_precision": torch.float16}, True),
         ("attention_basic", {"attn_precision": torch.float32}, False),
-        ("attention_xformers", {"attn_precision": torch.float32}, True),  # it does not heed it, either
+        ("attention_xformers", {"attn_precision": torch.float32}, True),  # xformers ignores this precision too
         ("attention_sage", {}, False),
     ],
 )
-def test_which_functions_one_flash_call_stands_in_for(parts, name, settings, replaced):
+def test_functions_that_one_flash_call_replaces(parts, name, settings, replaced):
     assert attended(name, **settings) == ([] if replaced else [name])
 
 
 @pytest.mark.parametrize(("dtype", "replaced"), [(torch.float16, False), (torch.bfloat16, True), (torch.float32, True)])
-def test_attention_that_comfyui_computes_more_precisely_is_its_own(parts, monkeypatch, dtype, replaced):
-    """As on macOS, where images were black, and with --force-upcast-attention."""
+def test_attention_that_comfyui_upcasts_is_not_replaced(parts, monkeypatch, dtype, replaced):
+    """ComfyUI upcasts on macOS, where images were black, and with --force-upcast-attention."""
     import comfy.ldm.modules.attention
 
     monkeypatch.setattr(comfy.ldm.modules.attention, "FORCE_UPCAST_ATTENTION_DTYPE", {torch.float16: torch.float32})
@@ -63,7 +63,7 @@ def test_no_function_is_replaced_without_a_kernel(parts, no_fused_kernel, name):
 
 
 def attended(name: str, dtype: torch.dtype = torch.float16, **settings) -> list[str]:
-    """Captures one block whose attention is a function of that name: the calls of it."""
+    """Captures one block whose attention function has this name, and returns the calls of the function."""
     from styleroute.nodes.maps.attention_override import AttentionOverride
     from styleroute.nodes.maps.region_spans import RegionSpan
 

@@ -48,7 +48,7 @@ def test_another_vision_model_is_refused(parts, style_expert, encode, tmp_path):
         encode(style_expert, clip, torch.rand(1, 32, 32, 3))
 
 
-def test_clip_l_in_place_of_siglip_is_refused_by_name(parts):
+def test_clip_l_instead_of_siglip_is_refused_with_the_right_name(parts):
     import comfy.clip_vision
     from styleroute.nodes.styles.vision_states import require_vision_model
 
@@ -76,6 +76,6 @@ def test_too_few_layers_are_refused(siglip):
         require_vision_model(siglip, config)
 
 
-def test_a_region_lora_reads_no_style(region_expert: StyleExpert, siglip, encode):
+def test_a_plain_lora_encodes_no_style(region_expert: StyleExpert, siglip, encode):
     with pytest.raises(StyleExpertError, match="is a plain LoRA of one style"):
         encode(region_expert, siglip, torch.rand(1, 32, 32, 3))

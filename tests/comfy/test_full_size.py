@@ -1,4 +1,4 @@
-"""Keys, slices and sizes at Kontext's own 19 + 38 blocks of width 3072, without its memory."""
+"""Keys, slices and sizes of Kontext's 19 + 38 blocks of width 3072, on the meta device."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def kontext(parts):
     return SimpleNamespace(model=config.get_model({}, "", device=torch.device("meta")))
 
 
-def test_every_layer_lands_where_comfyui_puts_it(kontext):
+def test_every_layer_has_comfyuis_key_and_slice(kontext):
     import comfy.utils
     from styleroute.nodes.model_patching import patch_keys
 
@@ -39,7 +39,7 @@ def test_every_layer_lands_where_comfyui_puts_it(kontext):
     assert all((key if isinstance(key, str) else key[0]) in state for key in keys.values())
 
 
-def test_the_layers_outside_of_the_blocks_too(kontext):
+def test_layers_outside_the_blocks_have_comfyuis_keys(kontext):
     import comfy.utils
 
     stock = comfy.utils.flux_to_diffusers(kontext.model.model_config.unet_config)

@@ -1,4 +1,4 @@
-"""Load StyleExpert: its folders, names, refusals, and what makes it open a file again."""
+"""Load StyleExpert: its folders, file names and refusals, and when it opens a file again."""
 
 import os
 
@@ -8,7 +8,7 @@ from styleroute.moe import StyleExpertError
 
 @pytest.fixture
 def folders(parts, tmp_path, monkeypatch, style_expert, region_expert):
-    """Model folders of their own: styles.safetensors among the experts, pixel-art.safetensors among the LoRAs."""
+    """Model folders with styles.safetensors in style_experts and pixel-art.safetensors in loras."""
     import folder_paths
     from styleroute.nodes import model_folders
 
@@ -39,7 +39,7 @@ def test_names_come_from_experts_and_loras(node):
     assert inputs["encoder"].options == ["in the expert file"]
 
 
-def test_a_suffix_in_capitals_is_offered_and_opened(node, folders):
+def test_a_suffix_in_capitals_is_listed_and_opened(node, folders):
     for folder, name in (("style_experts", "styles"), ("loras", "pixel-art")):
         (folders / folder / f"{name}.safetensors").rename(folders / folder / f"{name}.SAFETENSORS")
     offered = {field.id: field for field in node.define_schema().inputs}["expert"].options
@@ -60,14 +60,14 @@ def test_extra_model_paths_are_searched(folders, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["styles.safetensors", "loras/pixel-art.safetensors"])
-def test_opens(node, name):
+def test_a_file_is_opened_without_reading_weights(node, name):
     assert node.validate_inputs(name, "in the expert file") is True
     expert = node.execute(name, "in the expert file", "as the file says").result[0]
     assert expert.path.name == name.removeprefix("loras/")
     assert expert.bytes_read == 0
 
 
-def test_the_encoder_may_lie_in_a_second_file(node, folders):
+def test_the_encoder_may_be_in_a_second_file(node, folders):
     os.link(folders / "style_experts" / "styles.safetensors", folders / "style_encoders" / "encoder.safetensors")
     expert = node.execute("styles.safetensors", "encoder.safetensors", "as the file says").result[0]
     assert expert.encoder_config.cond_dim == 32
@@ -96,11 +96,11 @@ def test_bad_names_are_refused(node, name, sentence):
     assert node.validate_inputs("styles.safetensors", name) is not True
 
 
-def test_values_by_wire_are_not_judged_beforehand(node):
+def test_linked_values_are_not_checked_before_the_run(node):
     assert node.validate_inputs(None, None) is True
 
 
-def test_fingerprint_follows_the_file(node, folders):
+def test_the_fingerprint_changes_with_the_file(node, folders):
     before = node.fingerprint_inputs("styles.safetensors", "in the expert file", routing="paper")
     assert before == node.fingerprint_inputs("styles.safetensors", "in the expert file", routing="paper")
     os.utime(folders / "style_experts" / "styles.safetensors", (1, 1))

@@ -1,4 +1,4 @@
-"""MODEL patching: exact, isolated, reversible, and refused where it does not fit."""
+"""MODEL patching is exact, isolated and reversible, and refuses models that do not fit."""
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ def test_the_original_stays_bit_identical(flux, style_expert, style, apply, part
         assert torch.equal(weight, weights[key])
 
 
-def test_clones_do_not_see_each_other(flux, style_expert, style, region_expert, apply, parts):
+def test_clones_are_independent(flux, style_expert, style, region_expert, apply, parts):
     styled, _ = apply(flux, style_expert, 1.0, style)
     alone = output_of(styled, parts)
     region, _ = apply(flux, region_expert, 1.0)
@@ -86,7 +86,7 @@ def test_clones_do_not_see_each_other(flux, style_expert, style, region_expert, 
     assert torch.equal(output_of(styled, parts), alone)
 
 
-def test_strength_zero_is_exactly_the_base(flux, style_expert, style, apply, parts):
+def test_strength_zero_is_exactly_the_base_model(flux, style_expert, style, apply, parts):
     before = output_of(flux, parts)
     styled, routing = apply(flux, style_expert, 0.0, style)
     assert styled is not flux
@@ -148,7 +148,7 @@ def test_nan_style_is_refused_and_nothing_applied(flux, style_expert, style, app
     assert not flux.patches
 
 
-def test_a_weight_that_comfyui_skips_is_noticed(flux, style_expert, style):
+def test_a_weight_that_comfyui_skips_is_refused(flux, style_expert, style):
     from styleroute.nodes.model_patching import patch_keys, patched
 
     keys = patch_keys(flux, style_expert)

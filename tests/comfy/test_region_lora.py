@@ -1,4 +1,4 @@
-"""A region expert's file in stock ComfyUI: every key is known, and the weights change as diffusers' do."""
+"""A region expert's file in stock ComfyUI: it knows every key, and the weights change as in diffusers."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ from styleroute.training.regions.lora import add_lora
 
 @pytest.fixture
 def file(parts, tmp_path: Path) -> Path:
-    """Of the random Flux's sizes, trained far enough to have no zero."""
+    """A region expert in the random Flux's sizes, without zero weights."""
     transformer = FluxTransformer2DModel(
         in_channels=64, num_layers=1, num_single_layers=2, attention_head_dim=128, num_attention_heads=1,
         joint_attention_dim=parts.CONTEXT, pooled_projection_dim=parts.VECTOR, guidance_embeds=True,

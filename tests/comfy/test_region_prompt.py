@@ -1,4 +1,4 @@
-"""Region Style Prompt: which tokens it remembers, with FLUX.1's real tokenizer."""
+"""Region Style Prompt: the tokens that it finds, with FLUX.1's real tokenizer."""
 
 import pytest
 from styleroute.attention import AttentionError
@@ -8,7 +8,7 @@ SENTENCE = "make the guitar in mosaic style, keep other area unchanged"
 
 @pytest.fixture(scope="module")
 def spans(prompt):
-    """Phrases by name, as the words that their tokens stand for."""
+    """The tokens of a prompt's phrases, by name."""
     from styleroute.nodes.maps.region_spans import spans_of
 
     return lambda *args, **kwargs: {span.name: span.tokens for span in spans_of(prompt(*args, **kwargs))}
@@ -38,7 +38,7 @@ def words(clip, text: str, tokens) -> str:
         ),
     ],
 )
-def test_phrases_are_found_by_themselves(clip, spans, text, expected):
+def test_phrases_are_found_in_the_text(clip, spans, text, expected):
     assert {name: words(clip, text, tokens) for name, tokens in spans(text).items()} == expected
 
 
@@ -62,13 +62,13 @@ def test_a_style_that_is_named_once_for_two_objects_has_one(spans):
 @pytest.mark.parametrize(
     "text", ["make the mosaic floor in mosaic style", "make the (mosaic floor:1.3) in mosaic style"]
 )
-def test_the_style_is_where_the_style_is_said(clip, spans, text):
+def test_the_style_phrase_is_found_in_the_style_clause(clip, spans, text):
     found = spans(text)
     assert list(found) == ["object: mosaic floor", "style: mosaic"]
     assert before(clip, text, found["style: mosaic"]) == "make the mosaic floor in"
 
 
-def test_given_phrases_go_first(clip, spans):
+def test_entered_phrases_replace_found_ones(clip, spans):
     found = spans(SENTENCE, object_phrase="Other Area | guitar")
     assert set(found) == {"object: Other Area", "object: guitar", "style: mosaic"}
     assert words(clip, SENTENCE, found["object: Other Area"]) == "other area"
@@ -80,7 +80,7 @@ def test_a_phrase_of_forty_words(clip, spans):
     assert words(clip, f"paint the thing: {long}, nothing else", found[f"object: {long}"]) == long
 
 
-def test_the_prompt_is_that_of_clip_text_encode(clip, prompt):
+def test_the_prompt_equals_that_of_clip_text_encode(clip, prompt):
     text, options = prompt()[0]
     (expected, expected_options) = clip.encode_from_tokens_scheduled(clip.tokenize(SENTENCE))[0]
     assert text.equal(expected)
@@ -109,13 +109,13 @@ def test_a_clip_without_t5_is_refused(parts):
 
 
 def test_a_clip_of_another_family_is_refused(parts):
-    """SD3's encoders have the same T5, but its tokens come behind those of CLIP."""
+    """SD3's encoders have the same T5, but put its tokens after those of CLIP."""
     from styleroute.nodes.regions.region_prompt import RegionPrompt
 
     with pytest.raises(AttentionError, match=r"as 154 tokens, .* T5's 77 tokens only.* type flux"):
         RegionPrompt.execute(parts.random_sd3_clip(), SENTENCE)
 
 
-def test_a_prompt_of_several_chunks_is_no_other_family(clip, spans):
+def test_a_prompt_of_several_chunks_is_accepted(clip, spans):
     text = f"{'a very long prompt, ' * 120} make the guitar in mosaic style"
     assert words(clip, text, spans(text)["style: mosaic"]) == "mosaic"

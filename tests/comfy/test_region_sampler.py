@@ -1,4 +1,4 @@
-"""RegionRoute Sampler: KSampler to the bit where nothing is asked of it, and what it adds where something is."""
+"""RegionRoute Sampler: equals KSampler to the bit without experts and capture, and adds maps, mask and experts."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ STYLE = "style: mosaic"
         {"cfg": 2.5},
     ],
 )
-def test_without_expert_and_capture_it_is_ksampler_to_the_bit(
+def test_without_expert_and_capture_it_equals_ksampler(
     flux, region_sample, sample, prompt, plain, with_reference, changes
 ):
     positive, negative = with_reference(prompt()), plain("blurry")
@@ -33,7 +33,7 @@ def test_without_expert_and_capture_it_is_ksampler_to_the_bit(
     assert torch.equal(found, expected)
 
 
-def test_batches_masks_and_batch_indices_are_ksamplers(flux, region_sample, sample, prompt):
+def test_batches_masks_and_batch_indices_equal_ksamplers(flux, region_sample, sample, prompt):
     latent = {
         "samples": torch.randn(2, *LATENT[1:], generator=torch.Generator().manual_seed(1)),
         "noise_mask": torch.rand(1, 64, 96, generator=torch.Generator().manual_seed(2)).round(),
@@ -45,7 +45,7 @@ def test_batches_masks_and_batch_indices_are_ksamplers(flux, region_sample, samp
     assert found.keys() == latent.keys()
 
 
-def test_a_prompt_of_clip_text_encode_will_do_where_nothing_is_captured(flux, region_sample, sample, plain):
+def test_a_prompt_of_clip_text_encode_works_without_capture(flux, region_sample, sample, plain):
     positive = plain("make the guitar in mosaic style")
     assert torch.equal(region_sample(positive, blocks="none")[0]["samples"], sample(flux, positive, steps=3))
 
@@ -81,7 +81,7 @@ def test_maps_and_mask_come_out(region_sample, prompt):
         ("mean only", ("mean",), ("mean",)),
     ],
 )
-def test_the_chosen_steps_and_blocks_alone_are_captured(flux, sample, region_sample, prompt, keep, steps, blocks):
+def test_only_the_chosen_steps_and_blocks_are_captured(flux, sample, region_sample, prompt, keep, steps, blocks):
     from styleroute.attention.maps import MEAN_STEP
     from styleroute.nodes.maps.capture_attention import CaptureAttention
 
@@ -100,7 +100,7 @@ def test_the_chosen_steps_and_blocks_alone_are_captured(flux, sample, region_sam
         torch.testing.assert_close(found.values.mean((0, 1)), mean)
 
 
-def test_without_maps_the_mask_blocks_what_uses_it(region_sample, prompt):
+def test_without_maps_the_mask_is_a_blocker(region_sample, prompt):
     from comfy_execution.graph_utils import ExecutionBlocker
 
     _, maps, mask = region_sample(prompt(), blocks="none")
@@ -110,7 +110,7 @@ def test_without_maps_the_mask_blocks_what_uses_it(region_sample, prompt):
         maps.mean(0, STYLE)
 
 
-def test_where_nothing_is_sampled_the_mask_says_so(region_sample, prompt):
+def test_without_sampling_the_mask_is_a_blocker(region_sample, prompt):
     latent, _, mask = region_sample(prompt(), denoise=0.0)
     assert latent["samples"].shape == LATENT
     assert "denoise is 0" in mask.message
@@ -133,7 +133,7 @@ def test_cfg_without_a_negative_is_refused(region_sample, prompt):
         region_sample(prompt(), cfg=3.5)
 
 
-def test_at_cfg_1_a_negative_that_is_looked_at_all_the_same_is_asked_for(flux, region_sample, prompt, plain):
+def test_a_negative_that_is_evaluated_at_cfg_1_is_required(flux, region_sample, prompt, plain):
     with pytest.raises(AttentionError, match="The sampler euler_cfg_pp evaluates the negative prompt even at cfg 1"):
         region_sample(prompt(), sampler_name="euler_cfg_pp")
     model = flux.clone()
@@ -144,7 +144,7 @@ def test_at_cfg_1_a_negative_that_is_looked_at_all_the_same_is_asked_for(flux, r
 
 
 @pytest.mark.parametrize("changes", [{"capture_steps": "30-40"}, {}])
-def test_what_can_be_known_before_is_refused_before_the_model_is_loaded(region_sample, prompt, monkeypatch, changes):
+def test_bad_steps_and_rectangles_are_refused_before_the_model_is_loaded(region_sample, prompt, monkeypatch, changes):
     import nodes
 
     monkeypatch.setattr(nodes, "common_ksampler", None)
@@ -153,7 +153,7 @@ def test_what_can_be_known_before_is_refused_before_the_model_is_loaded(region_s
         region_sample(positive, **changes)
 
 
-def test_another_family_is_refused(region_sample, prompt, parts):
+def test_another_model_family_is_refused(region_sample, prompt, parts):
     with pytest.raises(ValueError, match="The model is SD15"):
         region_sample(prompt(), model=parts.random_model("SD15", parts.SD15))
 
@@ -185,8 +185,8 @@ def test_interrupting_leaves_the_model_clean(
 
 
 @pytest.fixture
-def told(parts, monkeypatch) -> list:
-    """Everything that progress bars tell: (step, steps, preview)."""
+def progress(parts, monkeypatch) -> list:
+    """All messages of progress bars: (step, steps, preview)."""
     import comfy.utils
 
     messages: list = []
@@ -194,39 +194,39 @@ def told(parts, monkeypatch) -> list:
     return messages
 
 
-def test_progress_is_told_with_and_without_heat(region_sample, prompt, told):
+def test_progress_is_reported_with_and_without_heat(region_sample, prompt, progress):
     samples = []
     for heat in (False, True):
-        told.clear()
+        progress.clear()
         samples.append(region_sample(prompt(), heat_preview=heat)[0]["samples"])
-        # Newer ComfyUI leaves out steps that follow each other too quickly, but never the last.
-        steps = [message[:2] for message in told]
+        # Newer ComfyUI skips steps that follow too quickly, but never the last one.
+        steps = [message[:2] for message in progress]
         assert steps == sorted(set(steps))
         assert steps[-1] == (3, 3)
     assert torch.equal(*samples)
-    kind, image, _ = told[-1][2]
+    kind, image, _ = progress[-1][2]
     assert kind == "JPEG"
     assert image.size == (12, 8)
     assert len(image.getcolors()) > 5
 
 
-def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, told):
+def test_the_heat_map_of_the_preview_grows_with_the_maps(region_sample, prompt, progress):
     from styleroute.attention import heat_map
     from styleroute.nodes.maps.colour_maps import colours
     from styleroute.nodes.maps.region_mask import to_image_size
 
-    told.clear()
+    progress.clear()
     _, maps, _ = region_sample(prompt(), heat_preview=True, region="object")
     values = maps.read(0, "object: guitar").values[:, :, 0]
     shown = []
-    for done, _, (_, image, _) in told:
+    for done, _, (_, image, _) in progress:
         heat = to_image_size(heat_map(values[:done].mean((0, 1))), (8, 12), (8, 12))
         shown.append(torch.from_numpy(np.array(image)) / 255)
         torch.testing.assert_close(shown[-1], colours(heat, "fire"), atol=1 / 255, rtol=0)
     assert not torch.equal(shown[0], shown[-1])
 
 
-def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, monkeypatch):
+def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, progress, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod, args
     from styleroute.nodes.maps.overlay import overlay_heat
     from styleroute.nodes.maps.region_mask import region_heat
@@ -235,7 +235,7 @@ def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, told, mo
     previews = []
     for heat_preview in (False, True):
         region_sample(prompt(), heat_preview=heat_preview)
-        previews.append(told[-1][2][1])
+        previews.append(progress[-1][2][1])
     bare, heated = (torch.from_numpy(np.array(preview)) / 255 for preview in previews)
     _, maps, _ = region_sample(prompt(), heat_preview=True)
     expected = overlay_heat(bare[None], region_heat(maps, "style", bare.shape[:2]), "fire", 0.5)[0]

@@ -1,4 +1,4 @@
-"""Regions on a real server with the small Kontext of the demo pack: from a prompt to images, maps and masks."""
+"""The region nodes on a real server with the demo's small Kontext: from a prompt to images, maps and masks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,14 +45,14 @@ def photo(kontext: ComfyServer, tmp_path_factory) -> str:
 
 
 def upload_gradient(server: ComfyServer, folder: Path) -> str:
-    """A photo of 256 x 192 pixels, from dark to bright; its name on the server."""
+    """Uploads a gradient of 256 x 192 pixels and returns its name on the server."""
     path = folder / "photo.png"
     Image.linear_gradient("L").convert("RGB").resize((256, 192)).save(path)
     return server.upload_image(path)
 
 
 def prompting(photo: str, text: str = "make the guitar in mosaic style") -> dict:
-    """Photo and prompt: model 1, latent 3, conditioning 6."""
+    """Nodes for the content image and the prompt: model 1, latent 3, conditioning 6."""
     return {
         "1": {"class_type": "TinyKontext_Load", "inputs": {}},
         "2": {"class_type": "LoadImage", "inputs": {"image": photo}},
@@ -103,19 +103,19 @@ def newest_latent(server: ComfyServer, prefix: str) -> torch.Tensor:
     return load_file(max(server.folder.glob(f"output/{prefix}_*.latent")))["latent_tensor"]
 
 
-def test_a_prompt_becomes_a_image_its_map_and_a_mask(kontext, photo):
-    told = []
-    outputs = kontext.run(routing(photo), on_progress=lambda node, value, total: told.append((node, value, total)))
+def test_a_prompt_gives_an_image_a_map_and_a_mask(kontext, photo):
+    progress = []
+    outputs = kontext.run(routing(photo), on_progress=lambda node, value, total: progress.append((node, value, total)))
     (heat,), (mask,), (shown,) = (images(kontext, outputs, node) for node in ("9", "10", "11"))
     assert mask.shape == shown.shape == (192, 256, 3)
     assert heat.shape[0] > 192  # with a caption
     assert heat[:192].std() > 5
     assert np.abs(mask.astype(int) - shown).max() <= 1
     assert outputs["9"]["text"][0].startswith("style: mosaic: ")
-    assert [entry[1:] for entry in told if entry[0] == "7"][-1] == (2, 2)
+    assert [entry[1:] for entry in progress if entry[0] == "7"][-1] == (2, 2)
 
 
-def test_with_nothing_asked_it_is_ksampler_to_the_bit(kontext, photo):
+def test_without_expert_and_capture_it_equals_ksampler_to_the_bit(kontext, photo):
     graph = prompting(photo)
     common = {"model": ["1", 0], "positive": ["6", 0], "latent_image": ["3", 0]} | SAMPLER
     graph |= {
@@ -131,7 +131,7 @@ def test_with_nothing_asked_it_is_ksampler_to_the_bit(kontext, photo):
     assert torch.equal(newest_latent(kontext, "ours"), newest_latent(kontext, "stock"))
 
 
-def test_auto_takes_the_expert_and_an_unknown_style_says_which_exist(kontext, photo):
+def test_auto_finds_the_expert_and_an_unknown_style_lists_the_files(kontext, photo):
     kontext.run(routing(photo))
     base = newest_latent(kontext, "routed")
     kontext.run(routing(photo, region_expert="auto"))
@@ -142,7 +142,7 @@ def test_auto_takes_the_expert_and_an_unknown_style_says_which_exist(kontext, ph
         kontext.run(graph)
 
 
-def test_the_lock_holds_the_background(kontext, photo):
+def test_the_lock_keeps_the_background(kontext, photo):
     graph = routing(photo, background_lock=1.0) | {
         "13": {"class_type": "SaveLatent", "inputs": {"samples": ["3", 0], "filename_prefix": "photo"}}
     }
@@ -153,7 +153,7 @@ def test_the_lock_holds_the_background(kontext, photo):
     assert difference[outside].max() < 0.2 * difference[~outside].max()
 
 
-def test_without_maps_only_what_needs_them_is_refused(kontext, photo):
+def test_without_maps_only_the_mask_is_refused(kontext, photo):
     graph = routing(photo, blocks="none", seed=99)
     del graph["9"], graph["11"]
     with pytest.raises(ComfyError, match="RegionRoute Sampler has no MASK"):
@@ -171,8 +171,8 @@ def test_capture_on_a_stock_ksampler(kontext, photo):
     assert not np.array_equal(first[:192], second[:192])
 
 
-def test_a_changed_seed_shows_its_own_maps_over_the_same_photo(kontext, photo):
-    """Capture Attention itself is cached from the run before; the maps are those of the sampler that ran now."""
+def test_a_changed_seed_shows_its_own_maps_over_the_same_image(kontext, photo):
+    """ComfyUI takes Capture Attention from its cache, but the maps belong to the sampler's new run."""
     shown = []
     for seed in (5, 6, 5):
         graph = capturing(photo, ["2", 0], seed=seed)
@@ -183,13 +183,13 @@ def test_a_changed_seed_shows_its_own_maps_over_the_same_photo(kontext, photo):
 
 
 def test_changed_settings_of_the_preview_do_not_sample_again(kontext, photo):
-    told = []
+    progress = []
     graph = capturing(photo, ["22", 0], seed=8)
     kontext.run(graph)
     graph["23"]["inputs"]["step"] = "each"
-    outputs = kontext.run(graph, on_progress=lambda node, *_: told.append(node))
+    outputs = kontext.run(graph, on_progress=lambda node, *_: progress.append(node))
     assert len(outputs["23"]["images"]) == 2
-    assert "21" not in told
+    assert "21" not in progress
 
 
 def test_two_captures_of_the_same_inputs_do_not_share_their_maps(kontext, photo):
@@ -207,7 +207,7 @@ def test_two_captures_of_the_same_inputs_do_not_share_their_maps(kontext, photo)
     assert not np.array_equal(first[:192], other[:192])
 
 
-def test_a_preview_that_would_not_wait_is_refused(kontext, photo):
+def test_a_preview_that_does_not_wait_is_refused(kontext, photo):
     graph = capturing(photo, ["2", 0], seed=9) | {"24": {"class_type": "PreviewImage", "inputs": {"images": ["22", 0]}}}
     with pytest.raises(ComfyError, match="Connect that sampler's LATENT to 'latent'"):
         kontext.run(graph)
@@ -250,7 +250,7 @@ def test_an_interrupted_run_leaves_no_trace(kontext, photo):
     long = routing(photo, region_expert="auto", background_lock=1.0, steps=500)
     with pytest.raises(ComfyError, match="interrupted at StyleRoute_RegionRouteSampler"):
         kontext.run(long, on_progress=lambda *_: kontext.interrupt())
-    plain["7"]["inputs"]["denoise"] = 0.9999999  # not from the cache
+    plain["7"]["inputs"]["denoise"] = 0.9999999  # a new value, so that ComfyUI does not use its cache
     assert torch.equal(base(), before)
 
 
@@ -266,7 +266,7 @@ def test_a_prompt_without_phrases_is_refused_and_the_queue_goes_on(kontext, phot
 
 
 def test_the_mask_chains_to_inpainting(kontext, photo):
-    """Stock nodes paint inside the region alone."""
+    """Stock nodes change the image inside the region only."""
     graph = routing(photo) | {
         "30": {"class_type": "SetLatentNoiseMask", "inputs": {"samples": ["3", 0], "mask": ["31", 0]}},
         "31": {"class_type": "ThresholdMask", "inputs": {"mask": ["9", 1], "value": 0.05}},
@@ -287,7 +287,7 @@ def test_the_mask_chains_to_inpainting(kontext, photo):
     assert difference[~outside].mean() > 5 * difference[outside].mean()
 
 
-def test_an_object_that_is_not_there_breaks_nothing(kontext, photo):
+def test_a_missing_object_breaks_nothing(kontext, photo):
     graph = routing(photo, seed=22, background_lock=0.5)
     graph["4"]["inputs"]["text"] = "make the teapot in mosaic style"
     outputs = kontext.run(graph)
@@ -298,7 +298,7 @@ def test_an_object_that_is_not_there_breaks_nothing(kontext, photo):
 
 
 def test_everything_at_once(kontext, photo):
-    """A batch, guidance by a negative, a long object phrase, the lock, the preview while it runs, and every step."""
+    """A batch with a negative prompt, a long object phrase, the lock, the live preview and maps of every step."""
     words = " ".join(f"long{number}" for number in range(40))
     graph = routing(photo, seed=23, cfg=3.0, background_lock=0.5) | {
         "40": {"class_type": "RepeatLatentBatch", "inputs": {"samples": ["3", 0], "amount": 2}},

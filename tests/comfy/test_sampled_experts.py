@@ -1,4 +1,4 @@
-"""RegionRoute Sampler's experts: which file is found, what it changes, and that seeds do not load the model anew."""
+"""RegionRoute Sampler's experts: which file it finds, what it changes, and that new seeds do not reload the model."""
 
 import gc
 import weakref
@@ -31,7 +31,7 @@ def test_auto_finds_the_file_by_the_style(
     assert not torch.allclose(by_itself, sample(flux, positive, steps=3), atol=1e-3)
 
 
-def test_an_expert_changes_what_the_stock_loader_changes(flux, region_sample, sample, prompt, folders, write_lora):
+def test_an_expert_changes_the_same_as_the_stock_loader(flux, region_sample, sample, prompt, folders, write_lora):
     import comfy.sd
 
     path = folders[1] / "mosaic.safetensors"
@@ -42,7 +42,7 @@ def test_an_expert_changes_what_the_stock_loader_changes(flux, region_sample, sa
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_strength_zero_is_the_base_to_the_bit(flux, region_sample, sample, prompt, folders, write_lora):
+def test_strength_zero_equals_the_base_model_to_the_bit(flux, region_sample, sample, prompt, folders, write_lora):
     write_lora(folders[0] / "mosaic.safetensors")
     found = region_sample(prompt(), region_expert="auto", expert_strength=0.0, blocks="none")[0]["samples"]
     assert torch.equal(found, sample(flux, prompt(), steps=3))
@@ -56,7 +56,7 @@ def test_two_styles_get_an_expert_each(flux, region_sample, prompt, folders, wri
     assert set(maps.spans) == {"object: guitar", STYLE, "object: owl", "style: pixel-art"}
 
 
-def test_an_unknown_style_says_which_exist(region_sample, prompt, folders, write_lora):
+def test_an_unknown_style_lists_the_files(region_sample, prompt, folders, write_lora):
     write_lora(folders[0] / "pixel-art.safetensors")
     write_lora(folders[1] / "line-art.safetensors")
     with pytest.raises(AttentionError, match=r"style 'mosaic': found 'pixel-art', 'line-art'. Name"):
@@ -75,7 +75,7 @@ def test_many_files_are_not_all_listed(parts):
         file_of_style("mosaic", [f"loras/style {index}.safetensors" for index in range(1000)])
 
 
-def test_routed_experts_are_no_region_expert(region_sample, prompt, folders, style_expert):
+def test_routed_experts_are_refused_as_region_expert(region_sample, prompt, folders, style_expert):
     style_expert.path.rename(folders[0] / "mosaic.safetensors")
     with pytest.raises(ValueError, match="has routed style experts"):
         region_sample(prompt(), region_expert="auto")
@@ -83,7 +83,7 @@ def test_routed_experts_are_no_region_expert(region_sample, prompt, folders, sty
 
 @pytest.fixture
 def fingerprint(parts, monkeypatch):
-    """That of a ComfyUI which has just been started, by the expert that is chosen."""
+    """The node's fingerprint for a chosen expert, in a ComfyUI that has just started."""
     from styleroute.nodes.regions import region_sampler
 
     monkeypatch.setattr(region_sampler, "CHANGES", region_sampler.ExpertChanges())
@@ -112,9 +112,7 @@ def test_a_changed_expert_file_changes_the_fingerprint(region_sample, prompt, fo
     assert fingerprint("none") == ""
 
 
-def test_files_that_no_run_has_used_do_not_change_the_fingerprint(
-    region_sample, prompt, folders, fingerprint, write_lora
-):
+def test_unused_files_do_not_change_the_fingerprint(region_sample, prompt, folders, fingerprint, write_lora):
     write_lora(folders[0] / "mosaic.safetensors")
     region_sample(prompt(), region_expert="auto", blocks="none", steps=1)
     before = fingerprint(), fingerprint(None)
@@ -136,7 +134,7 @@ def test_a_file_that_is_now_found_first_changes_the_fingerprint(
     assert fingerprint() != before
 
 
-def test_a_file_that_changes_while_another_run_uses_it_is_noticed(
+def test_a_file_that_changes_before_the_next_run_changes_the_fingerprint(
     region_sample, prompt, folders, fingerprint, write_lora
 ):
     write_lora(folders[0] / "mosaic.safetensors")
@@ -149,7 +147,7 @@ def test_a_file_that_changes_while_another_run_uses_it_is_noticed(
 
 @pytest.fixture
 def unpatchings(parts, monkeypatch) -> list:
-    """Grows each time that ComfyUI restores a model's weights."""
+    """A list that grows each time ComfyUI restores a model's weights."""
     from comfy.model_patcher import ModelPatcher
 
     restored, unpatch = [], ModelPatcher.unpatch_model
@@ -168,7 +166,7 @@ def loaded_uuid(flux):
     return lambda: flux.model.current_weight_patches_uuid
 
 
-def test_queued_seeds_do_not_load_the_model_anew(
+def test_queued_seeds_do_not_reload_the_model(
     flux, region_sample, prompt, folders, unpatchings, loaded_uuid, write_lora
 ):
     write_lora(folders[0] / "mosaic.safetensors")
@@ -187,7 +185,7 @@ def test_queued_seeds_do_not_load_the_model_anew(
     assert torch.equal(region_sample(prompt(), model=flux.clone(), seed=2, **settings)[0]["samples"], queued)
 
 
-def test_a_retrained_expert_is_read_anew(region_sample, prompt, folders, write_lora):
+def test_a_retrained_expert_is_read_again(region_sample, prompt, folders, write_lora):
     samples = []
     for layers in (("transformer_blocks.0.attn.to_q",), ("transformer_blocks.0.attn.to_q", *OTHER_LAYER)):
         write_lora(folders[0] / "mosaic.safetensors", layers=layers)
@@ -196,26 +194,24 @@ def test_a_retrained_expert_is_read_anew(region_sample, prompt, folders, write_l
 
 
 @pytest.mark.parametrize("blocks", ["none", "all"])
-def test_an_expert_is_not_lost_where_weights_were_unloaded_between_two_runs(
-    region_sample, prompt, folders, blocks, write_lora
-):
+def test_an_expert_survives_unloading_between_two_runs(region_sample, prompt, folders, blocks, write_lora):
     import comfy.model_management
 
     write_lora(folders[0] / "mosaic.safetensors")
     settings = {"region_expert": "auto", "steps": 1, "blocks": blocks}
     before = region_sample(prompt(), **settings)[0]["samples"]
-    loaded = comfy.model_management.current_loaded_models[0].model  # as the VAE's need for memory does
+    loaded = comfy.model_management.current_loaded_models[0].model  # ComfyUI does this if the VAE needs memory
     loaded.partially_unload(torch.device("cpu"), 1)
     loaded.partially_unload(torch.device("cpu"), 2**30)
     torch.testing.assert_close(region_sample(prompt(), **settings)[0]["samples"], before, rtol=1e-4, atol=1e-4)
 
 
-def test_a_kept_clone_does_not_keep_its_model(flux, region_sample, prompt, folders, write_lora):
+def test_a_kept_clone_does_not_keep_its_model_alive(flux, region_sample, prompt, folders, write_lora):
     write_lora(folders[0] / "mosaic.safetensors")
     model = flux.clone()
     region_sample(prompt(), model=model, region_expert="auto", steps=1)
     alive = weakref.ref(model)
-    gc.disable()  # nothing but the last reference to it is to be waited for
+    gc.disable()  # the model must go with its last reference, without the garbage collector
     try:
         del model
         assert alive() is None
@@ -223,7 +219,7 @@ def test_a_kept_clone_does_not_keep_its_model(flux, region_sample, prompt, folde
         gc.enable()
 
 
-def test_without_the_expert_the_model_is_itself_again(flux, region_sample, sample, prompt, folders, write_lora):
+def test_without_the_expert_the_model_is_unchanged(flux, region_sample, sample, prompt, folders, write_lora):
     before = sample(flux, prompt())
     write_lora(folders[0] / "mosaic.safetensors")
     region_sample(prompt(), region_expert="auto", steps=1)
@@ -239,7 +235,7 @@ def test_without_the_expert_the_model_is_itself_again(flux, region_sample, sampl
         (None, "auto", ("double 0", "single 0", "single 1")),
     ],
 )
-def test_auto_captures_the_blocks_that_the_expert_was_trained_to_look_with(
+def test_auto_captures_the_blocks_of_the_experts_training(
     region_sample, prompt, folders, write_lora, training, blocks, captured
 ):
     write_lora(folders[0] / "mosaic.safetensors", training=training)
@@ -247,14 +243,14 @@ def test_auto_captures_the_blocks_that_the_expert_was_trained_to_look_with(
     assert maps.read(0, "style: mosaic").blocks == captured
 
 
-def test_an_expert_of_another_model_is_named_before_its_blocks(region_sample, prompt, folders, write_lora):
+def test_an_expert_of_another_model_is_refused_before_its_blocks(region_sample, prompt, folders, write_lora):
     layers = ("single_transformer_blocks.37.attn.to_v",)
     write_lora(folders[0] / "mosaic.safetensors", layers=layers, training={"blocks": ["single 37"]})
     with pytest.raises(StyleExpertError, match=r"mosaic\.safetensors does not fit this model"):
         region_sample(prompt(), region_expert="auto", blocks="auto")
 
 
-def test_blocks_of_another_model_are_told_of(region_sample, prompt, folders, write_lora):
+def test_blocks_of_another_model_are_refused(region_sample, prompt, folders, write_lora):
     write_lora(folders[0] / "mosaic.safetensors", training={"blocks": ["single 37"]})
     with pytest.raises(AttentionError, match="single 37"):
         region_sample(prompt(), region_expert="auto", blocks="auto")

@@ -51,7 +51,7 @@ def test_stock_loading_equals_moe_apply(flux, style_expert, style, save, precisi
 
 
 def test_diffusers_loads_the_file(style_expert, style, save):
-    """The merged weights of diffusers' own Flux, of the experts' sizes, change by strength * up @ down."""
+    """The merged weights of diffusers' Flux, in the experts' sizes, change by strength * up @ down."""
     torch.manual_seed(0)
     sizes = {"num_layers": 1, "num_single_layers": 2, "num_attention_heads": 1}
     inputs = {"in_channels": 64, "joint_attention_dim": 32, "pooled_projection_dim": 16, "guidance_embeds": True}

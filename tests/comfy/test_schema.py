@@ -1,4 +1,4 @@
-"""Every node, input and output is described, in the schema, the locale and a help page."""
+"""The schema, the locale and a help page describe every node, input and output."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def test_everything_is_described(schemas):
         assert all(field.tooltip for field in (*schema.inputs, *schema.outputs))
 
 
-def test_locale_says_what_the_schema_says(schemas):
+def test_the_locale_equals_the_schemas(schemas):
     assert json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text()) == {
         node_id: {
             "display_name": schema.display_name,

@@ -1,4 +1,4 @@
-"""The pack on a real server, as a client sees it: /object_info, /prompt and the websocket."""
+"""The pack on a real server, through /object_info, /prompt and the websocket."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def image(server: ComfyServer, tmp_path_factory) -> str:
 
 
 def styling(image: str, strength: float = 1.0, model: str = "Flux", vision: str = "SIGLIP") -> dict:
-    """From an image to a styled MODEL (node 5)."""
+    """Nodes from an image to a styled MODEL (node 5)."""
     expert = {"expert": "styles.safetensors", "encoder": "in the expert file", "routing": "as the file says"}
     apply = {"model": ["1", 0], "style_expert": ["3", 0], "style": ["4", 0], "strength": strength}
     return {
@@ -36,7 +36,7 @@ def styling(image: str, strength: float = 1.0, model: str = "Flux", vision: str 
 
 
 def sampling(model: list, name: str) -> dict:
-    """One step of stock nodes from an empty latent to a file."""
+    """Stock nodes that sample one step from an empty latent to a file."""
     sampler = {"model": model, "positive": ["1", 2], "negative": ["1", 2], "latent_image": [f"{name}1", 0]}
     settings = {"seed": 7, "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
     size = {"width": 64, "height": 64, "batch_size": 1}
@@ -65,7 +65,7 @@ def test_object_info_lists_the_nodes(server):
         assert all(settings["tooltip"] for _, settings in inputs.values())
 
 
-def test_a_style_changes_the_image_and_the_base_stays(server, image):
+def test_a_style_changes_the_image_and_the_base_model_stays(server, image):
     server.run(styling(image) | sampling(["1", 0], "base") | sampling(["5", 0], "styled"))
     base, styled = latent_of(server, "base"), latent_of(server, "styled")
     assert base.isfinite().all()
@@ -75,18 +75,18 @@ def test_a_style_changes_the_image_and_the_base_stays(server, image):
     assert torch.equal(latent_of(server, "none"), base)
 
 
-def test_routing_preview_shows_a_chart_and_progress_is_told(server, image):
-    told = []
+def test_routing_preview_shows_a_chart_and_progress_is_reported(server, image):
+    progress = []
     preview = {"class_type": "StyleRoute_RoutingPreview", "inputs": {"routing": ["5", 1]}}
     prompt = styling(image, strength=0.5) | {"6": preview}
-    outputs = server.run(prompt, on_progress=lambda node, value, total: told.append((node, value, total)))
+    outputs = server.run(prompt, on_progress=lambda node, value, total: progress.append((node, value, total)))
     chart = server.fetch_image(**outputs["6"]["images"][0])
     assert chart.mode == "RGB"
     assert chart.height > 26 * 18
-    assert ("5", 3, 3) in told
+    assert ("5", 3, 3) in progress
 
 
-def test_a_saved_lora_paints_like_the_style(server, image):
+def test_a_saved_lora_gives_the_same_image_as_the_style(server, image):
     save = {"style_expert": ["3", 0], "style": ["4", 0], "filename_prefix": "loras/baked", "strength": 1.0}
     save |= {"precision": "float32"}
     outputs = server.run(styling(image) | {"6": {"class_type": "StyleRoute_SaveStyleLoRA", "inputs": save}})
@@ -98,7 +98,7 @@ def test_a_saved_lora_paints_like_the_style(server, image):
     torch.testing.assert_close(latent_of(server, "stock"), latent_of(server, "ours"), rtol=1e-3, atol=1e-4)
 
 
-def test_a_name_that_leads_outside_is_refused_before_anything_runs(server, image):
+def test_a_name_outside_the_model_folders_is_refused_before_the_run(server, image):
     prompt = styling(image) | sampling(["5", 0], "never")
     prompt["3"]["inputs"]["expert"] = "../loras/pixel-art.safetensors"
     with pytest.raises(ComfyError, match="leads out of the model folders"):

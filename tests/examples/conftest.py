@@ -1,4 +1,4 @@
-"""The demo pack in this process, on random weights that transformers and diffusers made."""
+"""The demo pack in this process, with random weights from transformers and diffusers."""
 
 import importlib
 import importlib.util
@@ -30,7 +30,7 @@ WIDTH = 64
 
 @dataclass(frozen=True)
 class Reference:
-    """The independent side: the same weights in the models of other libraries."""
+    """An independent reference: the same weights in the models of other libraries."""
 
     folder: Path
     transformer: FluxTransformer2DModel
@@ -62,7 +62,7 @@ def build_reference(folder: Path) -> Reference:
         projection_dim=64,
         eos_token_id=49407,
     )
-    # ComfyUI's layer norms have an epsilon of 1e-5, whatever the model's own is.
+    # ComfyUI's layer norms always have an epsilon of 1e-5.
     siglip = SiglipVisionConfig(
         hidden_size=192,
         intermediate_size=768,
@@ -73,7 +73,7 @@ def build_reference(folder: Path) -> Reference:
         layer_norm_eps=1e-5,
     )
     models = transformer, T5EncoderModel(t5), CLIPTextModel(clip), SiglipVisionModel(siglip)
-    return Reference(folder, *(model.half().float().eval() for model in models))  # as the files hold them
+    return Reference(folder, *(model.half().float().eval() for model in models))  # rounded as in the files
 
 
 def write_models(reference: Reference) -> None:
@@ -92,12 +92,12 @@ def write_models(reference: Reference) -> None:
 
 
 def with_prefix(state: dict, prefix: str) -> dict:
-    """transformers left the prefix out in its version 5; ComfyUI's files have it."""
+    """Adds the prefix of ComfyUI's files, which transformers 5 dropped."""
     return {prefix + key.removeprefix(prefix): tensor for key, tensor in state.items()}
 
 
 def random_vae() -> dict[str, torch.Tensor]:
-    """A small random TAESD with 16 latent channels, by its keys alone."""
+    """The state dict of a small random TAESD with 16 latent channels."""
     state = {"vae_scale": torch.tensor(VAE_SCALE), "vae_shift": torch.tensor(VAE_SHIFT)}
 
     def conv(key: str, inputs: int = WIDTH, outputs: int = WIDTH, bias: bool = True) -> None:
@@ -133,7 +133,7 @@ def reference(tmp_path_factory) -> Reference:
 
 @pytest.fixture(scope="session")
 def tiny_kontext() -> ModuleType:
-    """The demo pack, imported as ComfyUI imports it: by its path."""
+    """The demo pack, imported by its path as ComfyUI does."""
     sys.path.insert(0, str(find_comfyui()))
     importlib.import_module("comfy.cli_args").args.cpu = True
     spec = importlib.util.spec_from_file_location("tiny_kontext_pack", DEMO_PACK / "__init__.py")

@@ -1,4 +1,4 @@
-"""The demo from its command to its images: the shipped workflow in a real ComfyUI, on random weights."""
+"""The demo command runs the example workflows in a real ComfyUI, on random weights."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def models(reference, monkeypatch: pytest.MonkeyPatch) -> Path:
     return reference.folder
 
 
-def test_images_go_in_and_come_out(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_the_style_demo_writes_its_images(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     photo, style = tmp_path / "photo.jpg", tmp_path / "style.png"
     Image.linear_gradient("L").resize((300, 200)).save(photo)
     Image.radial_gradient("L").convert("RGBA").save(style)
@@ -71,7 +71,7 @@ def write_region_expert(models: Path, style: str = "ink comic") -> Path:
     return path
 
 
-def test_a_region_is_painted_and_shown_on_a_map(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_the_region_demo_writes_its_images(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     expert = write_region_expert(models)
     command = ["demo", "--region", "the guitar", "--region-style", "Ink-Comic", "--output", str(tmp_path / "out")]
     assert main(command) == 0, capsys.readouterr().err
@@ -84,7 +84,7 @@ def test_a_region_is_painted_and_shown_on_a_map(models: Path, tmp_path: Path, ca
     expert.unlink()
 
 
-def test_a_style_that_no_region_expert_has_is_one_sentence(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_a_style_without_region_expert_is_refused(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     command = ["demo", "--region", "the guitar", "--region-style", "woven", "--output", str(tmp_path / "out")]
     assert main(command) == 1
     assert "There is no region expert in" in capsys.readouterr().err

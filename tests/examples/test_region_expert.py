@@ -1,4 +1,4 @@
-"""A region LoRA in the published layout: RegionRoute Sampler paints what diffusers paints with it."""
+"""A region LoRA in the published layout: RegionRoute Sampler samples the same latents as diffusers."""
 
 import copy
 from itertools import pairwise
@@ -15,7 +15,7 @@ PROMPT, STEPS, GUIDANCE = "make the guitar in mosaic style, keep other area unch
 
 @pytest.fixture
 def lora() -> dict[str, torch.Tensor]:
-    """Rank 4 on the attention of every block, as RegionRoute publishes it; large enough to be seen."""
+    """A LoRA of rank 4 on the attention of every block, as RegionRoute publishes it, with large weights."""
     layers = [f"transformer_blocks.{block}.attn.{end}" for block in range(3) for end in DOUBLE]
     layers += [f"single_transformer_blocks.{block}.attn.{end}" for block in range(6) for end in SINGLE]
     state = {}
@@ -27,7 +27,7 @@ def lora() -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def region_sample(loading, lora, tmp_path, monkeypatch):
-    """RegionRoute Sampler on the demo pack: (latent, conditioning, noise, reference), with a LoRA or without."""
+    """Runs RegionRoute Sampler on the demo pack: (latent, conditioning, noise, reference)."""
     import comfy.sample
     import folder_paths
     from styleroute.nodes.regions.region_prompt import RegionPrompt
@@ -60,7 +60,7 @@ def region_sample(loading, lora, tmp_path, monkeypatch):
 
 @torch.no_grad()
 def by_diffusers(transformer, conditioning, noise, reference) -> torch.Tensor:
-    """Euler steps from `noise`; latents as the transformer sees them."""
+    """Euler steps from `noise`; all latents are in the transformer's scale."""
     text, options = conditioning
     ids, latents = torch.cat([position_ids(4, 4), position_ids(4, 4, index=1)]), noise
     for now, after in pairwise(euler_sigmas(STEPS)):
@@ -78,7 +78,7 @@ def by_diffusers(transformer, conditioning, noise, reference) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_the_expert_paints_as_diffusers_loads_it(reference, region_sample, lora):
+def test_the_expert_samples_the_same_latents_as_diffusers(reference, region_sample, lora):
     transformer = copy.deepcopy(reference.transformer)
     base, *inputs = region_sample("none")
     torch.testing.assert_close(base, by_diffusers(transformer, *inputs), atol=1e-4, rtol=0)

@@ -1,4 +1,4 @@
-"""The region experts that ship, on the shipped small Kontext: they fit, and look at what the prompt names."""
+"""The shipped region experts fit the shipped small Kontext, and their maps find the object in the prompt."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from styleroute.paths import PACK
 STYLES = ("indigo dots", "green chalk")
 SCENE = PACK / "assets" / "scene_guitar.png"
 BOXES = {"guitar": (slice(0, 6), slice(2, 9)), "owl": (slice(7, 14), slice(8, 14))}
-"""Rows and columns of the scene's 16 x 16 cells that hold the objects."""
+"""Rows and columns of the objects in the scene's 16 x 16 cells."""
 SUPERVISED = {("single", 2), ("single", 3), ("single", 4)}
 
 each_style = pytest.mark.parametrize("style", STYLES)
@@ -19,7 +19,7 @@ each_style = pytest.mark.parametrize("style", STYLES)
 
 @pytest.fixture
 def shipped(tiny_kontext, monkeypatch):
-    """The demo pack with the weights of the repository, its experts in ComfyUI's folders."""
+    """The demo pack with the repository's weights, and its experts in ComfyUI's folders."""
     import folder_paths
 
     monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)
@@ -38,7 +38,7 @@ def _file(loading, style: str):
 
 
 @each_style
-def test_it_fits_and_tells_the_blocks_it_looks_with(shipped, style):
+def test_a_shipped_expert_fits_and_records_its_blocks(shipped, style):
     from styleroute.attention.selection import parse_blocks
     from styleroute.nodes.maps.capture import block_counts
     from styleroute.nodes.model_patching import patch_keys
@@ -52,7 +52,7 @@ def test_it_fits_and_tells_the_blocks_it_looks_with(shipped, style):
 
 @each_style
 @pytest.mark.parametrize("thing", BOXES)
-def test_it_looks_at_the_object_that_is_named(shipped, style, thing):
+def test_the_map_finds_the_named_object(shipped, style, thing):
     from styleroute.nodes.regions.region_prompt import RegionPrompt
     from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
@@ -73,7 +73,7 @@ def test_it_looks_at_the_object_that_is_named(shipped, style, thing):
     assert (cells * inside).sum() > 0.5 * cells.sum()
 
 
-def test_the_demo_paints_in_the_style_that_the_workflow_asks_for(monkeypatch):
+def test_the_demo_uses_the_style_of_the_workflow(monkeypatch):
     from styleroute.demo.region import DEFAULT_STYLE, WORKFLOW, choose_expert, shipped_experts
 
     monkeypatch.delenv("TINY_KONTEXT_MODELS", raising=False)

@@ -50,7 +50,7 @@ def test_vision_states(loading, reference):
 
 
 @torch.no_grad()
-def test_the_model_sees_the_encoder_output_unchanged(loading):
+def test_the_model_gets_the_encoder_output_unchanged(loading):
     vae, model = loading.load_vae(), loading.load_model()
     image = torch.rand(1, 64, 64, 3)
     raw = vae.first_stage_model.taesd_encoder(image.movedim(-1, 1))
@@ -81,7 +81,7 @@ def test_two_euler_steps_with_a_reference(loading, reference):
 
 
 def reference_euler(reference, latents, ref, states, pooled) -> torch.Tensor:
-    """Two Euler steps with diffusers' transformer; all latents as the transformer sees them."""
+    """Two Euler steps with diffusers' transformer; all latents are in the transformer's scale."""
     sigmas = euler_sigmas(2)
     ids = torch.cat([position_ids(4, 4), position_ids(4, 4, index=1)])
     for now, after in pairwise(sigmas):

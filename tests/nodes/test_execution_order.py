@@ -1,4 +1,4 @@
-"""Whether a preview of maps waits for the sampler that fills them."""
+"""Whether a map preview waits for the sampler that fills its maps, and digests of nodes."""
 
 import pytest
 from styleroute.nodes.execution_order import signature_of, upstream_signatures, waits_for_sampler
@@ -28,11 +28,11 @@ def waits(**inputs) -> bool:
         ({}, False),
     ],
 )
-def test_only_a_way_from_the_sampler_makes_it_wait(inputs, expected):
+def test_a_preview_waits_only_if_a_link_leads_back_to_the_sampler(inputs, expected):
     assert waits(**inputs) is expected
 
 
-def test_the_captured_model_through_other_nodes():
+def test_the_captured_model_may_pass_through_other_nodes():
     graph = GRAPH | {
         "guider": {"class_type": "BasicGuider", "inputs": {"model": ["capture", 0]}},
         "advanced": {"class_type": "SamplerCustomAdvanced", "inputs": {"guider": ["guider", 0]}},
@@ -41,12 +41,12 @@ def test_the_captured_model_through_other_nodes():
     assert waits_for_sampler(graph, "preview", "maps", "Capture")
 
 
-def test_unknown_nodes_are_not_judged():
+def test_unknown_nodes_count_as_waiting():
     assert waits_for_sampler({}, "preview", "maps", "Capture")
     assert waits_for_sampler({"preview": {"inputs": {"maps": ["gone", 0]}}}, "preview", "maps", "Capture")
 
 
-def test_a_signature_tells_the_seed_and_all_that_leads_to_a_node():
+def test_a_signature_depends_on_the_seed_and_upstream_nodes():
     first = signature_of(GRAPH, "sampler")
     seed = GRAPH | {"sampler": {**GRAPH["sampler"], "inputs": {**GRAPH["sampler"]["inputs"], "seed": 2}}}
     behind = GRAPH | {"empty": {"class_type": "EmptyLatent", "inputs": {"width": 64}}}
@@ -55,7 +55,7 @@ def test_a_signature_tells_the_seed_and_all_that_leads_to_a_node():
     assert signature_of(beside, "sampler") == first
 
 
-def test_a_signature_does_not_know_ids():
+def test_a_signature_does_not_depend_on_ids():
     def renamed(value):
         return ["21", *value[1:]] if isinstance(value, list) and value[0] == "capture" else value
 
@@ -68,7 +68,7 @@ def test_a_signature_does_not_know_ids():
     assert signature_of(graph, "sampler") == signature_of(GRAPH, "sampler")
 
 
-def test_signatures_behind_a_node_are_those_of_what_leads_to_it():
+def test_upstream_signatures_leave_out_the_node_itself():
     found = upstream_signatures(GRAPH, "decode")
     assert {signature_of(GRAPH, name) for name in ("sampler", "capture")} <= found
     assert not {signature_of(GRAPH, name) for name in ("decode", "photo", "other")} & found

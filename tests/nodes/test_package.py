@@ -1,4 +1,4 @@
-"""The pack as a package: imported without ComfyUI, by any name, and registering no old-style mappings."""
+"""The pack imports without ComfyUI and under any name, and registers no old-style mappings."""
 
 import inspect
 import subprocess
@@ -27,5 +27,5 @@ def test_moe_and_nodes_import_relatively():
     for file in (path for layer in ("moe", "attention", "nodes") for path in (ROOT / layer).rglob("*.py")):
         assert "import styleroute" not in (text := file.read_text(encoding="utf-8"))
         assert "from styleroute" not in text
-        # What the registry ships has no training/.
+        # The registry does not ship training/.
         assert "..training" not in text

@@ -1,4 +1,4 @@
-"""A node pack for tests only: loads random models, right ones and wrong ones."""
+"""A node pack for tests only: loads random models of the right and of wrong kinds."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ VISIONS = ["SIGLIP", "CLIP_L"]
 
 
 class LoadRandomParts(io.ComfyNode):
-    """MODEL, CLIP_VISION and CONDITIONING with random weights."""
+    """Loads MODEL, CLIP_VISION and CONDITIONING with random weights."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

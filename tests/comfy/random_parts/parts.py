@@ -34,7 +34,7 @@ FLUX = {
     "guidance_embed": True,
 }
 if "txt_ids_dims" in {field.name for field in dataclasses.fields(FluxParams)}:
-    FLUX["txt_ids_dims"] = []  # newer ComfyUI asks for it; FLUX.1's text tokens all stand at position 0
+    FLUX["txt_ids_dims"] = []  # newer ComfyUI needs it; all text tokens of FLUX.1 have position 0
 SD15 = {
     "image_size": 32,
     "in_channels": 4,
@@ -80,7 +80,7 @@ CLIP_L = SIGLIP | {"model_type": "clip_vision_model", "hidden_act": "quick_gelu"
 
 
 def random_weights(network: torch.nn.Module, seed: int = 0) -> None:
-    """ComfyUI's layers come without initial values."""
+    """Sets random weights, because ComfyUI's layers have no initial values."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in network.named_parameters():
         is_norm = parameter.ndim == 1 and "norm" in name and not name.endswith("bias")
@@ -108,7 +108,7 @@ def random_vision(config: dict, folder: Path) -> ClipVisionModel:
 
 
 def random_conditioning() -> list:
-    """CONDITIONING as the text encoders give it."""
+    """A CONDITIONING in the form that the text encoders return."""
     generator = torch.Generator().manual_seed(2)
     pooled = torch.randn(1, VECTOR, generator=generator)
     return [[torch.randn(1, 7, CONTEXT, generator=generator), {"pooled_output": pooled, "guidance": 3.5}]]
@@ -137,6 +137,6 @@ def random_sd3_clip() -> CLIP:
         "clip_l_model_config": CLIP_L_TEXT | {"num_hidden_layers": 3},
     }
     clip = CLIP(target, model_options={"dtype": torch.float32, **configs})
-    words = clip.cond_stage_model.t5xxl.transformer.shared  # one row for all words: apart they take 500 MB
+    words = clip.cond_stage_model.t5xxl.transformer.shared  # one row for all words; separate rows take 500 MB
     words.weight = torch.nn.Parameter(torch.zeros(1, width).expand(len(words.weight), -1), requires_grad=False)
     return clip

@@ -1,4 +1,4 @@
-"""Text below images: readable, whole, and never wider than the image."""
+"""Captions below images are readable, complete and never wider than the image."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ PLACE = "step 27, single 37: 83% sure"
 
 
 def ink(strip: Tensor) -> Tensor:
-    """Where text is, [h, w]."""
+    """Mask of the text pixels, [h, w]."""
     return (strip - torch.tensor(BACKGROUND) / 255).abs().amax(-1) > 0.3
 
 
@@ -22,8 +22,8 @@ def lines(strip: Tensor) -> list[int]:
 
 
 @pytest.mark.parametrize("width", [256, 512, 1024, 2048])
-def test_readable_at_any_width(width):
-    """A node shows some 300 pixels across: letters are to be at least 7 of them high, and the text no third."""
+def test_captions_are_readable_at_any_width(width):
+    """A node is about 300 pixels wide: letters must be 7 pixels high or more, and the strip 50 pixels or less."""
     strip = caption(width, ["style: mosaic", PLACE])
     shown = 300 / width
     assert len(lines(strip)) == 2
@@ -38,7 +38,7 @@ def test_long_phrases_are_cut_and_the_rest_is_not(width, phrase):
     strip, alone = caption(width, [phrase, PLACE]), caption(width, [PLACE])
     assert not ink(strip)[:, -1].any()
     assert len(lines(strip)) <= 2 + len(lines(alone))
-    # The last lines are those of the step, the block and the percentage, whole.
+    # The last lines name the step, the block and the percentage, without a cut.
     assert torch.equal(ink(strip)[-len(alone) + 8 :], ink(alone)[8:])
 
 
@@ -51,7 +51,7 @@ def test_empty_paragraphs_take_no_line():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_the_image_itself_stays(dtype):
+def test_the_image_stays_the_same(dtype):
     image = torch.rand(40, 256, 3).to(dtype)
     found = captioned(image, ["style: mosaic"])
     assert found.dtype == dtype

@@ -1,4 +1,4 @@
-"""Heat maps as colours."""
+"""Colours of heat maps."""
 
 import pytest
 import torch

@@ -59,7 +59,7 @@ def test_cells_are_darker_the_stronger_the_expert():
     assert corner[2] > sum(FULL) / 3 / 255
 
 
-def test_long_lists_go_on_to_the_right():
+def test_long_lists_continue_in_a_second_panel():
     few, many = _Chart(table_of(MAX_ROWS)), _Chart(table_of(2 * MAX_ROWS))
     assert few.draw().height == many.draw().height == 2 * MARGIN + TITLE_HEIGHT + HEAD_HEIGHT + 64 * CELL_HEIGHT
     assert many.draw().width == 2 * MARGIN + 2 * many._panel_width() - 2 * GAP
