@@ -53,11 +53,11 @@ def test_an_interrupted_computation_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert second.seen == [6, 7, 8, 9]
 
 
-def test_a_killed_computation_goes_on_from_its_last_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_computation_goes_on_from_its_saved_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_cache, "SAVE_EVERY", 2)
     noted: list[int] = []
-    note = row_cache._note
-    monkeypatch.setattr(row_cache, "_note", lambda folder, maps, done: (noted.append(done), note(folder, maps, done)))
+    note = row_cache._save_progress
+    monkeypatch.setattr(row_cache, "_save_progress", lambda folder, maps, done: (noted.append(done), note(folder, maps, done)))
     _rows(tmp_path, Squares())
     assert noted == [6, 10, 10]
     (tmp_path / row_cache.PROGRESS_FILE).write_text(json.dumps({"done": 6}))
