@@ -42,7 +42,7 @@ def expert_path(name: str) -> str:
     """The full path of an expert file.
 
     Raises:
-        StyleExpertError: the file does not exist, is no safetensors file, or lies outside the model folders.
+        StyleExpertError: the file does not exist, is not a safetensors file, or is outside the model folders.
     """
     _refuse_bad_name(name)
     path = folder_paths.get_full_path(EXPERTS, name)
@@ -55,7 +55,7 @@ def encoder_path(name: str) -> str:
     """The full path of an encoder file.
 
     Raises:
-        StyleExpertError: the file does not exist, is no safetensors file, or lies outside the model folders.
+        StyleExpertError: the file does not exist, is not a safetensors file, or is outside the model folders.
     """
     _refuse_bad_name(name)
     return folder_paths.get_full_path(ENCODERS, name) or _refuse_missing("Encoder", ENCODERS, name)

@@ -72,7 +72,7 @@ class Capture:
         try:
             return executor(guider, sigmas, _with_option(extra_args, self._key, run), callback, noise, *rest)
         except BaseException:
-            self._maps.clear()  # maps of some steps only must not pass for those of the whole run
+            self._maps.clear()  # an unfinished run has maps of some steps only
             raise
 
     def around_evaluation(self, executor, x: Tensor, timestep: Tensor, model_options: dict, *rest, **named):
@@ -96,7 +96,7 @@ class Capture:
         return output
 
     def _override(self, x: Tensor, context: Tensor, options: Mapping[str, Any]) -> AttentionOverride | None:
-        """The override for this call of the transformer; None if nothing is to be captured."""
+        """The override for this call of the transformer; None if the run does not capture this call."""
         run: SamplerRun | None = options.get(self._key)
         if run is None:
             return None

@@ -133,7 +133,7 @@ def require_tokens(spans: Iterable[tuple[RegionSpan, ...]], text: int) -> None:
     """Requires that all spans lie within the `text` text tokens that the model gets.
 
     Raises:
-        AttentionError: a span lies behind the last text token.
+        AttentionError: a span is behind the last text token.
     """
     for span in (span for of_conditioning in spans for span in of_conditioning):
         if max(span.tokens) >= text:

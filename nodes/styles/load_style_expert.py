@@ -54,7 +54,7 @@ class LoadStyleExpert(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, expert=None, encoder=None) -> bool | str:
-        """Refuses missing files before the workflow runs. None stands for a value from a linked node."""
+        """Refuses missing files before the workflow runs. None means that a linked node gives the value."""
         try:
             _paths(expert, encoder)
         except StyleExpertError as error:
