@@ -1,4 +1,4 @@
-"""Imports go down only: every folder imports what the architecture allows, and nothing else."""
+"""Imports go down only: every folder imports only the folders and libraries that the architecture allows."""
 
 import ast
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BOTTOM = {"errors", "paths", "progress"}
-"""The files at the root that every folder stands on."""
+"""The root files that every folder may import."""
 TORCH = {"torch", "torchvision", "safetensors", "einops", "numpy", "PIL"}
 TRAINING = {"diffusers", "accelerate", "peft", "transformers", "pytorch_optimizer", "bitsandbytes"}
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "nodes"}
@@ -47,7 +47,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"rich", "tyro"},
     ),
 }
-"""By folder: the folders of the project, and the libraries, that it may import."""
+"""By folder: the project's folders and the libraries that it may import."""
 NODE_PACKS = ("benchmarks/comfy_pack", "evaluation/comfy_pack")
 """Node packs of their own, which ComfyUI loads beside this one; they import ComfyUI."""
 
@@ -58,7 +58,7 @@ def source_files(folder: str) -> list[Path]:
 
 
 def imports(file: Path) -> Iterator[tuple[bool, str]]:
-    """Every import of a file: whether it is of the project, and its first name."""
+    """Every import of a file: whether it belongs to the project, and its first name."""
     package = file.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

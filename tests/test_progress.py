@@ -1,4 +1,4 @@
-"""Progress of long work where there is no terminal: a plain line now and then."""
+"""Progress of long work without a terminal: one plain line per minute."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from styleroute import progress
 
 
 class Run:
-    """Five steps, of which two are done."""
+    """A run of five steps; two are finished."""
 
     step, steps = 2, 5
 
@@ -17,12 +17,12 @@ class Run:
 
 @pytest.fixture
 def minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock on which every look takes a minute."""
+    """A clock that advances one minute with every call."""
     clock = iter(range(0, 10_000, 60))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
 
 
-def test_a_log_gets_a_line_with_the_time_that_is_left(minutes: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_shows_the_remaining_time(minutes: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress.track_steps(Run(), "experts")) == [2, 3, 4]
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["experts: 3 of 5, 2 min left", "experts: 4 of 5, 1 min left", "experts: 5 of 5, 0 min left"]

@@ -1,4 +1,4 @@
-"""The bootstrap: what it installs, when it does so again, and how it refuses. Nothing is installed here."""
+"""The bootstrap `run.py`: its installations, its stamp and its errors. These tests install nothing."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ REQUIREMENTS = "comfyui-frontend-package==1.2.3\ntorch\ntorchaudio>=2\ntorchsde 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """`run.py`, its environment in an empty folder."""
+    """`run.py`, with its environment in an empty folder."""
     spec = importlib.util.spec_from_file_location("bootstrap", Path(styleroute.__file__).parent / "run.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -27,7 +27,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def installed(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """The arguments of every `pip install` that would have run."""
+    """The arguments of every `pip install` call, which is replaced."""
     calls = []
     monkeypatch.setattr(run, "pip", lambda *arguments, may_fail=False: calls.append(arguments) or True)
     monkeypatch.setattr(run, "_has_torch", lambda: False)
@@ -42,7 +42,7 @@ def make_comfyui(folder: Path) -> Path:
     return folder
 
 
-def test_a_prepared_environment_is_left_alone(run: ModuleType, installed: list):
+def test_a_prepared_environment_is_not_changed(run: ModuleType, installed: list):
     run.prepare()
     assert {run.WITHOUT_REQUIREMENTS[0], "-e"} <= {argument for call in installed for argument in call}
     run.PYTHON.touch()
@@ -51,7 +51,7 @@ def test_a_prepared_environment_is_left_alone(run: ModuleType, installed: list):
     assert installed == []
 
 
-def test_another_comfyui_is_prepared_for(run: ModuleType, installed: list, tmp_path: Path, monkeypatch):
+def test_requirements_of_another_comfyui_are_installed(run: ModuleType, installed: list, tmp_path: Path, monkeypatch):
     run.prepare()
     run.PYTHON.touch()
     installed.clear()
@@ -60,7 +60,7 @@ def test_another_comfyui_is_prepared_for(run: ModuleType, installed: list, tmp_p
     assert installed[-1] == ("comfyui-frontend-package==1.2.3", "torchsde", "spandrel")
 
 
-def test_the_comfyui_around_the_pack_is_prepared_for(run: ModuleType, tmp_path: Path, monkeypatch):
+def test_requirements_of_the_comfyui_around_the_pack_are_read(run: ModuleType, tmp_path: Path, monkeypatch):
     comfyui = make_comfyui(tmp_path / "comfyui")
     monkeypatch.setattr(run, "ROOT", comfyui / "custom_nodes" / "StyleRoute")
     assert run._own_comfyui_requirements() == ["comfyui-frontend-package==1.2.3", "torchsde", "spandrel"]
@@ -69,7 +69,7 @@ def test_the_comfyui_around_the_pack_is_prepared_for(run: ModuleType, tmp_path: 
 
 
 def test_the_environment_links_to_python_where_it_can(run: ModuleType, monkeypatch):
-    """A copied interpreter does not find its library where that lies beside it, as on macOS."""
+    """A copied interpreter may not find its library, as on macOS."""
     asked = {}
     monkeypatch.setattr(run.venv, "create", lambda folder, **options: asked.update(options))
     run._make_venv()
@@ -89,6 +89,6 @@ def test_an_old_python_is_refused(run: ModuleType, monkeypatch):
         run.main(["demo"])
 
 
-def test_without_a_command_it_explains_itself(run: ModuleType, capsys: pytest.CaptureFixture):
+def test_without_a_command_it_prints_help(run: ModuleType, capsys: pytest.CaptureFixture):
     assert run.main([]) == 0
     assert "python run.py demo" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The T5 tokenizer as transformers has it, and inside ComfyUI's wrapper; both from the ComfyUI tree."""
+"""The T5 tokenizer from transformers, and inside ComfyUI's wrapper; its vocabulary comes from ComfyUI's tree."""
 
 import importlib
 import sys
@@ -20,7 +20,7 @@ def t5() -> Any:
 
 @pytest.fixture(scope="session")
 def comfyui_sd1_clip() -> ModuleType:
-    """Where ComfyUI reads weights."""
+    """ComfyUI's module that reads weights such as `(word:1.2)`."""
     sys.path.insert(0, str(find_comfyui()))
     importlib.import_module("comfy.cli_args").args.cpu = True
     return importlib.import_module("comfy.sd1_clip")
@@ -28,5 +28,5 @@ def comfyui_sd1_clip() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def comfy_t5(comfyui_sd1_clip: ModuleType) -> Any:
-    """What `clip.tokenizer.t5xxl` is for FLUX.1."""
+    """The tokenizer that is `clip.tokenizer.t5xxl` for FLUX.1."""
     return importlib.import_module("comfy.text_encoders.flux").T5XXLTokenizer()

@@ -1,4 +1,4 @@
-"""The formulas written out in float64 with the full matrix, and a watch over the sizes of tensors."""
+"""The formulas in float64 with the full matrix, and a watch that records the sizes of tensors."""
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def maps_of(matrix: Tensor, spans: list[list[list[int]]], rows: slice) -> Tensor
 
 
 class Watch(TorchDispatchMode):
-    """Watches what is computed, in backward passes too.
+    """Records every computed tensor, in backward passes too.
 
     Attributes:
         largest: how many numbers the largest tensor holds that any operation gave.

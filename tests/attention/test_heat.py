@@ -27,7 +27,7 @@ def test_heat_map_reaches_from_0_to_1_in_each_map():
     assert torch.equal(heat.flatten(-2).argsort(), maps.flatten(-2).argsort())
 
 
-def test_even_map_has_no_heat_no_mask_and_no_confidence():
+def test_constant_map_has_no_heat_no_mask_and_no_confidence():
     even = torch.full((4, 5), 1 / 8704)
     assert not heat_map(even).any()
     assert not soft_mask(heat_map(even)).any()
@@ -39,13 +39,13 @@ levels = st_numpy.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 
 
 @settings(max_examples=200, deadline=None)
 @given(levels)
-def test_otsu_parts_as_scikit_image_does(image):
+def test_otsu_agrees_with_scikit_image(image):
     values = torch.from_numpy(image).float()
     above = values > otsu(values)
     if image.min() == image.max():
         assert not above.any()
         return
-    # Several thresholds may be equally good: the parts' variance is what counts.
+    # Several thresholds may be equally good, so the variance between the groups is compared.
     assert between(values, above) == pytest.approx(between(values, values > int(threshold_otsu(image))), rel=1e-9)
 
 
@@ -56,7 +56,7 @@ def between(values, above):
     return float(len(inside) * len(outside) * (inside.mean() - outside.mean()) ** 2)
 
 
-def test_otsu_of_a_batch_is_that_of_each():
+def test_otsu_of_a_batch_equals_single_maps():
     maps = torch.rand(2, 3, 6, 5)
     assert torch.equal(otsu(maps)[1, 2], otsu(maps[1, 2]))
     assert otsu(maps).shape == (2, 3)
@@ -77,7 +77,7 @@ def test_mask_of_a_clear_object(smoothing):
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5])
-def test_a_small_object_is_1_all_over_and_its_edge_lies_outside(side):
+def test_a_small_object_is_1_and_its_edge_lies_outside(side):
     heat = torch.zeros(16, 16)
     heat[6 : 6 + side, 4 : 4 + side] = 1
     mask = soft_mask(heat, 1 - side**2 / 256, smoothing=0.4)
@@ -120,13 +120,13 @@ def test_other_thresholds(threshold):
 
 
 def test_confidence_grows_with_the_contrast():
-    """(a - b) / (a + b), whatever the map's unit."""
+    """Confidence is (a - b) / (a + b), independent of the map's unit."""
     for inside, expected in ((3.0, 0.5), (9.0, 0.8), (1.1, 0.1 / 2.1)):
         assert confidence(blob(level=inside - 1, floor=1) / 8704) == pytest.approx(expected, rel=1e-4)
     assert confidence(blob()) == pytest.approx(1)
 
 
-def test_object_that_is_not_there():
-    """A map that hardly differs from cell to cell is not sure of anything."""
+def test_a_nearly_uniform_map_has_low_confidence():
+    """A map with small differences between its cells shows no object."""
     values = (1 + 0.05 * torch.randn(16, 16, generator=torch.Generator().manual_seed(0))) / 8704
     assert confidence(values) < 0.1

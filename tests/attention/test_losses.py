@@ -1,4 +1,4 @@
-"""Focus and Cover against values that are known: even, perfect and collapsed maps."""
+"""Focus and Cover loss against known values: constant, perfect and collapsed maps."""
 
 import math
 from dataclasses import replace
@@ -12,7 +12,7 @@ from styleroute.attention import PRESETS, AttentionError, cover_loss, focus_loss
 from torch import Tensor
 
 SIDE, KEYS = 16, 8704
-"""A map of 16 x 16 cells; keys of an image of 1024 x 1024 with its reference: what real attention is spread over."""
+"""Cells of a 16 x 16 map; and keys of a 1024 x 1024 image with its reference, over which real attention is spread."""
 CELLS = SIDE * SIDE
 FRACTION = 0.25
 INSIDE = int(CELLS * FRACTION)
@@ -20,14 +20,14 @@ PAPER, RELEASE = PRESETS["paper"], PRESETS["release"]
 
 
 def mask() -> Tensor:
-    """[1, 1, h, w], the object on a quarter of the image."""
+    """Mask [1, 1, h, w] of an object on a quarter of the image."""
     mask = torch.zeros(1, 1, SIDE, SIDE)
     mask[..., : SIDE // 2, : SIDE // 2] = 1
     return mask
 
 
 def scene(name: str, level: float = 1 / KEYS) -> Tensor:
-    """Maps [1, 1, h, w] that attend `level` on the mean."""
+    """Maps [1, 1, h, w] whose mean is `level`."""
     point = torch.zeros(1, 1, SIDE, SIDE)
     point[..., 3, 4] = 1
     outside = (1 - mask()) / (1 - FRACTION)
@@ -56,7 +56,7 @@ def target(epsilon: float) -> Tensor:
 
 @pytest.mark.parametrize("level", [1 / KEYS, 1 / 589, 1.0])
 def test_paper_focus_of_known_maps(level):
-    """KL(softmax(M / tau) || norm(mask)), M in units of its mean."""
+    """The loss is KL(softmax(M / tau) || norm(mask)), with M in units of its mean."""
     found = {
         name: focus_loss(scene(name, level), mask()).item() for name in ("even", "perfect", "collapsed", "outside")
     }
@@ -64,7 +64,7 @@ def test_paper_focus_of_known_maps(level):
     inside, outside = (1 - e) / INSIDE + e / CELLS, e / CELLS
     even = FRACTION * math.log(1 / CELLS / inside) + (1 - FRACTION) * math.log(1 / CELLS / outside)
     assert found["even"] == pytest.approx(even, rel=1e-4)
-    # 1 / FRACTION inside and 0 outside: this share of the softmax stays outside.
+    # 1 / FRACTION inside and 0 outside: so this share of the softmax is outside.
     leak = 1 / (1 + FRACTION / (1 - FRACTION) * math.exp(1 / FRACTION / PAPER.tau))
     perfect = (1 - leak) * math.log((1 - leak) / INSIDE / inside) + leak * math.log(leak / (CELLS - INSIDE) / outside)
     assert found["perfect"] == pytest.approx(perfect, abs=1e-5) == pytest.approx(0, abs=2e-3)
@@ -75,7 +75,7 @@ def test_paper_focus_of_known_maps(level):
 
 @pytest.mark.parametrize("level", [1 / KEYS, 1 / 589, 1.0])
 def test_paper_cover_of_known_maps(level):
-    """Mean of BCE_logits(alpha M, mask), M in units of its mean."""
+    """The loss is the mean of BCE_logits(alpha M, mask), with M in units of its mean."""
     found = {
         name: cover_loss(scene(name, level), mask()).item() for name in ("even", "perfect", "collapsed", "outside")
     }
@@ -94,8 +94,8 @@ def gradient(loss, maps: Tensor, preset) -> Tensor:
     return maps.grad.flatten()
 
 
-def test_cover_punishes_the_collapse_that_focus_lets_pass():
-    """All attention on one point of the object: no cell's gradient moves Focus, Cover lifts every other cell of it."""
+def test_cover_penalises_the_collapse_that_focus_ignores():
+    """All attention is on one cell of the object: Focus has no gradient, but Cover raises the object's other cells."""
     collapsed, untrained = scene("collapsed"), scene("untrained")
     object_cells = mask().flatten().bool() & (collapsed.flatten() == 0)
     focus, cover = gradient(focus_loss, collapsed, PAPER), gradient(cover_loss, collapsed, PAPER)
@@ -108,7 +108,7 @@ def test_cover_punishes_the_collapse_that_focus_lets_pass():
 
 @pytest.mark.parametrize("fraction", [1 / 16, 1 / 4, 9 / 16])
 def test_descent_on_a_free_map(fraction):
-    """Both losses together fill the object evenly, and the attention as a whole neither vanishes nor runs away."""
+    """Both losses together fill the object evenly, and the map's mean neither vanishes nor diverges."""
     masks = torch.zeros(1, 1, SIDE, SIDE)
     masks[..., : int(SIDE * fraction**0.5), : int(SIDE * fraction**0.5)] = 1
     logits = scene("untrained", 1.0).clamp_min(0.1).log().requires_grad_()
@@ -126,8 +126,8 @@ def test_descent_on_a_free_map(fraction):
 
 @pytest.mark.parametrize("loss", [focus_loss, cover_loss])
 @pytest.mark.parametrize("name", ["even", "untrained", "perfect"])
-def test_neither_loss_of_the_paper_pulls_the_whole_map_down(loss, name):
-    """Most cells lie outside, so that a map that does not tell the object yet would vanish instead of moving."""
+def test_no_loss_of_the_paper_lowers_the_whole_map(loss, name):
+    """Most cells lie outside: otherwise a map that does not find the object yet would vanish instead of moving."""
     level = torch.zeros((), requires_grad=True)
     value = loss(scene(name) * level.exp(), mask())
     value.backward()
@@ -139,20 +139,20 @@ def test_neither_loss_of_the_paper_pulls_the_whole_map_down(loss, name):
 @pytest.mark.parametrize("level", [1 / KEYS, 1 / 589])
 def test_paper_has_a_gradient_in_every_cell_at_real_magnitudes(name, level):
     for loss in (focus_loss, cover_loss):
-        moved = gradient(loss, scene(name, level), PAPER) * level  # change of the loss where a cell changes by its mean
+        moved = gradient(loss, scene(name, level), PAPER) * level  # change of the loss per mean
         assert moved.abs().min() > 1e-5, loss
         assert moved[mask().flatten().bool()].mean() < 0 < moved[~mask().flatten().bool()].mean()
 
 
-def test_absolute_units_would_not_tell_real_maps_apart():
-    """Why the paper's preset counts in the map's mean."""
+def test_absolute_units_cannot_distinguish_real_maps():
+    """This is why the paper's preset uses units of the map's mean."""
     absolute = replace(PAPER, tau=0.1, relative=False)
     perfect, even = (focus_loss(scene(name), mask(), preset=absolute) for name in ("perfect", "even"))
     assert abs(perfect - even) < 0.02 * even
 
 
 def test_release_focus_of_known_maps():
-    """KL(norm(mask) || softmax(M / 0.1)), M as it is; a softmax over the style's tokens, from 0 to 1."""
+    """The loss is KL(norm(mask) || softmax(M / 0.1)), without units; M is a softmax over the style's tokens, 0 to 1."""
     names = ("even", "perfect", "collapsed")
     found = {name: focus_loss(scene(name, level=0.25), mask(), preset="release").item() for name in names}
     q = target(RELEASE.epsilon)
@@ -160,7 +160,7 @@ def test_release_focus_of_known_maps():
         expected = kl(q, (scene(name, level=0.25).double() / 0.1).flatten(-2).softmax(dim=-1))
         assert found[name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
     assert found["even"] == pytest.approx(math.log(CELLS / INSIDE), rel=1e-2)
-    assert found["perfect"] < found["even"] < found["collapsed"]  # this direction does not let the collapse pass
+    assert found["perfect"] < found["even"] < found["collapsed"]  # this direction penalises the collapse
 
 
 def test_release_cover_of_known_maps():
@@ -169,7 +169,7 @@ def test_release_cover_of_known_maps():
     assert found["perfect"] == pytest.approx(FRACTION * softplus(-2.0) + (1 - FRACTION) * math.log(2), rel=1e-5)
 
 
-def test_presets_are_those_of_the_table():
+def test_presets_equal_the_table():
     assert (PAPER.slice, PAPER.direction, PAPER.over_spans) == ("all", "map||mask", "sum")
     assert (PAPER.focus_weight, PAPER.cover_weight) == (0.1, 0.2)
     assert (RELEASE.slice, RELEASE.direction, RELEASE.over_spans) == ("span", "mask||map", "mean")
@@ -225,7 +225,7 @@ def test_half_precision_maps_are_compared_in_float32(loss):
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("loss", [focus_loss, cover_loss])
-def test_map_of_nothing_is_finite(loss, preset):
+def test_map_of_zeros_is_finite(loss, preset):
     maps = torch.zeros(1, 1, SIDE, SIDE, requires_grad=True)
     value = loss(maps, mask(), preset=preset)
     assert value.isfinite()

@@ -1,4 +1,4 @@
-"""Maps gathered in a run, and the ways to bring them together."""
+"""The collector of maps, and their aggregation."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def fill(collector, values):
     return collector
 
 
-def test_all_that_is_kept_is_read(values):
+def test_kept_maps_are_read(values):
     maps = fill(MapCollector(SPANS), values).read()
     assert torch.equal(maps.values, values)
     assert (maps.steps, maps.blocks, maps.spans) == (STEPS, BLOCKS, SPANS)
@@ -27,7 +27,7 @@ def test_all_that_is_kept_is_read(values):
 
 @pytest.mark.parametrize("keep_steps", [False, True])
 @pytest.mark.parametrize("keep_blocks", [False, True])
-def test_what_is_not_kept_is_a_running_mean(values, keep_steps, keep_blocks):
+def test_an_axis_that_is_not_kept_is_a_running_mean(values, keep_steps, keep_blocks):
     collector = fill(MapCollector(SPANS, keep_steps=keep_steps, keep_blocks=keep_blocks), values)
     maps = collector.read()
     expected = values if keep_steps else values.mean(dim=0, keepdim=True)
@@ -37,7 +37,7 @@ def test_what_is_not_kept_is_a_running_mean(values, keep_steps, keep_blocks):
     assert maps.blocks == (BLOCKS if keep_blocks else (MEAN,))
 
 
-def test_memory_does_not_grow_with_what_is_not_kept(values):
+def test_memory_does_not_grow_along_an_axis_that_is_not_kept(values):
     collector = MapCollector(SPANS, keep_steps=False, keep_blocks=False)
     for _ in range(50):
         fill(collector, values)
@@ -59,7 +59,7 @@ def test_collected_maps_do_not_change_with_their_source(values):
     assert torch.equal(collector.read().values[0, 0], values[0, 0])
 
 
-def test_gradients_and_half_precision_are_left_behind(values):
+def test_collected_maps_are_detached_and_in_float32(values):
     collector = MapCollector(SPANS)
     collector.add(0, "double 0", values[0, 0].bfloat16().requires_grad_())
     read = collector.read().values
@@ -119,6 +119,6 @@ def test_aggregate(values):
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 2, 4), (2, 2, 2, 4, 4), (3, 1, 2, 4, 4), (3, 2, 2, 0, 4)])
-def test_values_that_do_not_fit_their_names(shape):
+def test_maps_without_matching_names_are_refused(shape):
     with pytest.raises(AttentionError, match="expected \\[steps, blocks, spans, h, w\\]"):
         AttentionMaps(torch.rand(shape), SPANS, BLOCKS, STEPS)

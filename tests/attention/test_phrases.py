@@ -1,4 +1,4 @@
-"""Objects and styles of instructions as people write them."""
+"""Objects and styles in typical instructions."""
 
 import time
 
@@ -106,7 +106,7 @@ def test_phrases_are_found_among_the_tokens(comfy_t5, text, expected):
         ("in mosaic style, paint the mosaic floor", [("mosaic floor", 0), ("mosaic", 0)]),
     ],
 )  # fmt: skip
-def test_a_mention_knows_which_one_it_is(comfy_t5, text, expected):
+def test_a_mention_identifies_its_occurrence(comfy_t5, text, expected):
     found = mentions(parse_instruction(text))
     assert [(said.words, count_phrase(comfy_t5, said.before, said.words)) for said in found] == expected
 
@@ -130,8 +130,8 @@ def test_weights_are_read_as_comfyui_reads_them(comfyui_sd1_clip, pieces):
 
 @settings(max_examples=200, deadline=None)
 @given(PIECES, PIECES)
-def test_whatever_is_read_stands_in_the_prompt(comfy_t5, thing, style):
-    # Apart, as T5 gets what stands before and in a pair of parentheses as two words anyway.
+def test_every_parsed_phrase_is_in_the_prompt(comfy_t5, thing, style):
+    # Separated by spaces, because T5 gets the text before a parenthesis and the text in it as two words.
     text = f"make the man {' '.join(thing)} in café {' '.join(style)} style, keep other area unchanged"
     for said in mentions(parse_instruction(text)):
         if any(letter.isalpha() for letter in said.words):
@@ -168,7 +168,7 @@ def test_any_text_is_read(text):
         "style and owl in " * 6000,
     ],
 )
-def test_long_prose_takes_no_time(text):
+def test_long_prose_is_parsed_fast(text):
     start = time.process_time()
     parse_instruction(text)
     assert time.process_time() - start < 2
@@ -191,5 +191,5 @@ def test_after_a_style_another_object_may_follow_without_an_article(text, expect
     assert [(found.object.words, found.style.words) for found in parse_instruction(text)] == expected
 
 
-def test_two_clauses_that_cannot_be_told_apart_are_not_taken_for_one():
+def test_clauses_that_cannot_be_separated_are_not_parsed():
     assert parse_instruction("guitar in the style of Klimt and owl in ink style") == ()

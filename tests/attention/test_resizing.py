@@ -1,4 +1,4 @@
-"""Maps on other grids: means kept, odd sizes, known values."""
+"""Resized maps: equal means, odd sizes, known values."""
 
 import pytest
 import torch
@@ -34,12 +34,12 @@ def test_whole_factors_down_are_plain_means(size):
 
 
 def test_odd_sizes_down_are_means_of_areas():
-    """3 cells to 2: each new one has the whole of its own and half of the middle one."""
+    """From 3 cells to 2, each new cell covers one outer cell and half of the middle cell."""
     assert torch.allclose(resize(torch.tensor([[3.0, 6.0, 12.0]]), (1, 2)), torch.tensor([[4.0, 10.0]]))
 
 
-def test_upwards_is_the_mean_of_straight_lines():
-    """A ramp stays one, away from the borders, where the outermost cells go on."""
+def test_upsampling_averages_linear_interpolation():
+    """A ramp stays a ramp, except at the borders, where the outermost cells continue."""
     ramp = torch.arange(8.0).expand(3, 8)
     new = resize(ramp, (3, 40))
     expected = (torch.arange(40) + 0.5) / 5 - 0.5
@@ -47,7 +47,7 @@ def test_upwards_is_the_mean_of_straight_lines():
     assert bool((new.diff(dim=1) >= -1e-6).all())
 
 
-def test_object_stays_in_its_place():
+def test_object_keeps_its_position():
     maps = torch.zeros(16, 16)
     maps[4:8, 10:14] = 1
     new = resize(maps, (33, 51))
@@ -64,12 +64,12 @@ def test_is_differentiable_and_keeps_dtype():
 
 
 @pytest.mark.parametrize("size", [(0, 4), (4, -1)])
-def test_no_cells(size):
+def test_sizes_below_1_are_refused(size):
     with pytest.raises(AttentionError, match="at least 1 x 1"):
         resize(torch.rand(4, 4), size)
 
 
-def test_blur_keeps_an_even_map_and_softens_a_point():
+def test_blur_keeps_a_constant_map_and_softens_a_point():
     assert torch.allclose(blur(torch.ones(5, 7), 2.0), torch.ones(5, 7))
     point = torch.zeros(9, 9)
     point[4, 4] = 1
@@ -80,6 +80,6 @@ def test_blur_keeps_an_even_map_and_softens_a_point():
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int64])
-def test_masks_of_whole_numbers_are_averaged_as_numbers(dtype):
+def test_integer_masks_are_averaged(dtype):
     mask = torch.tensor([[1, 0], [0, 0]]).to(dtype)
     assert resize(mask, (1, 1)).item() == pytest.approx(0.25)

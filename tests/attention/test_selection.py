@@ -1,4 +1,4 @@
-"""What people may write to choose blocks and steps."""
+"""The grammar for blocks and steps."""
 
 import pytest
 from styleroute.attention import AttentionError
@@ -26,12 +26,12 @@ def test_all_blocks():
 
 
 @pytest.mark.parametrize("text", ["", "tripel 1", "double 1;2", "0-3", "double -1", "double 1,"])
-def test_blocks_that_are_not_understood(text):
+def test_blocks_outside_the_grammar(text):
     with pytest.raises(AttentionError, match='Write all, middle, none, or for instance "double 0-2, single 5"'):
         parse_blocks(text, COUNTS)
 
 
-def test_blocks_that_the_model_has_not():
+def test_blocks_that_the_model_does_not_have():
     with pytest.raises(AttentionError, match="Block double 3 was chosen, but this model has 3 double and 6 single"):
         parse_blocks("double 1-5", COUNTS)
     with pytest.raises(AttentionError, match="is too large"):
@@ -44,7 +44,7 @@ def test_steps(text, chosen):
 
 
 @pytest.mark.parametrize("text", ["", "none", "first", "1-", "-1"])
-def test_steps_that_are_not_understood(text):
+def test_steps_outside_the_grammar(text):
     with pytest.raises(AttentionError, match='Write all, or for instance "0-9, 19"'):
         parse_steps(text)
 

@@ -1,4 +1,4 @@
-"""Maps against the full softmax in float64: values, gradients, and that the full matrix is never held."""
+"""Maps against the full softmax in float64: values, gradients, and memory (no full matrix)."""
 
 import importlib
 
@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from .reference import Watch, full_matrix, maps_of
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 1e-2}
-"""Of the map's largest value."""
+"""Tolerance, relative to the map's largest value."""
 
 
 @st.composite
 def cases(draw):
-    """q, k, v, spans (for the batch or for each sample), rows, mask."""
+    """A case: q, k, v, spans (for the batch or for each sample), rows, mask."""
     batch, heads, tokens = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 70))
     width = draw(st.sampled_from([1, 5, 8, 16, 33]))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
@@ -66,7 +66,7 @@ def test_equals_full_softmax(case, dtype, scale):
     mask = cast(mask, dtype)
     matrix = full_matrix(q, k, mask, scale)
     expected = maps_of(matrix, by_sample(spans, len(q)), rows)
-    for gradient in (False, True):  # two ways
+    for gradient in (False, True):  # the two methods
         q.requires_grad_(gradient)
         maps = span_attention(q, k, spans, rows, mask=mask, scale=scale)
         output, beside = attend_with_maps(q, k, v, spans, rows, mask=mask, scale=scale)
@@ -112,7 +112,7 @@ def _again(qkv, mask, samples, rows, normalise):
 
 
 def _span_maps(matrix, samples, rows):
-    """The release's slice: the full softmax, renormalised over each sample's own span tokens (repeats count)."""
+    """The release's softmax: the full softmax, renormalised over each sample's span tokens (repeats count)."""
     scaled = []
     for number, sample in enumerate(samples):
         tokens = [token for span in sample for token in span]
@@ -140,7 +140,7 @@ def test_maps_of_all_keys_sum_to_one():
     assert torch.allclose(maps.sum(dim=1), torch.ones(2, 16), atol=1e-6)
 
 
-def test_row_with_every_key_masked_attends_to_nothing():
+def test_row_with_every_key_masked_has_no_attention():
     q, k, v = torch.randn(3, 1, 2, 6, 4)
     mask = torch.ones(6, 6, dtype=torch.bool)
     mask[3] = False
@@ -166,7 +166,7 @@ def test_samples_with_fewer_spans_have_zeros():
 
 @pytest.mark.parametrize("spans", [[[1, 2], [5]], [[token] for token in range(40)]])
 def test_devices_without_a_fused_kernel(monkeypatch, spans):
-    """The chunks that other devices use, and more spans than a head is wide."""
+    """Other devices compute in chunks; the case has more spans than a head's width, too."""
     monkeypatch.setattr(kernels, "CHUNK_ELEMENTS", 7 * 2 * 3 * 60)
     q, k = (torch.randn(2, 3, 60, 8, dtype=torch.float64, requires_grad=True) for _ in range(2))
     columns = Columns.of(spans, 2, 60, q.device)
@@ -218,7 +218,7 @@ def test_graphics_cards_have_fused_kernels_as_torch_says(monkeypatch):
 
 @pytest.mark.parametrize("gradient", [False, True])
 @pytest.mark.parametrize("normalise", ["all", "span"])
-def test_columns_may_be_built_beforehand(gradient, normalise):
+def test_columns_can_be_built_in_advance(gradient, normalise):
     q, k, v = (torch.randn(2, 3, 20, 8, requires_grad=gradient) for _ in range(3))
     spans = [[[1, 2], [5]], [[3]]]
     columns, asked = Columns.of(spans, 2, 6, q.device), {"rows": slice(6, 20), "normalise": normalise}
@@ -230,7 +230,7 @@ def test_columns_may_be_built_beforehand(gradient, normalise):
 
 
 def test_kernels_of_graphics_cards_are_called_as_torch_declares_them(monkeypatch):
-    """Shapes alone, on torch's meta device."""
+    """Only shapes are checked, on torch's meta device."""
     q, k, v = (torch.empty(2, 3, tokens, 64, device="meta", dtype=torch.float16) for tokens in (50, 70, 70))
     for flash in (True, False):
         monkeypatch.setattr(torch.backends.cuda, "can_use_flash_attention", lambda params, flash=flash: flash)
@@ -242,7 +242,7 @@ def test_kernels_of_graphics_cards_are_called_as_torch_declares_them(monkeypatch
 
 
 def test_layouts_of_the_networks():
-    """Heads split from [B, N, H * D], a batch repeated without a copy, and last axes that are not contiguous."""
+    """Cases: heads split from [B, N, H * D], an expanded batch, and last axes that are not contiguous."""
     states = torch.randn(2, 12, 3 * 2 * 8)
     q, k, v = states.unflatten(2, (3, 2, 8)).permute(2, 0, 3, 1, 4)
     for tensors in (
@@ -267,7 +267,7 @@ def test_autocast_casts_as_it_does_for_attention(gradient):
     assert output.dtype == torch.bfloat16
     assert maps.dtype == alone.dtype == torch.float32
     expected = maps_of(rounded, [[[1, 4]]], slice(5, 30))
-    # Without gradient the scores of the span stay float32: only q and k themselves are rounded.
+    # Without a gradient the scores of the span stay in float32; only q and k are rounded.
     assert max(error(maps, expected), error(alone, expected)) <= (1e-2 if gradient else 1e-4)
 
 
@@ -285,7 +285,7 @@ def test_never_holds_the_full_matrix(dtype, normalise, gradient, masked):
         maps = maps + span_attention(q, k, spans, rows, mask=mask, normalise=normalise)
         if gradient:
             (output.float().square().sum() + maps.square().sum()).backward()
-    assert watch.largest <= 2 * tokens * width  # q with some columns more, where the full matrix is 32 times that
+    assert watch.largest <= 2 * tokens * width  # q with some extra columns; the full matrix is 32 times as large
 
 
 def test_the_watch_sees_a_full_matrix():

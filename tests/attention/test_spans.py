@@ -1,4 +1,4 @@
-"""Spans against the pieces of the real T5 vocabulary, with transformers' tokenizer and with ComfyUI's wrapper."""
+"""Spans in tokens of the real T5 vocabulary, with transformers' tokenizer and with ComfyUI's wrapper."""
 
 import copy
 
@@ -19,14 +19,14 @@ def tokenizer(request):
 
 
 def ids_of(tokenizer, prompt):
-    """What the encoder gets, chunks joined."""
+    """The token ids that the encoder gets, with joined chunks."""
     if hasattr(tokenizer, "tokenize_with_weights"):
         return [token for chunk in tokenizer.tokenize_with_weights(prompt) for token, _ in chunk]
     return tokenizer(prompt)["input_ids"]
 
 
 def words_at(tokenizer, prompt, span):
-    """The text of a span, by the tokenizer's own decoder."""
+    """The text of a span, from the tokenizer's decoder."""
     ids = ids_of(tokenizer, prompt)
     return getattr(tokenizer, "tokenizer", tokenizer).decode([ids[position] for position in span]).strip()
 
@@ -62,7 +62,7 @@ def test_text_of_the_span(tokenizer, prompt, phrase, words):
     assert words_at(tokenizer, prompt, find_span(tokenizer, prompt, phrase)) == words
 
 
-def test_words_are_found_whole_only(tokenizer):
+def test_only_whole_words_match(tokenizer):
     prompt = "the artist, the catalogue and the cat: art"
     assert find_span(tokenizer, prompt, "art") == [
         len(tokens_before(tokenizer, "the artist, the catalogue and the cat:"))
@@ -88,7 +88,7 @@ def test_repeated_phrases(tokenizer):
         find_span(tokenizer, prompt, "mosaic style", -1)
 
 
-def test_what_is_outside_the_vocabulary(tokenizer):
+def test_characters_outside_the_vocabulary(tokenizer):
     prompt = "paint the 🐈 beside the tree"
     (position,) = find_span(tokenizer, prompt, "🐈")
     assert ids_of(tokenizer, prompt)[position] == 2  # <unk>
@@ -138,7 +138,7 @@ def test_any_words_of_a_prompt(t5, comfy_t5, words, data):
     expected = list(range(before, before + len(own)))
     for tokenizer in (t5, comfy_t5):
         spans = every_span(tokenizer, prompt, phrase)
-        # A lone "▁" before the first piece holds no letter of the phrase.
+        # A lone "▁" before the first token holds no letter of the phrase.
         bare = expected[1:] if t5.convert_ids_to_tokens(own[0]) == "▁" and len(own) > 1 else expected
         # Occurrences are counted without overlap: in "the the the" the second "the the" begins within the first.
         assert bare in spans or any(set(bare) & set(span) for span in spans), (prompt, phrase)
@@ -193,7 +193,7 @@ def test_padding_does_not_move_spans(comfy_t5):
 
 @pytest.mark.parametrize("pad", [False, True])
 def test_prompts_of_several_chunks(comfy_t5, pad):
-    """Positions run over the chunks as the conditioning joins them, with the ends and the padding of the first ones."""
+    """Positions count over the joined chunks, including end tokens and padding."""
     short = copy.copy(comfy_t5)
     short.max_length, short.pad_to_max_length, short.min_length = 12, pad, None
     prompt = (
@@ -203,13 +203,13 @@ def test_prompts_of_several_chunks(comfy_t5, pad):
     for phrase in ("man", "pixel-art style", "grey beard", "watercolour"):
         span = find_span(short, prompt, phrase)
         assert words_at(short, prompt, span) == phrase
-    # A phrase over the border of two chunks: the end token and the padding between are not of it.
+    # A phrase continues in the next chunk: the end token and the padding between do not belong to it.
     long = "the wooden guitar beside the watercolourist in a meadow of flowers"
     assert len(short.tokenize_with_weights(long)) > 1
     assert words_at(short, long, find_span(short, long, long)) == long
 
 
-def test_textual_inversions_keep_their_places(comfy_t5, monkeypatch):
+def test_textual_inversions_keep_their_positions(comfy_t5, monkeypatch):
     chunk = [(torch.zeros(4096), 1.0), (torch.zeros(4096), 1.0), *comfy_t5.tokenize_with_weights("the man")[0]]
     wrapper = copy.copy(comfy_t5)
     read = wrapper.tokenize_with_weights

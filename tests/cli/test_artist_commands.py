@@ -79,7 +79,7 @@ def test_convert_says_where_the_file_belongs(tmp_path: Path, capsys, encoder_alo
     assert f"models/{folder}." in capsys.readouterr().out
 
 
-def test_convert_refuses_an_encoder_in_the_place_of_experts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_convert_refuses_an_encoder_instead_of_experts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.save(LORA, tmp_path / "lora.pt")
     torch.save(StyleEncoder(CONFIG).state_dict(), tmp_path / "encoder.pt")
     arguments = [

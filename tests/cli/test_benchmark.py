@@ -1,4 +1,4 @@
-"""`styleroute benchmark`: a long measurement says what it has found so far."""
+"""`styleroute benchmark`: a long measurement prints each row at once, and a missed limit sets the exit code."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The command line: help, refusals as one sentence, and the contact sheet."""
+"""The command line: help, errors as one sentence, and the contact sheet."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture):
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0
@@ -44,7 +44,7 @@ def test_a_file_that_is_no_image_is_one_sentence(tmp_path: Path, capsys: pytest.
         (["--region", " "], "The region is empty"),
     ],
 )
-def test_a_region_is_asked_for_whole(options: list[str], sentence: str, capsys: pytest.CaptureFixture):
+def test_incomplete_region_options_are_refused(options: list[str], sentence: str, capsys: pytest.CaptureFixture):
     assert main(["demo", *options]) == 1
     assert sentence in capsys.readouterr().err
 

@@ -105,5 +105,5 @@ def test_numbers_too_large_for_the_precision_are_refused(parts):
     from styleroute.moe.lora import lora_state
 
     deltas = {"proj_out": LowRank(up=torch.full((2, 1), 1e6), down=torch.ones(1, 2))}
-    with pytest.raises(StyleExpertError, match="float32"):
+    with pytest.raises(StyleExpertError, match="Choose 'float32'"):
         lora_state(deltas, torch.float16)

@@ -101,7 +101,7 @@ def test_numbers_that_cannot_be(values: dict[str, int]) -> None:
 
 def test_refusals_are_one_sentence(sources, tmp_path: Path, monkeypatch, capsys) -> None:
     assert _make(tmp_path / "set", "--limit", "1") == 1
-    assert "give 2 photos or more" in capsys.readouterr().err
+    assert "expected 2 or more" in capsys.readouterr().err
     assert main(["data", "paintings", "--styles-per-content", "22"]) == 1
     assert "styles per content is 22: give 1 to 21" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10, 10, 0))

@@ -28,7 +28,7 @@ def test_positions_are_index_row_column() -> None:
     assert ids.tolist() == [[1, 4, 5], [1, 4, 6], [1, 4, 7], [1, 5, 5], [1, 5, 6], [1, 5, 7]]
 
 
-def test_shift_is_the_closed_form_and_keeps_the_ends() -> None:
+def test_shift_equals_the_closed_form_and_keeps_the_ends() -> None:
     for time in (0.1, 0.5, 0.9, 1.0):
         closed = math.exp(1.15) / (math.exp(1.15) + 1 / time - 1)
         assert shift_sigma(torch.tensor(time)).item() == pytest.approx(closed)
@@ -37,7 +37,7 @@ def test_shift_is_the_closed_form_and_keeps_the_ends() -> None:
     assert 0 <= shift_sigma(torch.tensor(0.0)).item() < 1e-3
 
 
-def test_euler_sigmas_fall_from_one_to_zero() -> None:
+def test_euler_sigmas_decrease_from_one_to_zero() -> None:
     sigmas = euler_sigmas(20)
     assert len(sigmas) == 21
     assert sigmas[0] == 1
@@ -53,7 +53,7 @@ def test_euler_sigmas_are_comfyuis_simple_schedule(comfyui, steps: int) -> None:
     torch.testing.assert_close(euler_sigmas(steps), simple_scheduler(ModelSamplingFlux(), steps), rtol=0, atol=1e-6)
 
 
-def test_noise_is_mixed_as_comfyui_mixes_it(comfyui) -> None:
+def test_noise_is_added_as_in_comfyui(comfyui) -> None:
     from comfy.model_sampling import CONST
 
     clean, noise = torch.randn(2, 1, 16, 4, 4)
@@ -73,7 +73,7 @@ def test_noise_level_mixes_each_row_by_its_own_sigma() -> None:
 
 
 class StubTransformer:
-    """Answers with its tokens, and keeps what it was given."""
+    """Returns its tokens, and stores its inputs."""
 
     def __call__(self, **inputs: Tensor) -> tuple[Tensor]:
         self.inputs = inputs
@@ -81,12 +81,12 @@ class StubTransformer:
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(64, 64), (0, 0)])
-def test_references_stand_at_positions_of_their_own(rows: int, expected: int) -> None:
+def test_references_have_their_own_positions(rows: int, expected: int) -> None:
     stub, text = StubTransformer(), (torch.zeros(2, 5, 8), torch.zeros(2, 8))
     noisy, content, style = torch.randn(3, 2, 16, 4, 6)
     references = [Reference(content, 1, (3, 1)), Reference.of_style(style, (2, 5), rows)]
     velocity = predict_velocity(stub, noisy, references, torch.ones(2), text, torch.ones(2), corner=(3, 1))
-    # The answer is the noisy image's part alone.
+    # The output contains only the noisy image's tokens.
     assert torch.equal(velocity, noisy)
     assert torch.equal(stub.inputs["hidden_states"], torch.cat([pack(part) for part in (noisy, content, style)], dim=1))
     ids = stub.inputs["img_ids"].reshape(3, 6, 3)
@@ -95,7 +95,7 @@ def test_references_stand_at_positions_of_their_own(rows: int, expected: int) ->
     assert stub.inputs["txt_ids"].shape == (5, 3)
 
 
-def test_the_second_reference_is_moved_down_by_64_rows_by_default() -> None:
+def test_the_style_reference_starts_at_row_64_by_default() -> None:
     style = Reference.of_style(torch.zeros(1, 16, 4, 4))
     assert (style.index, style.corner) == (2, (64, 0))
 
@@ -104,7 +104,7 @@ def test_changed_cells_weigh_more_and_the_weights_are_averaged_away() -> None:
     original = torch.zeros(1, 16, 2, 2)
     target = original.clone()
     target[..., 0, 0] = 0.3
-    target[..., 1, 1] = 0.2  # too little to count
+    target[..., 1, 1] = 0.2  # below the threshold
     error = torch.tensor([[[8.0, 1.0], [2.0, 3.0]]])
     assert weigh_changed(error, target, original, 5.0) == (5 * 8 + 1 + 2 + 3) / 8
     assert weigh_changed(error, target, original, 1.0) == error.mean()

@@ -1,4 +1,4 @@
-"""The layer map at full Kontext size, against diffusers' own. (Against ComfyUI's: tests/comfy.)"""
+"""The layer names at full Kontext size, against diffusers' model (tests/comfy compares with ComfyUI's)."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_shapes(kontext_linears):
         assert layer_shape(layer, HIDDEN) == (linear.out_features, linear.in_features), layer
 
 
-def test_there_and_back():
+def test_round_trip():
     for layer in (*LAYERS, *OUTER_LAYERS):
         target = comfy_target(layer, HIDDEN)
         assert diffusers_layer(target.key, target.rows, HIDDEN) == layer

@@ -1,4 +1,4 @@
-"""Whole Flux state dicts between the two layouts: exact both ways, at full size, and in both models' own arithmetic."""
+"""Conversion of whole Flux state dicts: exact in both directions, at full size, and with equal model outputs."""
 
 import importlib
 import sys
@@ -39,7 +39,7 @@ def build_diffusers(sizes: dict) -> FluxTransformer2DModel:
 
 
 def build_comfy(sizes: dict, device: str = "cpu") -> torch.nn.Module:
-    """ComfyUI's own Flux; skips where there is no ComfyUI."""
+    """ComfyUI's Flux; without ComfyUI the test is skipped."""
     flux, ops = _comfy_modules()
     return flux.Flux(
         in_channels=16,
@@ -74,7 +74,7 @@ def _comfy_modules():
 
 
 def load_into_comfy(model: torch.nn.Module, state: dict) -> None:
-    """As ComfyUI's loader does it: newer versions call the norms' scale `weight` in memory."""
+    """Load the weights like ComfyUI's loader: newer versions name the norms' scale `weight` in memory."""
     names = model.state_dict().keys()
     state = {key if key in names else key.replace("_norm.scale", "_norm.weight"): state[key] for key in state}
     model.load_state_dict(state)

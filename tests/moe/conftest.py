@@ -16,7 +16,7 @@ LAYERS = ("transformer_blocks.0.attn.to_q", "single_transformer_blocks.5.proj_ml
 def expert_state(
     *, layers=LAYERS, num_experts=4, rank=3, shared_rank=2, cond_dim=30, d_in=9, d_out=8, prefix="", seed=0
 ) -> dict[str, torch.Tensor]:
-    """As StyleExpert's release lays experts out; no shared expert for `shared_rank` 0."""
+    """A state dict of experts in the layout of StyleExpert's release; `shared_rank` 0 means no shared expert."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {}
     for layer in layers:
@@ -33,7 +33,7 @@ def expert_state(
 def encoder_state(
     *, taps=(-2, -3, -5), queries=2, tokens=7, width=6, projections=(5,), places=None, post=0, seed=1
 ) -> dict[str, torch.Tensor]:
-    """The release's encoder; `projections`: output widths of its linears, `places`: their numbers in a Sequential."""
+    """The release's encoder; `projections`: widths of its linear layers, `places`: their indices in a Sequential."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {}
     for tap in taps:
@@ -53,7 +53,7 @@ def encoder_state(
 
 
 def lora_state(*, layers=LAYERS[:1], rank=4, d_in=9, d_out=8) -> dict[str, torch.Tensor]:
-    """As RegionRoute lays its LoRAs out."""
+    """A state dict of a plain LoRA in RegionRoute's layout."""
     generator = torch.Generator().manual_seed(2)
     state = {}
     for layer in layers:

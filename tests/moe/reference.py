@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def delta_weight(state: dict[str, Tensor], layer: str, style: Tensor, *, top_k: int, alpha: float, arithmetic: str):
-    """[out, in]: what the mixture adds to the layer's weight for one style [cond_dim]."""
+    """Change [out, in] of the layer's weight by the mixture, for one style [cond_dim]."""
     part = {key.split("lora_layer.")[1]: weight.double() for key, weight in state.items() if f"{layer}." in key}
     rank = part["loraA"].shape[1]
     logits = part["cond_gate.weight"] @ style.double()
@@ -23,14 +23,14 @@ def delta_weight(state: dict[str, Tensor], layer: str, style: Tensor, *, top_k: 
 
 
 def logit_gap(state: dict[str, Tensor], layer: str, style: Tensor) -> float:
-    """The smallest distance between two logits: below float32's accuracy the choice is a coin's."""
+    """The smallest distance between two logits; below float32's accuracy the top-k choice is arbitrary."""
     gate = next(weight for key, weight in state.items() if key.endswith(f"{layer}.lora_layer.cond_gate.weight"))
     logits = (gate.double() @ style.double()).sort().values
     return float(logits.diff().min()) if len(logits) > 1 else 1.0
 
 
 def encode(state: dict[str, Tensor], taps: tuple[int, ...], states: Tensor, *, activated: bool = True) -> Tensor:
-    """[B, cond_dim] for states [B, L, T, D], token by token."""
+    """Style embedding [B, cond_dim] for states [B, L, T, D], computed token by token."""
     state, pooled = {key: weight.double() for key, weight in state.items()}, []
     for tap in taps:
         h = states[:, tap].double()  # [B, T, D]
@@ -52,5 +52,5 @@ def encode(state: dict[str, Tensor], taps: tuple[int, ...], states: Tensor, *, a
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
-    """Largest difference over the largest expected number."""
+    """The largest difference divided by the largest expected number."""
     return float((found.double() - expected).abs().max() / expected.abs().max().clamp_min(1e-300))

@@ -47,7 +47,7 @@ def test_cut_short(written, kept):
     _refused(path, "cut short")
 
 
-def test_bytes_behind_the_end(written):
+def test_bytes_after_the_last_tensor(written):
     path = written(expert_state())
     path.write_bytes(path.read_bytes() + b"more")
     _refused(path, "4 bytes follow")
@@ -119,7 +119,7 @@ def test_foreign_file(written, key, kind):
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e8m0fnu])
-def test_foreign_file_of_rarer_numbers(written, dtype):
+def test_foreign_file_with_rare_dtypes(written, dtype):
     _refused(written({"vision_model.weight": torch.zeros(2, dtype=torch.float32).to(dtype)}), "vision model")
 
 
@@ -131,7 +131,7 @@ def test_foreign_keys_beside_experts(written):
     _refused(written(expert_state() | {"text_encoder.x.lora_A.weight": torch.zeros(2, 2)}), "Stable Diffusion")
 
 
-def test_layer_that_flux_has_not(written):
+def test_layer_that_flux_does_not_have(written):
     _refused(written(lora_state(layers=("mid_block.attn.to_q",))), "'mid_block.attn.to_q' is no linear layer of FLUX")
 
 
@@ -155,7 +155,7 @@ def test_missing_key(written, part):
     _refused(written(state), f"lacks 1 of its keys: {STEM}{part}")
 
 
-def test_all_missing_keys_are_told_at_once(written):
+def test_all_missing_keys_are_counted(written):
     state = expert_state()
     del state[f"{STEM}loraA"], state[f"{STEM}loraB"]
     _refused(written(state), "lacks 2 of its keys")
@@ -183,7 +183,7 @@ def test_contradicting_shapes(written, part, shape):
     _refused(written(expert_state() | {STEM + part: torch.zeros(shape)}), "contradict each other")
 
 
-def test_whole_numbers(written):
+def test_integer_tensors(written):
     _refused(written(expert_state() | {f"{STEM}loraA": torch.zeros(4, 3, 9, dtype=torch.int8)}), "not quantized")
 
 
@@ -243,7 +243,7 @@ def test_unreadable_header_entry(written, text):
     _refused(written(expert_state(), styleroute=text), "unreadable")
 
 
-def test_unknown_arithmetic_asked_for(written):
+def test_unknown_arithmetic(written):
     _refused(written(expert_state()), "routing is 'other'", routing="other")
 
 

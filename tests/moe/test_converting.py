@@ -1,4 +1,4 @@
-"""Published files to ours, and the report on any file."""
+"""Conversion of published files, and the report of `inspect`."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_region_lora_pickle(tmp_path, written):
     assert _same_deltas(ours, StyleExpert.open(written(lora_state())), style=None)
 
 
-def test_pickled_code_is_not_run(tmp_path, capsys):
+def test_pickled_code_does_not_run(tmp_path, capsys):
     torch.save({"weight": _Code()}, tmp_path / "evil.pt")
     with pytest.raises(StyleExpertError, match="not unpickled for safety"):
         convert(tmp_path / "evil.pt", tmp_path / "x.safetensors")
@@ -102,7 +102,7 @@ def test_report_on_a_region_lora(written):
     assert "one LoRA of rank 4, alpha 4" in inspect_file(written(lora_state())).lines()
 
 
-def test_report_on_a_file_that_tells_of_its_training(tmp_path):
+def test_report_on_a_file_with_a_training_summary(tmp_path):
     config = ExpertConfig(kind="style-moe", num_experts=4, rank=2, shared_rank=2, top_k=2, alpha=4.0, cond_dim=30)
     for reference in (True, False):
         training = {"steps": 360, "style_reference": reference}

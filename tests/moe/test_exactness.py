@@ -47,7 +47,7 @@ def test_collapse_equals_formula(size, alpha, arithmetic, batch, strength):
             expected = delta_weight(state, LAYER, style, top_k=top_k, alpha=alpha, arithmetic=arithmetic)
             assert found.up.dtype == found.down.dtype == torch.float32
             assert found.up.shape[1] == found.down.shape[0]
-            # up @ down in float64: the pair is what is tested, not this test's own sum.
+            # The product up @ down runs in float64, so only the pair's own error counts.
             delta = found.up.double() @ found.down.double()
             assert relative_error(delta, strength * expected) <= 1e-5 or delta.abs().max() < 1e-30
 

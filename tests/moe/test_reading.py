@@ -1,4 +1,4 @@
-"""What is read of a file, and how much memory it takes: headers on opening, routed experts for a style."""
+"""Bytes read and memory used: opening reads only headers, and a style reads only its routed experts."""
 
 import json
 import math
@@ -27,7 +27,7 @@ def test_bytes_of_a_style(tmp_path, dtype):
     experts = sum(weight.nbytes for weight in state.values()) - gates
     expert.collapse(torch.randn(1, 30))
     assert expert.bytes_read == experts * (K + 1) // (E + 1) + gates
-    # The gates stay in memory: the next style reads its experts alone.
+    # The gates stay in memory, so the next style reads only its experts.
     expert.collapse(torch.randn(1, 30))
     assert expert.bytes_read == 2 * experts * (K + 1) // (E + 1) + gates
     _ = expert.encoder
@@ -66,7 +66,7 @@ def test_full_size_opens_without_its_weights(tmp_path):
 
 
 def _write_sparse(path) -> int:
-    """A release file at Kontext's size: a header, and a hole in place of the tensors, which takes no disk."""
+    """Write a release file at Kontext's size: a header, and a sparse hole for the tensors that needs no disk."""
     header, position = {}, 0
     for layer in all_layers(19, 38):
         out, inp = layer_shape(layer, 3072)

@@ -31,7 +31,7 @@ def test_equals_peft_merge(written, alpha):
     state = get_peft_model_state_dict(model)
     state = {key.replace("base_model.model.", "transformer."): weight.clone() for key, weight in state.items()}
     before = {name: module.base_layer.weight.clone() for name, module in _adapted(model)}
-    # Without the entry alpha is r; with it, as diffusers writes it.
+    # Without the header entry, alpha is r; with the entry, alpha is diffusers' value.
     entry = {"lora_adapter_metadata": f'{{"transformer.lora_alpha": {alpha}}}'} if alpha != 4 else {}
     deltas = StyleExpert.open(written(state, **entry)).collapse(None)
     model.merge_adapter()
@@ -61,6 +61,6 @@ def test_configuration(written):
         expert.route(torch.zeros(1, 1))
 
 
-def test_override_of_the_arithmetic_is_not_for_it(written):
+def test_override_of_the_arithmetic_is_ignored(written):
     expert = StyleExpert.open(written(lora_state()), routing="release-1")
     assert expert.config.routing == "paper"

@@ -1,4 +1,4 @@
-"""Expert files are written whole or not at all, and what is wrong is one sentence."""
+"""Expert files are written completely or not at all, and every error is one clear message."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def _save_encoder(path: Path) -> None:
 
 @contextmanager
 def _full_disk() -> Iterator[None]:
-    """No file may grow beyond a kilobyte."""
+    """Limit every file to one kilobyte."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -45,7 +45,7 @@ def _full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("save", [_save_experts, _save_encoder])
-def test_the_folder_is_made_and_nothing_else_is_left(tmp_path: Path, save: Save) -> None:
+def test_the_folder_is_created_and_no_other_file_is_left(tmp_path: Path, save: Save) -> None:
     path = tmp_path / "new" / "folder" / "x.safetensors"
     save(path)
     assert list(path.parent.iterdir()) == [path]
@@ -53,7 +53,7 @@ def test_the_folder_is_made_and_nothing_else_is_left(tmp_path: Path, save: Save)
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
 @pytest.mark.parametrize("save", [_save_experts, _save_encoder])
-def test_whoever_may_read_a_new_file_may_read_this_one(tmp_path: Path, save: Save) -> None:
+def test_the_file_has_the_usual_read_permissions(tmp_path: Path, save: Save) -> None:
     (tmp_path / "any").touch()
     save(tmp_path / "x.safetensors")
     assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
@@ -61,7 +61,7 @@ def test_whoever_may_read_a_new_file_may_read_this_one(tmp_path: Path, save: Sav
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
 @pytest.mark.parametrize("save", [_save_experts, _save_encoder])
-def test_on_a_full_disk_the_file_of_before_stays(tmp_path: Path, save: Save) -> None:
+def test_on_a_full_disk_the_old_file_stays(tmp_path: Path, save: Save) -> None:
     path = tmp_path / "x.safetensors"
     save(path)
     before = path.read_bytes()
@@ -91,7 +91,7 @@ def test_a_file_in_the_folders_place_stays(tmp_path: Path, save: Save) -> None:
     assert file.read_text() == "before"
 
 
-def test_what_contradicts_the_configuration_is_said_to_be_that(tmp_path: Path) -> None:
+def test_tensors_that_contradict_the_configuration_are_refused(tmp_path: Path) -> None:
     _save_experts(path := tmp_path / "x.safetensors")
     with pytest.raises(StyleExpertError) as refusal:
         save_expert(path, expert_state(rank=1), EXPERTS, None)
