@@ -1,4 +1,4 @@
-"""`styleroute data`: the data sets that the trainers read."""
+"""`styleroute data`: makes the datasets for the trainers."""
 
 import random
 from dataclasses import asdict
@@ -28,14 +28,14 @@ def paintings(
     output: Path = Path("data") / "paintings",
     limit: int | None = None,
 ) -> None:
-    """Make triplets (content, style reference, stylised) of real photos, painted in 21 styles, and 5 to test.
+    """Make triplets (content, style reference, stylised image) from photos, in 21 training and 5 test styles.
 
-    Test photos are never among the training photos; they are painted in the unseen styles and in a few seen ones.
+    Test photos are never training photos; they are stylised in the unseen styles and in a few seen styles.
 
     Args:
-        scenes: what is painted.
-        output: the folder to make.
-        limit: use only so many photos of each split, of different things, drawn with the seed.
+        scenes: options of the scenes and styles.
+        output: the folder to create.
+        limit: largest number of photos per split; they have different contents and are drawn with the seed.
     """
     if limit is not None and limit < 2:
         raise DataError(f"limit is {limit}: a style reference never shows its content, so give 2 photos or more")
@@ -55,19 +55,19 @@ def triplets(
     test_contents: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Make triplets of your own images: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
+    """Make triplets from your own images: <style>/<content>.png and contents/<content>.png (or .jpg, .webp).
 
-    The reference of each image is the most similar other one of its style that shows another content. A caption
-    contents/<content>.txt, where there is one, is the prompt; let it tell of the content alone.
+    The style reference of each image is the most similar image of its style with another content. An optional caption
+    contents/<content>.txt is the prompt; it should describe the content, not the style.
 
     Args:
-        folder: your images; they are read only.
-        output: the folder to make; by default where `train experts` looks.
-        embedding: what similar means: a CLIP or SigLIP by name or folder, or "tiny" for the one that ships.
-        size: side of the images in pixels, a multiple of 16; others are cut to a square and resized.
-        test_styles: styles held out for the test split.
-        test_contents: contents held out for it; without it a tenth, but at least 2, if a style is held out.
-        seed: of what is held out.
+        folder: your images; nothing in it is changed.
+        output: the folder to create; the default is also the default of `train experts`.
+        embedding: model for the similarity: a CLIP or SigLIP by name or folder, or "tiny" for the one in this pack.
+        size: side of the images in pixels, a multiple of 16; images are cropped to a square and resized.
+        test_styles: number of styles held out for the test split.
+        test_contents: number of contents held out; by default a tenth (2 or more) if styles are held out.
+        seed: seed for the choice of held-out styles and contents.
     """
     hold = HoldOut(test_styles, test_contents, seed)
     report = TripletReport({"size": size, "embedding": embedding, **asdict(hold)})
@@ -84,14 +84,14 @@ def regions(
     output: Path = Path("data") / "regions",
     limit: int | None = None,
 ) -> None:
-    """Make examples of styled regions: real photos with named objects, one of them painted within its exact mask.
+    """Make examples for region training: photos with named objects, one of them stylised within its exact mask.
 
-    The test split has other photos and other objects than the training split. The manifest is of RegionRoute's form.
+    The test split has other photos and objects than the training split. The manifest has RegionRoute's format.
 
     Args:
-        config: what is made.
-        output: the folder to make.
-        limit: use only so many photos of each split, drawn with the seed.
+        config: options of the scenes.
+        output: the folder to create.
+        limit: largest number of photos per split, drawn with the seed.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}: give 1 photo or more")
@@ -106,7 +106,7 @@ def regions(
 
 
 def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:
-    """So many photos that show different things: a style reference never shows what its content does."""
+    """Draws photos with different contents, because a style reference must not show the content."""
     if limit is None:
         return photos
     different = {template(photo): photo for photo in random.Random(seed).sample(photos, len(photos))}
@@ -118,7 +118,7 @@ def _write(output: Path, splits: dict[str, StylisedContents], embedding: str, re
         embed = load_embedding(embedding)
     write_triplets(output, splits, embed, report)
     console.print(report.tables())
-    console.print(f"Wrote {output.resolve()}; all names are in its {REPORT_FILE}", soft_wrap=True)
+    console.print(f"Wrote {output.resolve()}; all names are in {REPORT_FILE}", soft_wrap=True)
 
 
 SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions}

@@ -1,4 +1,4 @@
-"""`styleroute demo`: a workflow that ships with the pack, run in a real ComfyUI on a photo."""
+"""`styleroute demo`: runs an example workflow of the pack on a photo, in a real ComfyUI."""
 
 from pathlib import Path
 
@@ -18,18 +18,18 @@ def run(
     strength: float = 1.0,
     output: Path = Path("output") / "demo",
 ) -> None:
-    """Paint a photo in the style of an image, or one object of it, with the small Kontext, through ComfyUI.
+    """Stylise a photo, or one object in it, with the small Kontext in ComfyUI.
 
-    Writes what goes in, the result, and its routing or its attention map as PNG, and all of them side by side in
-    contact_sheet.png.
+    Writes the input images, the result, and its routing or attention map as PNG files, and all of them side by side
+    to contact_sheet.png.
 
     Args:
-        photo: the photo to paint; without it, a cat from scikit-image.
-        style: the image whose style it shall have; without it, a painting that ships with the pack.
-        region: paint this object alone, by its name, such as "the guitar"; without a photo, it is pasted into one.
-        region_style: the region's style, one that a region expert of the pack is named after; by default the first.
-        seed: another number gives another painting.
-        strength: how strongly the style is painted, from -2 to 2.
+        photo: the photo to stylise; by default a cat from scikit-image.
+        style: the style image; by default one that ships with the pack.
+        region: stylise only this object, for instance "the guitar"; without a photo, the object is pasted into one.
+        region_style: style name of a region expert of the pack; by default "indigo dots".
+        seed: seed of the noise; another seed gives another image.
+        strength: strength of the style, -2 to 2.
         output: the folder for the images.
     """
     if region is None and region_style is not None:

@@ -28,7 +28,7 @@ def _teacher(image: np.ndarray, style: int) -> np.ndarray:
 
 @pytest.fixture
 def sources(monkeypatch, objects: list[Cutout]) -> None:
-    """Photos of noise, four objects of which two are kept for testing, and a teacher that adds the style's number."""
+    """Photos of noise, four objects (two of them for testing), and a teacher that adds the style's number."""
     generator = np.random.default_rng(0)
     photos = {
         split: [Photo(f"{split}-{number}", generator.integers(0, 120, (200, 240, 3), dtype=np.uint8))
@@ -122,7 +122,7 @@ def test_scenes_follow_from_their_number_alone(photo: Photo, objects: list[Cutou
     ("values", "sentence"),
     [
         ({"styles": ("watercolour",)}, "the style 'watercolour' is unknown: give some of pastel, ink comic"),
-        ({"styles": (STYLE_NAMES[TEST_STYLES[0]],)}, "is kept for testing: give some of pastel"),
+        ({"styles": (STYLE_NAMES[TEST_STYLES[0]],)}, "is reserved for testing: give some of pastel"),
         ({"styles": ()}, "the styles are none: give one or more, each once"),
         ({"styles": ("dusk", "dusk")}, "the styles are dusk, dusk: give one or more, each once"),
         ({"scenes": 0}, "scenes is 0: give at least 1"),
@@ -138,7 +138,7 @@ def test_nothing_is_begun_where_it_would_not_end(sources, tmp_path: Path, monkey
     assert _make(tmp_path / "set", "--limit", "0") == 1
     assert "limit is 0: give 1 photo or more" in capsys.readouterr().err
     assert _make(tmp_path / "set", "--size", "50") == 1
-    assert "give a multiple of 16" in capsys.readouterr().err
+    assert "expected a multiple of 16" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**30, 2**30, 1000))
     assert _make(tmp_path / "set") == 1
     assert "are free there: make room" in capsys.readouterr().err

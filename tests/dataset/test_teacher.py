@@ -1,4 +1,4 @@
-"""Paintings: which styles training sees, and what is said where the teacher is missing."""
+"""The painting teacher: which styles training sees, and the error for a missing teacher."""
 
 import sys
 

@@ -113,7 +113,7 @@ def test_a_image_under_two_styles_is_refused(config: EncoderTrainConfig) -> None
 
 
 def test_a_folder_that_is_no_data_set_is_refused_before_any_work(config: EncoderTrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no triplets"):
+    with pytest.raises(DataError, match="is not a triplet dataset"):
         train_style_encoder(replace(config, data=tmp_path / "none", vision="none either"))
     assert not config.run.exists()
 
@@ -145,7 +145,7 @@ def test_the_command_with_the_tiny_preset(data: Path, tmp_path: Path, capsys: py
 
 def test_the_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["train", "encoder", "--preset", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "run")]) == 1
-    assert "holds no triplets" in capsys.readouterr().err
+    assert "is not a triplet dataset" in capsys.readouterr().err
     assert main(["train", "encoder", "--batch", "1"]) == 1
     assert "batch is 1, expected" in capsys.readouterr().err
 
