@@ -42,7 +42,8 @@ def _named(folder: Path) -> Path:
     if is_comfyui(folder):
         return folder.resolve()
     raise ComfyNotFound(
-        f"COMFYUI_PATH is {folder}, which is not a ComfyUI folder: expected main.py, nodes.py and comfy/ in it."
+        f"COMFYUI_PATH is {folder}, which is not a ComfyUI folder: expected main.py, nodes.py and comfy/ in it. "
+        "Correct or unset COMFYUI_PATH."
     )
 
 

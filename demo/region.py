@@ -75,8 +75,8 @@ def choose_expert(style: str | None, shipped: dict[str, Path]) -> tuple[Path, st
             return path, name
     known = ", ".join(f"'{name}'" for name in shipped)
     raise DataError(
-        f"No region expert of the style '{style}' ships with this pack, only {there}; give one of them as "
-        f"--region-style, or make your own by {HOW_TO_TRAIN}, and copy its file into {TINY_MODELS / 'style_experts'}."
+        f"No region expert of the style '{style}' ships with this pack, only {known}. Give one of them as "
+        f"--region-style, or train one with {HOW_TO_TRAIN} and copy its file into {TINY_MODELS / 'style_experts'}."
     )
 
 

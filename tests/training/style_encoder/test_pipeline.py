@@ -99,7 +99,9 @@ def test_a_style_with_a_single_image_is_left_out_and_named(
 def test_a_single_style_is_refused(config: EncoderTrainConfig) -> None:
     for style in ("level", "checked"):
         keep_only(config.data, style, "0.png")
-    with pytest.raises(TrainingError, match=r"holds 1 styles with two readable images or more .* expected at least 2"):
+    with pytest.raises(
+        TrainingError, match=r"has 1 training styles with two readable images or more .* expected at least 2"
+    ):
         train_style_encoder(config)
     assert not config.run.exists()
 
@@ -108,7 +110,7 @@ def test_a_image_under_two_styles_is_refused(config: EncoderTrainConfig) -> None
     metadata = config.data / "train" / "metadata.jsonl"
     row = json.loads(metadata.read_text().splitlines()[0]) | {"style": "other", "style_id": 9}
     metadata.write_text(f"{metadata.read_text()}\n{json.dumps(row)}")
-    with pytest.raises(TrainingError, match="stands under the styles 'upright' and 'other'"):
+    with pytest.raises(TrainingError, match="has the styles 'upright' and 'other', expected one"):
         train_style_encoder(config)
 
 
