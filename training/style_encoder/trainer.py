@@ -34,7 +34,7 @@ class EncoderBatch:
 
 
 def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> EncoderBatch:
-    """Draws the batches of a step with replacement. They depend only on seed and step, so a resumed run draws the same."""
+    """Draws the batches of a step with replacement. They depend only on seed and step, also in a resumed run."""
     # torch's CPU generator takes seeds of 32 bits only, too few for both numbers.
     first, second = torch.from_numpy(np.random.default_rng((seed, step)).integers(len(examples), size=(2, batch)))
     labels = examples.labels
