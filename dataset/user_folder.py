@@ -17,6 +17,9 @@ CONTENTS = "contents"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LAYOUT = f"expected <style>/<content>.png and {CONTENTS}/<content>.png (or .jpg, .webp)"
 
+SplitPlan = list[tuple[str, list[TripletStyle]]]
+"""The contents of a split by name, each with the styles of its stylised images."""
+
 SHAPE_TOLERANCE = 0.1
 """Largest relative difference of two aspect ratios: beyond it, the square crops show different parts."""
 
@@ -83,9 +86,7 @@ class HoldOut:
     seed: int = 0
 
 
-def split_folder(
-    folder: UserFolder, hold: HoldOut, report: TripletReport
-) -> dict[str, list[tuple[str, list[TripletStyle]]]]:
+def split_folder(folder: UserFolder, hold: HoldOut, report: TripletReport) -> dict[str, SplitPlan]:
     """Plans the splits: contents with their styles. No content is in both splits; test contents have all their styles.
 
     Raises:
@@ -99,7 +100,7 @@ def split_folder(
     test_contents = _draw(rng, list(folder.contents), contents, "contents")
     test_styles = _draw(rng, list(folder.styles), hold.styles, "styles")
     known = [TripletStyle(name, number) for number, name in enumerate(folder.styles)]
-    splits: dict[str, list[tuple[str, list[TripletStyle]]]] = {"train": [], **({"test": []} if test_contents else {})}
+    splits: dict[str, SplitPlan] = {"train": [], **({"test": []} if test_contents else {})}
     for name in folder.contents:
         shown = [style for style in known if name in folder.styles[style.name]]
         if name in test_contents:
@@ -120,16 +121,14 @@ def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[st
 class FolderContents:
     """The contents of one split, read from disk one by one. Unreadable images are skipped and reported."""
 
-    def __init__(
-        self, folder: UserFolder, part: list[tuple[str, list[TripletStyle]]], size: int, report: TripletReport
-    ) -> None:
-        self._folder, self._part, self._size, self._report = folder, part, size, report
+    def __init__(self, folder: UserFolder, plan: SplitPlan, size: int, report: TripletReport) -> None:
+        self._folder, self._plan, self._size, self._report = folder, plan, size, report
 
     def __len__(self) -> int:
-        return len(self._part)
+        return len(self._plan)
 
     def __iter__(self) -> Iterator[StylisedContent]:
-        for name, styles in self._part:
+        for name, styles in self._plan:
             paths = {style: self._folder.styles[style.name][name] for style in styles}
             path = self._folder.contents[name]
             content = self._open(path)

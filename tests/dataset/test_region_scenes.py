@@ -1,4 +1,4 @@
-"""`styleroute data regions`: seeded to the byte, nothing of the test split in training, only the object painted."""
+"""`styleroute data regions`: equal bytes for equal seeds, separate splits, and a style on the object alone."""
 
 import json
 import shutil
@@ -57,17 +57,17 @@ def test_the_same_seed_gives_the_same_bytes(sources, tmp_path: Path, read_all) -
     assert first["train/original/0001.png"] != read_all(tmp_path / "other")["train/original/0001.png"]
 
 
-def test_only_the_object_is_painted_and_the_mask_tells_how_much(sources, tmp_path: Path) -> None:
+def test_only_the_object_is_stylised_by_its_mask(sources, tmp_path: Path) -> None:
     assert _make(tmp_path / "set") == 0
     for example in read_manifest(tmp_path / "set", "train"):
         original, styled = _pixels(example.original), _pixels(example.styled)
         [region] = example.regions
         mask = _pixels(region.mask)
-        painted = _teacher(original, STYLE_NAMES.index(region.style))
+        stylised = _teacher(original, STYLE_NAMES.index(region.style))
         assert mask.shape == (64, 64)
         assert np.array_equal(styled[mask == 0], original[mask == 0])
-        assert np.array_equal(styled[mask == 255], painted[mask == 255])
-        assert np.array_equal(styled, blend(original, painted, mask))
+        assert np.array_equal(styled[mask == 255], stylised[mask == 255])
+        assert np.array_equal(styled, blend(original, stylised, mask))
         assert (mask == 255).any()
         assert example.prompt == f"make the {region.object} in {region.style} style, keep other area unchanged"
 
@@ -91,7 +91,7 @@ def test_each_object_of_a_scene_is_asked_for_in_each_style(sources, tmp_path: Pa
               for row in rows}  # fmt: skip
     assert len(scenes) == 5
     assert len(asked) == len(rows) == len(STYLES) * sum(map(len, scenes.values()))
-    # Some scenes have two objects: the word alone tells which is meant.
+    # Some scenes have two objects: only the prompt says which one changes.
     assert {len(masks) for masks in scenes.values()} == {1, 2}
 
 

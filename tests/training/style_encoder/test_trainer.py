@@ -27,7 +27,7 @@ def examples(config: EncoderTrainConfig, vision: Vision) -> StyleExamples:
 
 @pytest.fixture
 def start(config: EncoderTrainConfig, vision: Vision, examples: StyleExamples) -> Start:
-    """A trainer in the folder of a name; one that is there already goes on."""
+    """A trainer in a named folder; an existing run continues."""
 
     def start(name: str, examples: StyleExamples = examples, **values) -> EncoderTrainer:
         changed = replace(config, run=config.run.with_name(name), **values)
