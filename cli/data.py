@@ -122,7 +122,7 @@ def _write(output: Path, splits: dict[str, StylisedContents], embedding: str, re
         embed = load_embedding(embedding)
     write_triplets(output, splits, embed, report)
     console.print(report.tables())
-    console.print(f"Wrote {output.resolve()}; all names are in its {REPORT_FILE}", soft_wrap=True)
+    console.print(f"Wrote {output.resolve()}; all names are in {REPORT_FILE}", soft_wrap=True)
 
 
 SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions}

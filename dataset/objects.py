@@ -1,4 +1,4 @@
-"""Rendered objects with exact masks and names: emoji from an npm package; the file name is the code point."""
+"""Rendered objects with exact masks and names: emoji images from an npm package, named by code point."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -27,22 +27,22 @@ OBJECTS = {
     "trophy": "🏆", "diamond": "💎", "hammer": "🔨", "magnet": "🧲", "telescope": "🔭", "bell": "🔔", "clock": "⏰",
     "chair": "🪑",
 }  # fmt: skip
-"""The phrase in a prompt, and the emoji that shows it."""
+"""The emoji of each object, by the object's name in prompts."""
 
 TEST_OBJECTS = ("teapot", "octopus", "violin", "bicycle", "cactus", "trophy", "sunflower", "bear")
-"""Objects left out of region training; the editing instructions know every name."""
+"""Objects that region training never sees. The edit samples of the small Kontext use all objects."""
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """An object with its outline: ``pixels`` is [S, S, 4] uint8, the last channel its alpha."""
+    """An object with its outline: ``pixels`` is uint8 [S, S, 4] (RGBA)."""
 
     name: str
     pixels: np.ndarray
 
 
 def load_objects(cache_folder: Path = CACHE) -> list[Cutout]:
-    """All objects of ``OBJECTS``, cropped to their outline's square."""
+    """Returns all objects of ``OBJECTS``, each cropped to the square around its outline."""
     return list(_objects(cache_folder))
 
 
@@ -60,7 +60,7 @@ def _stem(symbol: str, files: dict[str, Path]) -> str:
             return stem
     name = unicodedata.name(symbol)
     raise DataError(
-        f"{NPM_PACKAGE} lacks {name} ({plain}.webp): delete the folder `objects` in the cache to fetch it again"
+        f"{NPM_PACKAGE} lacks {name} ({plain}.webp): delete the folder `objects` in the cache to download it again"
     )
 
 

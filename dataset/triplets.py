@@ -1,11 +1,11 @@
-"""The data set of triplets (content, style reference, stylised) on disk: a Hugging Face `imagefolder`.
+"""Triplet datasets (content, style reference, stylised image) on disk: a Hugging Face `imagefolder`.
 
-    <folder>/train/metadata.jsonl       a row a triplet; the same under test/
-    <folder>/train/content/0001.png     the contents
-    <folder>/train/autumn_oil/0001.png  content 1 in a style; also the reference of other triplets of this style
-    <folder>/report.json                what it was made with, what it holds, what was left out and why
+    <folder>/train/metadata.jsonl       one row per triplet; the same under test/
+    <folder>/train/content/0001.png     content 1
+    <folder>/train/autumn_oil/0001.png  content 1 in a style; also the style reference of other triplets
+    <folder>/report.json                options, counts, and images left out with the reason
 
-`datasets.load_dataset("imagefolder", data_dir=folder)` gives it with the image columns content, reference, stylised.
+`datasets.load_dataset("imagefolder", data_dir=folder)` loads it with the image columns content, reference and stylised.
 """
 
 import json
@@ -23,22 +23,22 @@ from ..progress import console
 METADATA_FILE = "metadata.jsonl"
 
 FILE_COLUMNS = ("content_file_name", "reference_file_name", "stylised_file_name")
-"""`datasets` makes an image column of each, without the ending. The content's name is therefore `content_name`:
-a column `content` would replace the image."""
+"""`datasets` turns each into an image column without the ending. A further column `content` would replace the image,
+so the content's name is in the column `content_name`."""
 
 Embed = Callable[[list[np.ndarray]], Tensor]
 """Images [S, S, 3] uint8 -> embeddings [N, D]."""
 
-MADE_BY = "`styleroute data paintings` or `styleroute data triplets` makes one"
+REMEDY = "make one with `styleroute data paintings` or `styleroute data triplets`"
 
 
 @dataclass(frozen=True)
 class Triplet:
-    """One training example: ``content`` painted in ``style`` is ``stylised``; ``reference`` shows the style.
+    """One training example: ``stylised`` is ``content`` in ``style``; ``reference`` is another image in this style.
 
     Attributes:
-        content_name: which thing the content shows; scenes of one photo share it, and references never do.
-        seen_style: False in the test split for a style that the train split does not have.
+        content_name: name of the content. Scenes of one photo share it; the reference always has another one.
+        seen_style: False in the test split for a style that the training split lacks.
     """
 
     content: Path
@@ -52,26 +52,26 @@ class Triplet:
 
 
 def read_triplets(folder: Path, split: str) -> list[Triplet]:
-    """The triplets of a split, ``"train"`` or ``"test"``, with absolute paths.
+    """Reads the triplets of a split, ``"train"`` or ``"test"``, with absolute paths.
 
-    A triplet that lacks an image is skipped; how many, and which images, is printed.
+    A triplet that lacks an image is skipped; the number and the missing images are printed.
 
     Raises:
-        DataError: the folder holds no such data set, or none of its images.
+        DataError: the folder is not a triplet dataset, or no triplet has all of its images.
     """
     metadata = Path(folder).resolve() / split / METADATA_FILE
     if not metadata.is_file():
-        raise DataError(f"{folder} holds no triplets: it lacks {split}/{METADATA_FILE}; {MADE_BY}")
+        raise DataError(f"{folder} is not a triplet dataset, because {split}/{METADATA_FILE} is missing: {REMEDY}")
     lines = enumerate(metadata.read_text(encoding="utf-8").splitlines(), start=1)
     triplets = [_read_row(metadata, number, line) for number, line in lines if line.strip()]
     whole = [triplet for triplet in triplets if not _missing(triplet)]
     if not whole:
-        raise DataError(f"{metadata} has no triplet whose images are there ({len(triplets)} lack one); {MADE_BY}")
+        raise DataError(f"{metadata} has no triplet with all of its images ({len(triplets)} lack one): {REMEDY}")
     if lost := len(triplets) - len(whole):
         missing = sorted({path for triplet in triplets for path in _missing(triplet)})
         listed = "\n".join(f"  {path}" for path in missing)
         console.print(
-            f"Skipped {lost} of {len(triplets)} triplets, for want of images ({len(missing)}):\n{listed}",
+            f"Skipped {lost} of {len(triplets)} triplets that lack an image (missing: {len(missing)}):\n{listed}",
             soft_wrap=True,
         )
     return whole
@@ -84,7 +84,7 @@ def _read_row(metadata: Path, number: int, line: str) -> Triplet:
         style, content = (row["style"], int(row["style_id"])), (str(row["content_name"]), row["prompt"] or "")
         return Triplet(*images, *style, *content, bool(row.get("seen_style", True)))
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{metadata}, line {number}, is no triplet ({error!r}); {MADE_BY}") from error
+        raise DataError(f"{metadata}, line {number}, is not a triplet ({error!r}): {REMEDY}") from error
 
 
 def _missing(triplet: Triplet) -> list[Path]:
@@ -92,21 +92,21 @@ def _missing(triplet: Triplet) -> list[Path]:
 
 
 def choose_references(embeddings: Tensor, styles: list[str], contents: list[str]) -> list[int | None]:
-    """For each stylised image the most similar other one of its style (StyleExpert, the data set's section).
+    """Chooses the reference of each stylised image: the most similar other image of its style (StyleExpert, dataset).
 
-    Similar is the cosine of the embeddings. The reference never shows the same content: it would give the answer
-    away. Cosines equal to six digits are a tie, and the first wins.
+    The similarity is the cosine of the embeddings. A reference never shows the same content, because it would be the
+    target itself. Of cosines that are equal to six digits, the first one wins.
 
     Args:
-        embeddings: [N, D], one a stylised image.
-        styles: N names.
-        contents: N names.
+        embeddings: [N, D], one per stylised image.
+        styles: N style names.
+        contents: N content names.
 
     Returns:
-        N indices; None where no other content has the style.
+        N indices; None if no other content has the style.
 
     Raises:
-        DataError: an embedding that is no number.
+        DataError: an embedding is not finite.
     """
     vectors = embeddings.detach().float().cpu().numpy()
     if not len(vectors) == len(styles) == len(contents):
@@ -114,7 +114,7 @@ def choose_references(embeddings: Tensor, styles: list[str], contents: list[str]
             f"{len(vectors)} embeddings, {len(styles)} styles, {len(contents)} contents: give as many each"
         )
     if not np.isfinite(vectors).all():
-        raise DataError("the image embedding gave values that are no numbers: choose another with --embedding")
+        raise DataError("the image embedding gave values that are not finite: choose another one with --embedding")
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     references: list[int | None] = [None] * len(vectors)
     members: dict[str, list[int]] = {}
@@ -122,13 +122,13 @@ def choose_references(embeddings: Tensor, styles: list[str], contents: list[str]
         members.setdefault(style, []).append(index)
     for indices in members.values():
         names = np.array([contents[index] for index in indices])
-        for index, place in zip(indices, _most_similar(vectors[indices], names), strict=True):
-            references[index] = None if place is None else indices[place]
+        for index, nearest in zip(indices, _most_similar(vectors[indices], names), strict=True):
+            references[index] = None if nearest is None else indices[nearest]
     return references
 
 
 def _most_similar(vectors: np.ndarray, names: np.ndarray, rows: int = 1024) -> list[int | None]:
-    """For each of the unit vectors [M, D] the nearest with another name; in slices, for styles of many images."""
+    """The index of the most similar vector with another name, for unit vectors [M, D]; in slices, to save memory."""
     chosen: list[int | None] = []
     for start in range(0, len(vectors), rows):
         part = slice(start, start + rows)
@@ -136,5 +136,5 @@ def _most_similar(vectors: np.ndarray, names: np.ndarray, rows: int = 1024) -> l
         cosine[names[part, None] == names] = -np.inf
         best = cosine.argmax(axis=1)
         found = np.isfinite(cosine[np.arange(len(best)), best])
-        chosen += [int(place) if other else None for place, other in zip(best, found, strict=True)]
+        chosen += [int(index) if other else None for index, other in zip(best, found, strict=True)]
     return chosen

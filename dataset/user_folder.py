@@ -1,4 +1,4 @@
-"""Triplets from a user's folder: `<style>/<content>.png` beside `contents/<content>.png` and its caption `.txt`."""
+"""Triplets from a user's folder of `<style>/<content>.png` and `contents/<content>.png` with a caption `.txt`."""
 
 import random
 from collections.abc import Iterator
@@ -17,13 +17,16 @@ CONTENTS = "contents"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LAYOUT = f"expected <style>/<content>.png and {CONTENTS}/<content>.png (or .jpg, .webp)"
 
+SplitPlan = list[tuple[str, list[TripletStyle]]]
+"""The contents of a split by name, each with the styles of its stylised images."""
+
 SHAPE_TOLERANCE = 0.1
-"""An image whose width to height differs more than this from its content's does not lie over it once both are cut."""
+"""Largest relative difference of two aspect ratios: beyond it, the square crops show different parts."""
 
 
 @dataclass(frozen=True)
 class UserFolder:
-    """Paths of the contents by name, and of the stylised images by style and content's name; both sorted."""
+    """Paths of the contents by name, and of the stylised images by style and content name; both sorted."""
 
     path: Path
     contents: dict[str, Path]
@@ -31,10 +34,10 @@ class UserFolder:
 
 
 def list_folder(path: Path, report: TripletReport) -> UserFolder:
-    """List the folder; images without a content, contents without an image and other files are reported.
+    """Lists the images of a folder and reports images without a content, contents without an image and other files.
 
     Raises:
-        DataError: the folder has not this layout.
+        DataError: the folder has another layout.
     """
     if not (path / CONTENTS).is_dir():
         raise DataError(f"{path} has no folder {CONTENTS!r}: {LAYOUT}")
@@ -55,7 +58,7 @@ def list_folder(path: Path, report: TripletReport) -> UserFolder:
 
 
 def _images(root: Path, folder: Path, report: TripletReport) -> dict[str, Path]:
-    """Images of a folder by stem."""
+    """The images of a folder by file name without ending."""
     images: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         caption = folder.name == CONTENTS and path.suffix.lower() == ".txt"
@@ -76,30 +79,28 @@ def _name(root: Path, path: Path) -> str:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """How many styles and contents the test split gets; ``contents`` None: a tenth, at least 2, if styles are held."""
+    """Numbers of styles and contents in the test split; ``contents`` None: a tenth (2 or more) if styles are held."""
 
     styles: int = 0
     contents: int | None = None
     seed: int = 0
 
 
-def split_folder(
-    folder: UserFolder, hold: HoldOut, report: TripletReport
-) -> dict[str, list[tuple[str, list[TripletStyle]]]]:
-    """For each split its contents, each with its styles. No content is in both; test contents show every style.
+def split_folder(folder: UserFolder, hold: HoldOut, report: TripletReport) -> dict[str, SplitPlan]:
+    """Plans the splits: contents with their styles. No content is in both splits; test contents have all their styles.
 
     Raises:
-        DataError: more is held out than there is.
+        DataError: the numbers leave no content or no style for training.
     """
     rng = random.Random(hold.seed)
     default = max(2, len(folder.contents) // 10) if hold.styles else 0
     contents = default if hold.contents is None else hold.contents
     if contents == 0 and hold.styles > 0:
-        raise DataError("held-out styles need held-out contents: give --test-contents 2 or more, or leave it away")
+        raise DataError("held-out styles need held-out contents: give --test-contents 2 or more, or omit it")
     test_contents = _draw(rng, list(folder.contents), contents, "contents")
     test_styles = _draw(rng, list(folder.styles), hold.styles, "styles")
     known = [TripletStyle(name, number) for number, name in enumerate(folder.styles)]
-    splits: dict[str, list[tuple[str, list[TripletStyle]]]] = {"train": [], **({"test": []} if test_contents else {})}
+    splits: dict[str, SplitPlan] = {"train": [], **({"test": []} if test_contents else {})}
     for name in folder.contents:
         shown = [style for style in known if name in folder.styles[style.name]]
         if name in test_contents:
@@ -113,23 +114,21 @@ def split_folder(
 
 def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[str]:
     if not 0 <= count < len(names):
-        raise DataError(f"{count} {what} cannot be held out of {len(names)}: one at least must be left to train on")
+        raise DataError(f"{count} of {len(names)} {what} cannot be held out: leave at least one for training")
     return set(rng.sample(names, count))
 
 
 class FolderContents:
-    """The examples of one split, read from the disk one by one; what cannot be read is skipped and reported."""
+    """The contents of one split, read from disk one by one. Unreadable images are skipped and reported."""
 
-    def __init__(
-        self, folder: UserFolder, part: list[tuple[str, list[TripletStyle]]], size: int, report: TripletReport
-    ) -> None:
-        self._folder, self._part, self._size, self._report = folder, part, size, report
+    def __init__(self, folder: UserFolder, plan: SplitPlan, size: int, report: TripletReport) -> None:
+        self._folder, self._plan, self._size, self._report = folder, plan, size, report
 
     def __len__(self) -> int:
-        return len(self._part)
+        return len(self._plan)
 
     def __iter__(self) -> Iterator[StylisedContent]:
-        for name, styles in self._part:
+        for name, styles in self._plan:
             paths = {style: self._folder.styles[style.name][name] for style in styles}
             path = self._folder.contents[name]
             content = self._open(path)
@@ -137,21 +136,21 @@ class FolderContents:
                 self._leave_out("its content image is broken", *paths.values())
             else:
                 yield StylisedContent(
-                    name, _caption(path), self._square(content), self._stylised(paths, _shape(content))
+                    name, _caption(path), self._square(content), self._stylised(paths, _aspect(content))
                 )
 
-    def _stylised(self, paths: dict[TripletStyle, Path], shape: float) -> Iterator[tuple[TripletStyle, np.ndarray]]:
+    def _stylised(self, paths: dict[TripletStyle, Path], aspect: float) -> Iterator[tuple[TripletStyle, np.ndarray]]:
         for style, path in paths.items():
             image = self._open(path)
             if image is None:
                 continue
-            if abs(_shape(image) / shape - 1) > SHAPE_TOLERANCE:
+            if abs(_aspect(image) / aspect - 1) > SHAPE_TOLERANCE:
                 self._leave_out("another shape than its content", path)
             else:
                 yield style, self._square(image)
 
     def _open(self, path: Path) -> Image.Image | None:
-        """The image, or None if it is broken."""
+        """The image; None if it is broken, which is reported."""
         try:
             return read_image(path)
         except DataError:
@@ -159,7 +158,7 @@ class FolderContents:
             return None
 
     def _square(self, image: Image.Image) -> np.ndarray:
-        """[S, S, 3] uint8: the middle, resized."""
+        """The middle of the image as uint8 [S, S, 3], resized."""
         size = (self._size, self._size)
         if image.width != image.height:
             self._report.changed[f"cut to a square of {self._size} x {self._size}"] += 1
@@ -171,7 +170,7 @@ class FolderContents:
         self._report.leave_out(reason, *(_name(self._folder.path, path) for path in paths))
 
 
-def _shape(image: Image.Image) -> float:
+def _aspect(image: Image.Image) -> float:
     return image.width / image.height
 
 

@@ -1,1 +1,1 @@
-"""What the demo command paints: an example workflow, with images and values filled in."""
+"""The demo command: runs an example workflow with chosen images and values."""

@@ -14,14 +14,14 @@ from ..progress import console
 
 @dataclass(frozen=True)
 class Demo:
-    """A workflow and what is filled into it.
+    """A workflow and the values for its nodes.
 
     Attributes:
         workflow: a file of `example_workflows`.
-        images: by name what goes in.
-        loaders: the titles of the nodes that load them, by the same names.
-        values: by a node's title the values of its inputs.
-        results: by name the titles of the nodes whose images come out.
+        images: input images by name.
+        loaders: titles of the nodes that load the input images, by the same names.
+        values: input values by node title.
+        results: titles of the nodes that save the results, by result name.
     """
 
     workflow: Path
@@ -31,10 +31,11 @@ class Demo:
     results: dict[str, str]
 
     def run(self, folder: Path) -> dict[str, Image.Image]:
-        """Paint; all images, those that went in as well, come back and are written to the folder.
+        """Runs the workflow; writes all input images and results to the folder and returns them by name.
 
         Raises:
-            ComfyNotFound, ComfyError: there is no ComfyUI, or it failed.
+            ComfyNotFound: no ComfyUI was found.
+            ComfyError: ComfyUI failed.
         """
         folder.mkdir(parents=True, exist_ok=True)
         for name, image in self.images.items():
@@ -42,12 +43,12 @@ class Demo:
         with console.status("ComfyUI is starting"):
             server = ComfyServer.start(packs=(PACK, TINY_PACK))
         with server:
-            painted = self._paint(server, folder)
-        for name, image in painted.items():
+            results = self._generate(server, folder)
+        for name, image in results.items():
             image.save(folder / f"{name}.png")
-        return self.images | painted
+        return self.images | results
 
-    def _paint(self, server: ComfyServer, folder: Path) -> dict[str, Image.Image]:
+    def _generate(self, server: ComfyServer, folder: Path) -> dict[str, Image.Image]:
         prompt = load_workflow(self.workflow, server.object_info())
         for name, title in self.loaders.items():
             prompt[find_node(prompt, title)]["inputs"]["image"] = server.upload_image(folder / f"{name}.png")
@@ -59,7 +60,7 @@ class Demo:
 
 
 def _run(server: ComfyServer, prompt: dict[str, Any]) -> dict[str, Any]:
-    """The outputs of a workflow in API form, whose progress is shown."""
+    """Runs a workflow in API form, shows its progress, and returns its outputs."""
     with Progress(console=console) as progress:
         task = progress.add_task("Queued", total=None)
 

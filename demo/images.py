@@ -1,4 +1,4 @@
-"""Images of the demo: opened, brought to the small Kontext's size, and side by side."""
+"""Images of the demo, in the size of the small Kontext."""
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -8,12 +8,12 @@ SIDE = 256
 
 
 def square(image: Image.Image) -> Image.Image:
-    """The middle, [256, 256]."""
+    """Returns the middle of an image as a square of 256 x 256 pixels."""
     return ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def cat_photo() -> Image.Image:
-    """scikit-image's cat."""
+    """Returns the cat photo of scikit-image."""
     from skimage import data
 
     return Image.fromarray(np.asarray(data.chelsea()))

@@ -1,4 +1,4 @@
-"""One object of the photo, by its name, in the style of a region expert."""
+"""The demo that stylises one named object of a photo with a region expert."""
 
 import os
 import random
@@ -20,18 +20,18 @@ from .demo import Demo
 from .images import SIDE, cat_photo, square
 
 WORKFLOW = PACK / "example_workflows" / "region_style.json"
-TRAINING = "`styleroute data regions` and `styleroute train region --preset small`"
+HOW_TO_TRAIN = "`styleroute data regions` and `styleroute train region --preset small`"
 DEFAULT_STYLE = "indigo dots"
-"""The one that the example workflow asks for, too."""
-BESIDE = ("owl", "ball")
-"""A second object, which must stay as it is."""
+"""The style that the example workflow asks for."""
+SECOND_OBJECTS = ("owl", "ball")
+"""Names of a second object in the scene, which must stay as it is; the first one that differs is used."""
 
 
 def region_demo(photo: Path | None, region: str, style: str | None, seed: int, strength: float) -> Demo:
-    """Without a photo, a scene with the object; without a style, the workflow's own.
+    """Returns the demo. The default photo is a scene with the object; the default style is the workflow's.
 
     Raises:
-        DataError: there is no such expert, or no such image.
+        DataError: no region expert has the style, or the photo cannot be read.
     """
     thing = region.strip().removeprefix("the ").strip()
     if not thing:
@@ -48,7 +48,7 @@ def region_demo(photo: Path | None, region: str, style: str | None, seed: int, s
 
 
 def shipped_experts() -> dict[str, Path]:
-    """The region experts of the small Kontext by their style's name."""
+    """Returns the region experts of the small Kontext by style name."""
     folder = Path(os.environ.get("TINY_KONTEXT_MODELS") or TINY_MODELS) / "style_experts"
     experts = [StyleExpert.open(path) for path in sorted(folder.glob("*.safetensors"))]
     return {
@@ -59,42 +59,42 @@ def shipped_experts() -> dict[str, Path]:
 
 
 def choose_expert(style: str | None, shipped: dict[str, Path]) -> tuple[Path, str]:
-    """The file of a style, and the style's name as it was trained; capitals and hyphens do not count.
+    """Returns the expert file of a style, and the name of the style in training. Capitals and hyphens do not count.
 
     Raises:
-        DataError: there is none.
+        DataError: no region expert has this style.
     """
     if not shipped:
         raise DataError(
-            f"There is no region expert in {TINY_MODELS / 'style_experts'}, so that --region has nothing to paint "
-            f"with; {TRAINING} make some."
+            f"There is no region expert in {TINY_MODELS / 'style_experts'}, but --region needs one. "
+            f"Train one with {HOW_TO_TRAIN}."
         )
     style = style or (DEFAULT_STYLE if DEFAULT_STYLE in shipped else next(iter(shipped)))
     for name, path in shipped.items():
         if style_stem(name) == style_stem(style):
             return path, name
-    there = ", ".join(f"'{name}'" for name in shipped)
+    known = ", ".join(f"'{name}'" for name in shipped)
     raise DataError(
-        f"No region expert of the style '{style}' ships with this pack, only {there}; give one of them as "
-        f"--region-style, or make your own by {TRAINING}, and copy its file into {TINY_MODELS / 'style_experts'}."
+        f"No region expert of the style '{style}' ships with this pack, only {known}. Give one of them as "
+        f"--region-style, or train one with {HOW_TO_TRAIN} and copy its file into {TINY_MODELS / 'style_experts'}."
     )
 
 
 def scene_with(thing: str) -> Image.Image:
-    """A photo with the object pasted in, and a second one, as the data set for regions has them.
+    """Returns a photo with the object and a second object pasted in, like the scenes of the region dataset.
 
     Raises:
-        DataError: there is no such object.
+        DataError: no object has this name.
     """
     shipped = PACK / "assets" / f"scene_{thing}.png"
     if shipped.is_file():
         return read_image(shipped)
     if thing not in OBJECTS:
         raise DataError(
-            f"There is no '{thing}' to paste into a photo; give a photo that shows one with --photo, or name one of "
-            f"{', '.join(OBJECTS)}."
+            f"No object is called '{thing}', expected one of {', '.join(OBJECTS)}. Name one of them, or give your own "
+            "photo with --photo."
         )
-    beside = next(name for name in BESIDE if name != thing)
+    beside = next(name for name in SECOND_OBJECTS if name != thing)
     cutouts = [cutout for cutout in load_objects() if cutout.name in (thing, beside)]
     scene = make_scene(Photo("cat", np.asarray(cat_photo())), cutouts, 2, SIDE, random.Random(thing), crop=False)
     return Image.fromarray((scene.image * 255).round().astype(np.uint8))

@@ -1,4 +1,4 @@
-"""The whole photo in the style of an image."""
+"""The demo that stylises a whole photo in the style of an image."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
 
 
 def style_demo(photo: Path | None, style: Path | None, seed: int, strength: float) -> Demo:
-    """Without a photo, a cat; without a style image, a painting that ships with the pack.
+    """Returns the demo. The default photo is a cat; the default style image ships with the pack.
 
     Raises:
-        DataError: an image cannot be opened.
+        DataError: an image cannot be read.
     """
     content = read_image(photo) if photo else cat_photo()
-    painting = read_image(style or min((PACK / "assets").glob("style_*.png")))
+    style_image = read_image(style or min((PACK / "assets").glob("style_*.png")))
     return Demo(
         workflow=WORKFLOW,
-        images={"content": square(content), "style": square(painting)},
+        images={"content": square(content), "style": square(style_image)},
         loaders={"content": "Photo", "style": "Style image"},
         values={"KSampler": {"seed": seed}, "MoE Apply": {"strength": strength}},
         results={"result": "Result", "routing": "Routing"},

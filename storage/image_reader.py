@@ -1,6 +1,6 @@
 """Reads images and masks: the only file of the project that opens image files.
 
-Every image is upright (EXIF), in sRGB (ICC profiles, CMYK) and has 8 bits per channel; transparency lies on white.
+Every image is upright (EXIF), in sRGB (ICC profiles, CMYK) and has 8 bits per channel; transparent parts become white.
 """
 
 import io

@@ -54,5 +54,5 @@ def test_an_object_that_cannot_be_pasted_needs_a_photo():
     from styleroute.errors import DataError
 
     assert scene_with("guitar").size == (256, 256)
-    with pytest.raises(DataError, match="no 'sofa' to paste into a photo"):
+    with pytest.raises(DataError, match="No object is called 'sofa', expected one of"):
         scene_with("sofa")

@@ -38,7 +38,7 @@ def test_the_named_folder_comes_first(tmp_path: Path, pack: Path, wheel: Path):
 
 
 def test_a_named_folder_that_is_no_comfyui_is_refused(tmp_path: Path, pack: Path, wheel: Path):
-    with pytest.raises(ComfyNotFound, match=r"which is no ComfyUI: expected main\.py"):
+    with pytest.raises(ComfyNotFound, match=r"not a ComfyUI folder: expected main\.py"):
         find_comfyui(pack, {"COMFYUI_PATH": str(tmp_path)})
 
 

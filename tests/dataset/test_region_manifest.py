@@ -53,7 +53,7 @@ def test_paths_are_relative_to_the_manifest_unless_a_root_is_given(release: Path
     own = tmp_path / "dataset" / "prompts.json"
     own.write_text(release.read_text())
     assert read_manifest(own) == read_manifest(release, root=tmp_path / "dataset")
-    with pytest.raises(DataError, match=r"no example whose images and masks are all in .*prompts .*--root"):
+    with pytest.raises(DataError, match=r"no example with all of its files in .*prompts .*--root"):
         read_manifest(release)
 
 
@@ -74,7 +74,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert (entry["image_name"], entry["mask_dir"], entry["objects"]) == ("01", "masks", {"boat": "ink comic"})
 
 
-def test_what_lacks_a_file_is_skipped_and_told(release: Path, tmp_path: Path, capsys) -> None:
+def test_what_lacks_a_file_is_skipped_and_printed(release: Path, tmp_path: Path, capsys) -> None:
     release.write_text(json.dumps([ENTRY, {**ENTRY, "image_name": "other"}]))
     assert len(read_manifest(release, root=tmp_path / "dataset")) == 1
     shown = capsys.readouterr().out.replace("\n", "")
@@ -85,15 +85,15 @@ def test_what_lacks_a_file_is_skipped_and_told(release: Path, tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("[", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ('{"prompt": 1}', "holds a dict, expected a list of examples"),
-        ("[]", r"no example whose images .*\(0 lack one, the first none\)"),
-        ("[3]", "entry 1, is no example"),
-        (json.dumps([ENTRY, {**ENTRY, "objects": {}}]), r"entry 2, is no example .*it names no object"),
-        (json.dumps([{**ENTRY, "objects": ["man"]}]), "entry 1, is no example"),
-        (json.dumps([{**ENTRY, "objects": {"man": 3}}]), "3 is no text"),
-        (json.dumps([{**ENTRY, "prompt": " "}]), "' ' is no text"),
+        ("[]", r"no example with all .*\(0 lack a file, the first one none\)"),
+        ("[3]", "entry 1, is not an example"),
+        (json.dumps([ENTRY, {**ENTRY, "objects": {}}]), r"entry 2, is not an example .*it has no object"),
+        (json.dumps([{**ENTRY, "objects": ["man"]}]), "entry 1, is not an example"),
+        (json.dumps([{**ENTRY, "objects": {"man": 3}}]), "3 is not a text"),
+        (json.dumps([{**ENTRY, "prompt": " "}]), "' ' is not a text"),
         (json.dumps([{name: value for name, value in ENTRY.items() if name != "mask_dir"}]), "mask_dir"),
     ],
 )
@@ -106,5 +106,5 @@ def test_other_files_are_refused_with_what_was_expected(
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train/manifest\.json is missing; `styleroute data regions` makes one"):
+    with pytest.raises(DataError, match=r"train/manifest\.json is missing: make one with `styleroute data regions`"):
         read_manifest(tmp_path, "train")

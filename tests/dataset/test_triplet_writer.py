@@ -97,7 +97,7 @@ def test_a_stop_half_way_leaves_nothing(tmp_path: Path, embed) -> None:
 
 def test_no_triplet_at_all_is_refused_with_the_reasons(tmp_path: Path, embed) -> None:
     splits = {"train": [_example("boat", (OIL, INK))]}
-    with pytest.raises(DataError, match=r"no training triplet came of it \(2 x train: its style has no image of"):
+    with pytest.raises(DataError, match=r"the training split has no triplet \(2 x train: its style has no image of"):
         write_triplets(tmp_path / "set", splits, embed, TripletReport({}))
     assert not list(tmp_path.iterdir())
 

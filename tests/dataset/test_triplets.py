@@ -63,7 +63,7 @@ def test_against_a_literal_search(monkeypatch) -> None:
 
 def test_bad_embeddings_are_refused() -> None:
     assert choose_references(torch.zeros(2, 3), ["oil"] * 2, ["a", "b"]) == [1, 0]
-    with pytest.raises(DataError, match="no numbers: choose another with --embedding"):
+    with pytest.raises(DataError, match="not finite: choose another one with --embedding"):
         choose_references(torch.tensor([[float("nan")], [1.0]]), ["oil"] * 2, ["a", "b"])
     with pytest.raises(ValueError, match="2 embeddings, 3 styles"):
         choose_references(torch.ones(2, 3), ["oil"] * 3, ["a", "b"])
@@ -96,17 +96,20 @@ def test_triplets_without_their_images_are_skipped_and_named(tmp_path: Path, cap
     assert "Skipped 1 of 2 triplets" in shown
     assert "oil/0009.png" in shown
     _dataset(tmp_path, json.dumps(lost))
-    with pytest.raises(DataError, match="no triplet whose images are there"):
+    with pytest.raises(DataError, match="no triplet with all of its images"):
         read_triplets(tmp_path, "train")
 
 
 @pytest.mark.parametrize("line", ["no json", '["a list"]', json.dumps({"style": "oil"}), '{"style_id": "x"}'])
 def test_a_row_that_is_no_triplet_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     _dataset(tmp_path, json.dumps(ROW), line)
-    with pytest.raises(DataError, match=r"metadata\.jsonl, line 2, is no triplet .*styleroute data paintings"):
+    with pytest.raises(DataError, match=r"metadata\.jsonl, line 2, is not a triplet .*styleroute data paintings"):
         read_triplets(tmp_path, "train")
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no triplets: it lacks test/metadata\.jsonl; `styleroute data"):
+    with pytest.raises(
+        DataError,
+        match=r"because test/metadata\.jsonl is missing: make one with `styleroute data",
+    ):
         read_triplets(_dataset(tmp_path, json.dumps(ROW)), "test")

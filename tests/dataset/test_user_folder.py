@@ -93,10 +93,10 @@ def test_the_held_out_style_is_marked(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hold", "sentence"),
     [
-        (HoldOut(styles=3), "3 styles cannot be held out of 3"),
-        (HoldOut(contents=4), "4 contents cannot be held out of 4"),
+        (HoldOut(styles=3), "3 of 3 styles cannot be held out"),
+        (HoldOut(contents=4), "4 of 4 contents cannot be held out"),
         (HoldOut(styles=1, contents=0), "held-out styles need held-out contents"),
-        (HoldOut(styles=-1), "-1 styles cannot be held out"),
+        (HoldOut(styles=-1), "-1 of 3 styles cannot be held out"),
     ],
 )
 def test_more_held_out_than_there_is(folder: Path, hold: HoldOut, sentence: str) -> None:

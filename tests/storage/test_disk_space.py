@@ -10,7 +10,7 @@ from styleroute.errors import StorageError
 from styleroute.storage.disk_space import require_room, require_writable
 
 
-def test_a_disk_without_room_is_told_of_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
     require_room(tmp_path, 2**20, "images")
     with pytest.raises(StorageError, match=r"images need 2\.0 MiB in .*, but only 1\.0 MiB are free there"):

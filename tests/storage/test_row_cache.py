@@ -55,11 +55,16 @@ def test_an_interrupted_computation_goes_on_where_it_stopped(tmp_path: Path) -> 
 
 def test_a_killed_computation_goes_on_from_its_saved_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_cache, "SAVE_EVERY", 2)
-    noted: list[int] = []
-    note = row_cache._save_progress
-    monkeypatch.setattr(row_cache, "_save_progress", lambda folder, maps, done: (noted.append(done), note(folder, maps, done)))
+    saved: list[int] = []
+    save_progress = row_cache._save_progress
+
+    def save(folder: Path, maps: dict, done: int) -> None:
+        saved.append(done)
+        save_progress(folder, maps, done)
+
+    monkeypatch.setattr(row_cache, "_save_progress", save)
     _rows(tmp_path, Squares())
-    assert noted == [6, 10, 10]
+    assert saved == [6, 10, 10]
     (tmp_path / row_cache.PROGRESS_FILE).write_text(json.dumps({"done": 6}))
     again = Squares()
     _require_squares(_rows(tmp_path, again))

@@ -37,7 +37,7 @@ def test_its_content_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("stop", "seen"), [(OSError, StorageError), (RuntimeError, StorageError), (KeyboardInterrupt, KeyboardInterrupt)]
 )
-def test_whatever_stops_it_what_was_there_stays_and_nothing_is_left_behind(tmp_path, stop, seen):
+def test_an_interrupted_write_keeps_the_previous_file(tmp_path, stop, seen):
     path = tmp_path / "file.txt"
     path.write_text("before")
 

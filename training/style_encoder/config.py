@@ -1,4 +1,4 @@
-"""How a style encoder is trained. The defaults are StyleExpert's (Stage 1 of the paper)."""
+"""The options of style encoder training. The defaults are the values of StyleExpert (Stage 1 of the paper)."""
 
 import math
 from dataclasses import dataclass
@@ -19,36 +19,36 @@ PRESETS: dict[str, dict[str, Any]] = {
         "proj_dim": ENCODER_WIDTH,
         "rate": 1e-3,
         "steps": 600,
-        # A small tau sets all styles at right angles: nothing tells what a new one is like (the report's likeness).
+        # A small tau makes all styles orthogonal: the embedding of a new style then says nothing about similar styles.
         "temperature": 4.0,
     },
 }
-"""The paper's values, and those that fit the small Kontext."""
+"""The values of the paper, and the values for the small Kontext."""
 
 
 @dataclass(frozen=True)
 class EncoderTrainConfig:
-    """Everything that shapes a style encoder, and where its parts lie.
+    """All options of a training run of a style encoder.
 
     Attributes:
-        data: folder of triplets, as `styleroute data` writes it.
-        vision: name of a SigLIP on Hugging Face, a folder that holds one, or "tiny", the one of the demo pack.
-        taps: layers of the vision model that are read, counted from its end, in the order of the embedding.
-        num_queries: tokens that each layer is pooled to.
-        proj_dim: width of each pooled token; a style has taps x num_queries x proj_dim numbers.
-        temperature: tau of InfoNCE; the paper does not give it, this is CLIP's first value.
-        rate: AdaBelief's learning rate.
+        data: folder of a triplet dataset, as `styleroute data` writes it.
+        vision: name of a SigLIP on Hugging Face, a folder with one, or "tiny" for the one of the demo pack.
+        taps: layers of the vision model that the encoder reads, counted from the end, in the order of the embedding.
+        num_queries: number of tokens that each layer is pooled to.
+        proj_dim: width of each pooled token; a style embedding has taps x num_queries x proj_dim numbers.
+        temperature: tau of InfoNCE. The paper does not give it; 0.07 is CLIP's initial value.
+        rate: learning rate of AdaBelief.
         batch: B, images in each of the two batches of a step.
-        steps: length of the training; a longer one goes on where a shorter one ended.
-        seed: of the encoder's first weights and of all batches.
-        run: folder of configuration, checkpoint, curves and report.
-        output: the encoder file; by default style_encoder.safetensors in the run's folder.
-        cache: folder of the vision model's states, which are made once.
-        minutes: how long this piece may run; the next one goes on where it stopped.
+        steps: number of training steps; with more steps, a finished run continues.
+        seed: seed of the initial weights and of all batches.
+        run: folder for the configuration, checkpoint, curves and report.
+        output: the encoder file; by default style_encoder.safetensors in the run folder.
+        cache: folder for the vision model's states, which are computed once.
+        minutes: time limit of this session in minutes; the same command continues the run.
         save_every: steps between two checkpoints.
 
     Raises:
-        TrainingError: a value is impossible.
+        TrainingError: a value is out of range.
     """
 
     data: Path = Path("data") / "triplets"
@@ -79,7 +79,7 @@ class EncoderTrainConfig:
 
     @classmethod
     def preset(cls, name: str, **values: Any) -> "EncoderTrainConfig":
-        """The configuration of `PRESETS` with this name; `values` go before its own."""
+        """Returns the configuration of a preset; `values` replace its values."""
         return cls(**{**PRESETS[name], **values})
 
     @property
@@ -100,6 +100,6 @@ class EncoderTrainConfig:
     def _require_taps(self) -> None:
         if not self.taps or any(tap >= 0 for tap in self.taps) or len(set(self.taps)) != len(self.taps):
             raise TrainingError(
-                f"taps is {self.taps}, expected different negative numbers, counted from the vision model's end, "
+                f"taps is {self.taps}, expected different negative numbers (layers counted from the end), "
                 "such as -2 -11 -20: give others"
             )

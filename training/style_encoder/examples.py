@@ -1,4 +1,4 @@
-"""What an encoder is trained and judged on: images of known styles with their cached states."""
+"""Examples for training and evaluation of an encoder: images of known styles with their cached states."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ from .vision import Vision
 
 @dataclass(frozen=True)
 class StyleExamples:
-    """Images and the vision model's states of them.
+    """Images with their states of the vision model.
 
     Attributes:
-        images: N of them.
-        cache: where their states are.
-        identity: a digest of the images' names and styles and of the vision model.
+        images: N images.
+        cache: the states of the images on disk.
+        identity: digest of the image names, the styles and the vision model.
     """
 
     images: list[StyleImage]
@@ -42,17 +42,17 @@ class StyleExamples:
         return torch.tensor([image.style_id for image in self.images], dtype=torch.long)
 
     def states(self, indices: Tensor) -> Tensor:
-        """Float16 states [B, L, T, D] of the images at `indices` [B], read from disk."""
+        """Reads the float16 states [B, L, T, D] of the images at `indices` [B] from disk."""
         return torch.from_numpy(np.asarray(self.cache.arrays["states"][self._rows[indices.numpy()]]))
 
     @property
     def pooled(self) -> Tensor:
-        """The vision model's own vectors, [N, D]."""
+        """Pooled vectors of the vision model, [N, D]."""
         return torch.from_numpy(np.asarray(self.cache.arrays["pooled"][self._rows]))
 
     @torch.no_grad()
     def embed(self, encoder: StyleEncoder) -> Tensor:
-        """Style embeddings [N, cond_dim] on the CPU."""
+        """Returns the style embeddings of all images, [N, cond_dim], on the CPU."""
         device = next(encoder.parameters()).device
         parts = torch.arange(len(self)).split(64)
         return torch.cat([encoder(self.states(part).to(device).float()).cpu() for part in parts])
@@ -63,10 +63,11 @@ class StyleExamples:
 
 
 def train_examples(config: EncoderTrainConfig, images: list[StyleImage], vision: Vision) -> StyleExamples:
-    """The training split, without broken images and without styles of a single image.
+    """Returns the training split without broken images and without styles that have a single image.
 
     Raises:
-        TrainingError: fewer than two styles remain, or the disk is too full.
+        TrainingError: fewer than two styles remain.
+        StorageError: the disk has no room for the states.
     """
     images, cache = _readable(config, vision, "train", images)
     lone = set(lone_styles(images))
@@ -78,7 +79,7 @@ def train_examples(config: EncoderTrainConfig, images: list[StyleImage], vision:
 
 
 def unseen_examples(config: EncoderTrainConfig, images: list[StyleImage], vision: Vision) -> StyleExamples:
-    """The images of unseen styles, without broken ones."""
+    """Returns the images of unseen styles, without broken images."""
     images, cache = _readable(config, vision, "test", images)
     return StyleExamples(images, cache, _digest(config.data, images, vision))
 

@@ -1,4 +1,4 @@
-"""The distinct images of a set of triplets, and which of them can teach a style."""
+"""The distinct images of a triplet dataset, and the checks that they suffice for training."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from ...errors import TrainingError
 
 @dataclass(frozen=True)
 class StyleImage:
-    """An image in a style. `content` is the name of what it shows; None if only references show it."""
+    """An image in a style. `content` is its content name; None if the image occurs only as a reference."""
 
     path: Path
     style: str
@@ -20,16 +20,17 @@ class StyleImage:
 
 
 def train_images(data: Path) -> list[StyleImage]:
-    """The images of the training split.
+    """Returns the images of the training split.
 
     Raises:
-        DataError, TrainingError: the folder is no data set of triplets, or contradicts itself.
+        DataError: the folder is not a triplet dataset.
+        TrainingError: an image has two styles.
     """
     return distinct_images(read_triplets(data, "train"))
 
 
 def unseen_images(data: Path, trained: Iterable[StyleImage]) -> list[StyleImage]:
-    """Those of the test split whose style was not trained on and whose content is known; none without such a split."""
+    """Returns the test images with an unseen style and a known content; an empty list without a test split."""
     if not (data / "test" / METADATA_FILE).is_file():
         return []
     known = {image.style for image in trained}
@@ -38,34 +39,34 @@ def unseen_images(data: Path, trained: Iterable[StyleImage]) -> list[StyleImage]
 
 
 def distinct_images(triplets: Iterable[Triplet]) -> list[StyleImage]:
-    """Every stylised image and every style reference once, in the order of their paths.
+    """Returns every stylised image and every style reference once, in the order of their paths.
 
     Raises:
-        TrainingError: a file stands under two styles.
+        TrainingError: an image has two styles.
     """
     found: dict[Path, StyleImage] = {}
     triplets = list(triplets)
     stylised = [StyleImage(row.stylised, row.style, row.style_id, row.content_name) for row in triplets]
-    # A reference is as a rule the stylised image of another row, which alone knows its content.
+    # A reference is usually the stylised image of another row, and only that row has its content name.
     references = [StyleImage(row.reference, row.style, row.style_id, None) for row in triplets]
     for image in (*stylised, *references):
         known = found.setdefault(image.path, image)
         if known.style_id != image.style_id:
             raise TrainingError(
-                f"{image.path} stands under the styles {known.style!r} and {image.style!r}: "
-                "give each style images of its own"
+                f"{image.path} has the styles {known.style!r} and {image.style!r}, expected one: "
+                "give each style its own images"
             )
     return [found[path] for path in sorted(found)]
 
 
 def lone_styles(images: Iterable[StyleImage]) -> list[str]:
-    """Names of styles with a single image: nothing is there that it could be pulled towards."""
+    """Returns the names of styles with a single image: the loss needs two images of a style."""
     counts = Counter(image.style for image in images)
     return sorted(style for style, count in counts.items() if count == 1)
 
 
 def require_pairs(data: Path, images: Iterable[StyleImage]) -> None:
-    """Two styles at the least must be there to be told apart.
+    """Checks that at least two styles have images.
 
     Raises:
         TrainingError: there are fewer.
@@ -73,6 +74,6 @@ def require_pairs(data: Path, images: Iterable[StyleImage]) -> None:
     styles = {image.style for image in images}
     if len(styles) < 2:
         raise TrainingError(
-            f"{data} holds {len(styles)} styles with two readable images or more to train on, expected at least 2: "
-            "add styles or images to it"
+            f"{data} has {len(styles)} training styles with two readable images or more, expected at least 2: "
+            "add styles or images"
         )

@@ -1,4 +1,4 @@
-"""`styleroute train encoder`, from the data set to the encoder file and its report."""
+"""`styleroute train encoder`: all steps from the dataset to the encoder file and its evaluation."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from .trainer import LOSSES, EncoderTrainer
 from .vision import Vision, load_vision, require_layers
 
 FREE = ("run", "data", "output", "cache", "steps", "minutes", "save_every")
-"""What may change between two pieces of a run."""
+"""Options that may change when a run is continued."""
 
 
 class EncoderScores(Protocol):
@@ -41,10 +41,11 @@ def train_style_encoder(config: EncoderTrainConfig, evaluate: Evaluate[Scores] |
         evaluate: scores the trained encoder. None: no evaluation.
 
     Returns:
-        What `evaluate` returns; None where the test split has no unseen style.
+        The result of `evaluate`; None if the test split has no unseen style.
 
     Raises:
-        DataError, TrainingError: something does not fit; nothing that was there is lost.
+        DataError: the dataset cannot be read.
+        TrainingError: the dataset, the vision model or the run folder does not fit. Existing files stay.
     """
     run = RunFolder(config.run, config, FREE)
     require_writable(config.encoder_file)
@@ -56,15 +57,17 @@ def train_style_encoder(config: EncoderTrainConfig, evaluate: Evaluate[Scores] |
     examples = train_examples(config, images, vision)
     trainer = EncoderTrainer(config, run, new_encoder(config, vision).to(device), examples)
     run.begin()
-    tried = unseen_examples(config, unseen, vision) if unseen and evaluate else None
+    test_examples = unseen_examples(config, unseen, vision) if unseen and evaluate else None
     trainer.train()
-    scores = evaluate(trainer.encoder, vision, tried, examples, config.run) if tried and evaluate else None
+    scores = None
+    if test_examples and evaluate:
+        scores = evaluate(trainer.encoder, vision, test_examples, examples, config.run)
     _write(config, trainer, scores)
     return scores
 
 
 def new_encoder(config: EncoderTrainConfig, vision: Vision) -> StyleEncoder:
-    """An untrained encoder for the vision model, the same for the same seed."""
+    """Returns an untrained encoder for the vision model; equal seeds give equal weights."""
     sizes = EncoderConfig(
         taps=config.taps,
         num_queries=config.num_queries,
@@ -80,7 +83,7 @@ def new_encoder(config: EncoderTrainConfig, vision: Vision) -> StyleEncoder:
 
 
 def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, scores: EncoderScores | None) -> None:
-    """The encoder file, with a summary of its training."""
+    """Writes the encoder file with a summary of its training."""
     summary: dict[str, Any] = {
         "steps": trainer.step,
         "images": len(trainer.examples),
@@ -93,4 +96,4 @@ def _write(config: EncoderTrainConfig, trainer: EncoderTrainer, scores: EncoderS
         summary["unseen_styles"] = dict(scores.summary)
     save_encoder(config.encoder_file, trainer.encoder.state_dict(), trainer.encoder.config, summary)
     if trainer.step < config.steps:
-        console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command goes on from there")
+        console.print(f"Stopped after {trainer.step} of {config.steps} steps; the same command continues the run")

@@ -1,4 +1,4 @@
-"""The vision model's states of every image, computed once and kept on disk."""
+"""The states of the vision model for every image, computed once and cached on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,23 +10,23 @@ from ...storage.image_rows import ImageRows, image_rows
 from .vision import Vision
 
 _CHUNK = 32
-"""Images that the vision model sees at once."""
+"""Number of images in one batch of the vision model."""
 
 
 def stored_layers(taps: tuple[int, ...]) -> tuple[int, ...]:
-    """The order in which tapped layers are stored, as `StyleEncoder` reads them."""
-    # As many layers as the lowest tap counts are taken for all of them, in the model's own order.
+    """Returns the tapped layers in the order in which `StyleEncoder` reads their states."""
+    # If the taps are all of the last layers, `StyleEncoder` reads them in the order of the model.
     return tuple(sorted(taps)) if len(taps) == -min(taps) else taps
 
 
 def cached_states(folder: Path, images: Sequence[Path], vision: Vision, layers: tuple[int, ...]) -> ImageRows:
-    """The arrays "states", float16 [N, L, T, D], and "pooled", the vision model's own vectors, float32 [N, D].
+    """Reads or computes the arrays "states", float16 [N, L, T, D], and "pooled" vectors, float32 [N, D].
 
-    They are read from `folder` where they are there, else made; an interrupted run goes on. A changed list of
-    images, changed files, another vision model or other layers make everything anew.
+    An interrupted computation continues. Another list of images, a changed file, another vision model or other
+    layers recompute everything.
 
     Raises:
-        TrainingError: the disk has no room for them; what was there stays.
+        StorageError: the disk has no room for the arrays; existing files stay as they are.
     """
     shapes = {
         "states": ((len(layers), vision.num_tokens, vision.hidden_size), "float16"),

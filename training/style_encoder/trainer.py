@@ -1,4 +1,4 @@
-"""Stage 1 of StyleExpert: a style encoder on cached states, resumable to the bit."""
+"""Stage 1 of StyleExpert: trains a style encoder on cached states; a resumed run gives exactly the same weights."""
 
 import time
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from .examples import StyleExamples
 from .loss import info_nce
 
 BETAS, EPSILON = (0.9, 0.999), 1e-16
-"""AdaBelief as its paper has it: no decay, no rectification."""
+"""AdaBelief's values in its paper; without weight decay and rectification."""
 LOSSES = 50
-"""Of the last steps, which a checkpoint holds."""
+"""Number of latest losses in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class EncoderBatch:
 
 
 def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> EncoderBatch:
-    """The batches of a step, with replacement. They follow from seed and step alone: a resumed run draws the same."""
-    # Not torch's generator: on a CPU it knows seeds of 32 bits only, too few for both numbers.
+    """Draws the batches of a step with replacement. They depend only on seed and step, also in a resumed run."""
+    # torch's CPU generator takes seeds of 32 bits only, too few for both numbers.
     first, second = torch.from_numpy(np.random.default_rng((seed, step)).integers(len(examples), size=(2, batch)))
     labels = examples.labels
     return EncoderBatch(examples.states(first), examples.states(second), labels[first], labels[second])
@@ -43,11 +43,11 @@ def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> EncoderBa
 
 @dataclass
 class EncoderTrainer:
-    """Trains `encoder` in place; its progress is in the run's folder.
+    """Trains `encoder` in place and saves its progress in the run folder.
 
     Attributes:
         step: number of steps done.
-        losses: of the last steps.
+        losses: losses of the latest steps.
     """
 
     config: EncoderTrainConfig
@@ -64,12 +64,12 @@ class EncoderTrainer:
             self.encoder.parameters(), lr=self.config.rate, betas=BETAS, eps=EPSILON, weight_decay=0.0, rectify=False
         )
         self._started = time.monotonic()
-        # False while an update is half applied: what is saved then would not be a state of the training.
-        self._whole = True
+        # False while an update is half applied: a checkpoint would then be inconsistent.
+        self._consistent = True
         self._restore()
 
     def train(self) -> None:
-        """Runs until the last step or the end of this piece's minutes; an interruption saves.
+        """Trains until the last step or the time limit; an interruption saves a checkpoint.
 
         Raises:
             TrainingError: a loss, gradient or weight is not finite; the last good checkpoint stays.
@@ -81,13 +81,13 @@ class EncoderTrainer:
                 if self.step % config.save_every == 0:
                     self._save()
         except KeyboardInterrupt:
-            if self._whole:
+            if self._consistent:
                 self._save()
             raise
         self._save()
 
     def remaining(self) -> Iterator[int]:
-        """The steps still to do in this piece."""
+        """Yields the remaining step numbers until the time limit."""
         while self.step < self.steps and time.monotonic() - self._started < self.config.minutes * 60:
             yield self.step
 
@@ -97,9 +97,9 @@ class EncoderTrainer:
         loss.backward()
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.encoder.parameters()])
         self._require_finite(step, loss=loss, gradient=norm)
-        self._whole = False
+        self._consistent = False
         self._optimizer.step()
-        self.step, self._whole = step + 1, True
+        self.step, self._consistent = step + 1, True
         self.losses.append(loss.item())
         self.run.curves.add_scalar("loss", loss.item(), step)
         self.run.curves.add_scalar("gradient norm", norm.item(), step)
@@ -129,9 +129,8 @@ class EncoderTrainer:
             return
         if state["examples"] != self.examples.identity:
             raise TrainingError(
-                f"{self.run.path} holds a run on other images or another vision model than there are now in "
-                f"{self.config.data} and {self.config.vision}: bring them back to go on with it, or give another "
-                "--run to start anew"
+                f"{self.run.path} holds a run on other images or another vision model than {self.config.data} and "
+                f"{self.config.vision}: restore them to continue, or give another --run to start anew"
             )
         self.encoder.load_state_dict(state["encoder"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -141,6 +140,6 @@ class EncoderTrainer:
         for name, value in values.items():
             if not value.isfinite().all():
                 raise TrainingError(
-                    f"the {name} of step {step} is not finite: the run stops, and the checkpoint in {self.run.path}, "
-                    "if there is one, is of before; give a lower --rate or a higher --temperature, and another --run"
+                    f"step {step}: {name} not finite. The last checkpoint in {self.run.path} is from before this "
+                    "step; give a lower --rate or a higher --temperature, and another --run"
                 )

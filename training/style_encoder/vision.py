@@ -1,4 +1,4 @@
-"""The frozen SigLIP whose hidden states a style encoder reads."""
+"""The frozen SigLIP vision tower whose hidden states the style encoder reads."""
 
 import hashlib
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from ..tiny.train_vision import normalize
 
 TINY = "tiny"
 _FILES = {TINY: "the tiny SigLIP of the demo pack", "google/siglip-so400m-patch14-384": SIGLIP_FILE}
-"""What ComfyUI's users have in the place of a model."""
+"""The file name of a model for ComfyUI's users, by the model's name."""
 _KNOWN_TYPES = ("siglip", "siglip_vision_model")
 
 
 @dataclass(frozen=True)
 class VisionOutput:
-    """states [B, L, T, D] of the layers asked for, and one vector an image, pooled [B, D]."""
+    """States [B, L, T, D] of the requested layers, and one pooled vector per image [B, D]."""
 
     states: Tensor
     pooled: Tensor
@@ -35,14 +35,14 @@ class VisionOutput:
 
 @dataclass(frozen=True)
 class Vision:
-    """A SigLIP vision tower with its preparation of images.
+    """A SigLIP vision tower with its image preprocessing.
 
     Attributes:
         model: the tower, frozen, in float32.
-        prepare: images to pixel values [B, 3, S, S].
-        file: the model's file name for ComfyUI's users, or what comes nearest to it.
-        has_head: whether its pooling head was trained; else the mean of the last states stands for the pooled vector.
-        identity: a digest of its weights.
+        prepare: converts images to pixel values [B, 3, S, S].
+        file: the model's file name for ComfyUI's users; if unknown, the model's name.
+        has_head: whether the pooling head is trained; if not, the mean of the last states is the pooled vector.
+        identity: digest of the weights and the preprocessing.
     """
 
     model: SiglipVisionModel
@@ -57,17 +57,17 @@ class Vision:
 
     @property
     def num_tokens(self) -> int:
-        """T: patches of an image."""
+        """T: number of patches of an image."""
         return (self.model.config.image_size // self.model.config.patch_size) ** 2
 
     @property
     def hidden_size(self) -> int:
-        """D."""
+        """D: width of the states."""
         return self.model.config.hidden_size
 
     @torch.no_grad()
     def read(self, images: list[Image], layers: tuple[int, ...]) -> VisionOutput:
-        """States of `layers` (counted from the end) and pooled vectors, on the CPU in float32."""
+        """Returns the states of `layers` (counted from the end) and the pooled vectors, float32 on the CPU."""
         output = self.model(self.prepare(images).to(self.model.device), output_hidden_states=True)
         states = torch.stack([output.hidden_states[layer] for layer in layers], dim=1)  # [B, L, T, D]
         pooled = output.pooler_output if self.has_head else output.last_hidden_state.mean(dim=1)
@@ -75,10 +75,10 @@ class Vision:
 
 
 def load_vision(name: str, device: str | torch.device = "cpu") -> Vision:
-    """The SigLIP of a name on Hugging Face, of a folder, or the demo pack's ("tiny").
+    """Loads a SigLIP by its name on Hugging Face, from a folder, or from the demo pack ("tiny").
 
     Raises:
-        TrainingError: there is none, it is of another kind, or its weights are not whole.
+        TrainingError: the model is missing, is not a SigLIP, or lacks weights.
     """
     if name == TINY:
         model, prepare, preparation, has_head = load_tiny(), _prepare_tiny, "", False
@@ -95,12 +95,12 @@ def require_layers(vision: Vision, taps: tuple[int, ...]) -> None:
     """Checks that the taps are layers of the vision model.
 
     Raises:
-        TrainingError: it has fewer.
+        TrainingError: the vision model has fewer layers.
     """
     if vision.num_layers < -min(taps):
         raise TrainingError(
             f"taps reach layer {min(taps)} from the end, but {vision.file} has {vision.num_layers} layers: "
-            "give taps that fit it, or another vision model"
+            "give other taps, or another vision model"
         )
 
 
@@ -113,14 +113,14 @@ def _load_siglip(name: str) -> tuple[SiglipVisionModel, SiglipImageProcessor]:
     )
     if missing := sorted(loaded["missing_keys"]):
         raise TrainingError(
-            f"vision = {name} lacks {len(missing)} weights of a SigLIP, {missing[0]} for one: take a whole copy of it"
+            f"vision = {name} lacks {len(missing)} weights of a SigLIP, for instance {missing[0]}: give a complete copy"
         )
     processor = _opened(name, lambda: SiglipImageProcessor.from_pretrained(name))
     side = model.config.image_size
     if {processor.size["height"], processor.size["width"]} != {side}:
         raise TrainingError(
-            f"vision = {name} takes images of {side} x {side}, but its preprocessor_config.json makes them "
-            f"{processor.size['height']} x {processor.size['width']}: take the one that belongs to it"
+            f"vision = {name} takes images of {side} x {side}, but its preprocessor_config.json says "
+            f"{processor.size['height']} x {processor.size['width']}: give the file that belongs to this model"
         )
     return model, processor
 
@@ -145,13 +145,13 @@ def _prepare_tiny(images: list[Image]) -> Tensor:
 
 
 def _tiny_pixels(image: Image) -> Tensor:
-    """uint8 [1, 3, 128, 128], rounded as the images that the tiny SigLIP was trained on."""
+    """Returns uint8 [1, 3, 128, 128], rounded like the training images of the tiny SigLIP."""
     pixels = to_tensor(image.convert("RGB"))[None]
     return (vision_size(pixels) * 255).round().byte()
 
 
 def _digest(model: SiglipVisionModel, has_head: bool, preparation: str) -> str:
-    """Of the preparation and of all weights but an untrained head's, which are random."""
+    """Digest of the preprocessing and of all weights, except those of an untrained head, which are random."""
     digest = hashlib.sha256(f"{preparation} {model.config.image_size} {model.config.patch_size}".encode())
     for name, weight in sorted(model.state_dict().items()):
         if has_head or ".head." not in f".{name}":

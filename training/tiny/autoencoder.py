@@ -1,4 +1,4 @@
-"""The small autoencoder: TAESD's layers with 16 latent channels, under the names that ComfyUI's VAE loader reads."""
+"""The small autoencoder: the layers of TAESD with 16 latent channels, named as ComfyUI's VAE loader expects."""
 
 import torch
 from torch import Tensor, nn
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 LATENT_CHANNELS = 16
 WIDTH = 64
 
-# FLUX's latent format: what a model sees is (latent - SHIFT) * SCALE. Written into the file as the autoencoder's own
-# shift and scale, so that the transformer sees the encoder's output unchanged.
+# FLUX's latent format: a model sees (latent - SHIFT) * SCALE. The file stores both as the autoencoder's own shift and
+# scale, so that the transformer sees the encoder's output unchanged.
 FLUX_SCALE = 0.3611
 FLUX_SHIFT = 0.1159
 
 
 class SoftClamp(nn.Module):
-    """Keeps latents within (-3, 3) without a hard edge."""
+    """Limits latents smoothly to (-3, 3)."""
 
     def forward(self, latents: Tensor) -> Tensor:
         return torch.tanh(latents / 3) * 3
@@ -35,7 +35,7 @@ def _conv(inputs: int = WIDTH, outputs: int = WIDTH, **options) -> nn.Conv2d:
 
 
 def build_encoder() -> nn.Sequential:
-    """Images [B, 3, H, W] in 0..1 to latents [B, 16, H/8, W/8]."""
+    """Builds the encoder: images [B, 3, H, W] in 0..1 -> latents [B, 16, H/8, W/8]."""
     layers: list[nn.Module] = [_conv(3), ResidualBlock()]
     for _ in range(3):
         layers += [_conv(stride=2, bias=False), ResidualBlock(), ResidualBlock(), ResidualBlock()]
@@ -43,7 +43,7 @@ def build_encoder() -> nn.Sequential:
 
 
 def build_decoder() -> nn.Sequential:
-    """Latents [B, 16, H/8, W/8] to images [B, 3, H, W] in 0..1."""
+    """Builds the decoder: latents [B, 16, H/8, W/8] -> images [B, 3, H, W] in 0..1."""
     layers: list[nn.Module] = [SoftClamp(), _conv(LATENT_CHANNELS), nn.ReLU()]
     for _ in range(3):
         layers += [ResidualBlock(), ResidualBlock(), ResidualBlock(), nn.Upsample(scale_factor=2), _conv(bias=False)]
@@ -51,7 +51,7 @@ def build_decoder() -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder; ``encode`` gives exactly what the transformer sees (about zero mean and unit spread)."""
+    """Encoder and decoder. ``encode`` gives the latents that the transformer sees: mean about 0, spread about 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,9 +61,9 @@ class Autoencoder(nn.Module):
         self.vae_shift = nn.Parameter(torch.tensor(FLUX_SHIFT), requires_grad=False)
 
     def encode(self, images: Tensor) -> Tensor:
-        """[B, 3, H, W] in 0..1 -> [B, 16, H/8, W/8]."""
+        """Encodes images [B, 3, H, W] in 0..1 to latents [B, 16, H/8, W/8]."""
         return self.taesd_encoder(images)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """[B, 16, H/8, W/8] -> [B, 3, H, W], about 0..1 (not clamped)."""
+        """Decodes latents [B, 16, H/8, W/8] to images [B, 3, H, W], about 0..1 (not clamped)."""
         return self.taesd_decoder(latents)

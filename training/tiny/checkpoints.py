@@ -1,4 +1,4 @@
-"""Training in pieces: a stage's state on disk, written whole or not at all, and a clock that ends a piece."""
+"""A resumable training stage: its checkpoint on disk, its time limit and its learning rate schedule."""
 
 import math
 import time
@@ -17,10 +17,10 @@ class Stage:
     """Progress of one training stage.
 
     Args:
-        name: file name of its checkpoint.
-        folder: where checkpoints lie.
-        steps: length of the whole schedule.
-        minutes: how long this piece may run; the next run goes on where it stopped.
+        name: file name of the checkpoint, without ending.
+        folder: folder of the checkpoints.
+        steps: number of steps of the whole schedule.
+        minutes: time limit of this session in minutes; the next one continues from the checkpoint.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Stage:
         return self.folder / f"{self.name}.pt"
 
     def restore(self, **parts: Any) -> bool:
-        """Load modules and optimisers by name from the checkpoint; False when there is none."""
+        """Loads modules and optimisers by name from the checkpoint; returns False if there is none."""
         if not self.path.exists():
             return False
         state = torch.load(self.path, weights_only=True)
@@ -46,19 +46,19 @@ class Stage:
         return True
 
     def save(self, **parts: Any) -> None:
-        """Write the checkpoint."""
+        """Writes the checkpoint."""
         state = {"step": self.step, **{name: part.state_dict() for name, part in parts.items()}}
         with whole_file(self.path) as partial:
             torch.save(state, partial)
 
     def remaining(self) -> Iterator[int]:
-        """The steps still to do, until the schedule or this piece's minutes end."""
+        """Yields the remaining step numbers, until the schedule or the time limit ends."""
         while self.step < self.steps and time.monotonic() - self.started < self.minutes * 60:
-            # Counted before the body runs, so that a checkpoint written in it names the next step to do.
+            # The step counts before the caller runs it, so that a checkpoint of the caller names the next step.
             self.step += 1
             yield self.step - 1
 
     def rate(self, warmup: int = 50, floor: float = 0.05) -> float:
-        """Share of the peak learning rate at this step: a short warm-up, then a cosine down to ``floor``."""
+        """Returns the share of the peak learning rate at this step: a warm-up, then a cosine down to ``floor``."""
         progress = min(self.step / self.steps, 1.0)
         return min(self.step / warmup, 1.0) * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)

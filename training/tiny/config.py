@@ -1,13 +1,14 @@
-"""Sizes of the tiny Kontext, in the words of the libraries that build its parts."""
+"""Sizes of the small Kontext, as arguments of the libraries that build its parts."""
 
 from typing import Any
 
 HIDDEN = 256
+"""Hidden width of the transformer."""
 T5_TOKENS = 32
-"""Prompts are padded to this many tokens."""
+"""Length of a padded prompt, in T5 tokens."""
 
 IMAGE_SIDE = 256
-"""Side of an image in pixels: 32 x 32 latent cells, 16 x 16 tokens."""
+"""Side of an image in pixels: 32 x 32 latent pixels, 16 x 16 image tokens."""
 
 TRANSFORMER: dict[str, Any] = {
     "patch_size": 1,

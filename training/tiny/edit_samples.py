@@ -1,4 +1,4 @@
-"""What the tiny Kontext is taught: reference latents, a prompt, target latents. Made once and kept on disk."""
+"""Training samples of the small Kontext: reference latents, prompt and target latents, made once and kept on disk."""
 
 import random
 from collections.abc import Iterator
@@ -23,19 +23,21 @@ from .autoencoder import Autoencoder
 from .config import IMAGE_SIDE, SIGLIP
 
 KINDS = ("keep", "whole", "object", "stylise")
+"""Kinds of samples: no change, an edit of the image, an edit of one object, a style for the image."""
 
 STYLES_PER_SCENE = 4
-"""Paintings of each scene, in different training styles."""
+"""Number of stylised images per scene, in different training styles."""
 
 EDITS_PER_OBJECT = 3
-"""Different edits of each object of a scene that is made for its objects."""
+"""Number of different edits per object, in scenes that are made for object edits."""
 
 
 @dataclass(frozen=True)
 class EditSample:
-    """One target of one scene; the scene's own latents are its reference, and ``caption`` tells of it alone.
+    """One training sample: a target for one scene. The scene's latents are the reference.
 
-    ``scene`` and ``target`` are indices of latents; ``image``, for photos and paintings, of the small images.
+    ``prompt`` is the instruction; ``caption`` describes the image without an instruction.
+    ``scene`` and ``target`` are indices of latents; ``image`` is an index of the small images (-1: none).
     """
 
     kind: str
@@ -49,7 +51,7 @@ class EditSample:
 
 @dataclass
 class EditSamples:
-    """All samples, and what they point into: latents [N, 16, 32, 32] (float16), images [M, 3, 128, 128] (uint8)."""
+    """All samples with their latents [N, 16, 32, 32] (float16) and small images [M, 3, 128, 128] (uint8)."""
 
     samples: list[EditSample]
     latents: Tensor
@@ -62,18 +64,18 @@ class EditSamples:
 
 
 def style_prompt(style: int) -> str:
-    """The instruction to paint the reference in a style by name."""
+    """Returns the instruction to stylise the reference in a named style."""
     return f"paint the image in the {STYLE_NAMES[style]} style"
 
 
 def load_edit_samples(
     model: Autoencoder, path: Path, scenes: int, object_scenes: int = 0, seed: int = 0
 ) -> EditSamples:
-    """Read the samples from ``path``, or make them with the autoencoder and write them there.
+    """Reads the samples from ``path``, or makes them with the autoencoder and writes them there.
 
     Args:
-        scenes: scenes with samples of every kind.
-        object_scenes: further scenes with nothing but edits of each of their objects: words find places by them.
+        scenes: number of scenes with samples of every kind.
+        object_scenes: number of further scenes with object edits only, which teach the model to find named objects.
     """
     if not path.exists():
         made = _make(model, scenes, object_scenes, seed)
@@ -95,8 +97,8 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
         count = rng.choices((0, 1, 2), (0, 0.5, 0.5) if of_objects else (0.25, 0.45, 0.3))[0]
         scene = make_scene(photos[number % len(photos)], objects, count, IMAGE_SIDE, rng)
         first = sum(len(batch) for batch in latents)
-        others = _object_targets(scene, rng) if of_objects else _targets(scene, rng)
-        targets = [({"kind": "keep", "prompt": KEEP}, scene.image), *others]
+        edited = _object_targets(scene, rng) if of_objects else _targets(scene, rng)
+        targets = [({"kind": "keep", "prompt": KEEP}, scene.image), *edited]
         latents.append(_encode(model, [image for _, image in targets]))
         for offset, (entry, image) in enumerate(targets):
             if entry["kind"] in ("keep", "stylise"):
@@ -107,7 +109,7 @@ def _make(model: Autoencoder, scenes: int, object_scenes: int, seed: int) -> dic
 
 
 def _shrink(image: np.ndarray) -> Tensor:
-    """[S, S, 3] in 0..1 -> uint8 [3, 128, 128], as the vision tower takes it."""
+    """Resizes an image [S, S, 3] in 0..1 to uint8 [3, 128, 128], the input of the vision tower."""
     pixels = to_tensor(image)[None].float()
     return (vision_size(pixels) * 255).round().byte()[0]
 
@@ -119,20 +121,20 @@ def _targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarra
         name = rng.choice(list(scene.masks))
         yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, scene.masks[name])
     for style in rng.sample(TRAIN_STYLES, STYLES_PER_SCENE):
-        painted = stylise((scene.image * 255).astype(np.uint8), style).astype(np.float32) / 255
+        stylised = stylise((scene.image * 255).astype(np.uint8), style).astype(np.float32) / 255
         caption = f"a painting in the {STYLE_NAMES[style]} style"
-        yield {"kind": "stylise", "prompt": style_prompt(style), "caption": caption, "style": style}, painted
+        yield {"kind": "stylise", "prompt": style_prompt(style), "caption": caption, "style": style}, stylised
 
 
 def _object_targets(scene: Scene, rng: random.Random) -> Iterator[tuple[dict, np.ndarray]]:
-    """The same image edited in one place and in the other: only the name in the prompt tells which."""
+    """Edits each object of the scene in turn, so that only the name in the prompt says which one changes."""
     for name, mask in scene.masks.items():
         for edit in rng.sample(list(EDITS), EDITS_PER_OBJECT):
             yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, mask)
 
 
 def vision_size(images: Tensor) -> Tensor:
-    """Images [B, 3, H, W] in 0..1 at the vision tower's size, resized without cropping (bicubic)."""
+    """Resizes images [B, 3, H, W] in 0..1 to the vision tower's size, bicubic and without cropping."""
     size = (SIGLIP["image_size"],) * 2
     return functional.interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""Writing the tiny Kontext's parts as float16 files in ComfyUI's layout."""
+"""Writes the parts of the small Kontext as float16 files in ComfyUI's layout."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from .train_kontext import TinyKontext
 
 
 def export_autoencoder(model: nn.Module, folder: Path) -> None:
-    """The autoencoder, with FLUX's scale and shift inside, as ``vae.safetensors``."""
+    """Writes the autoencoder, with FLUX's scale and shift, as ``vae.safetensors``."""
     _write(model.state_dict(), folder / "vae.safetensors")
 
 
 def export_kontext(model: TinyKontext, folder: Path) -> None:
-    """The transformer in ComfyUI's layout, and its two text encoders."""
+    """Writes the transformer in ComfyUI's layout, and its two text encoders."""
     plain = {name.replace("_orig_mod.", ""): weight for name, weight in model.transformer.state_dict().items()}
     _write(to_comfy(plain), folder / "transformer.safetensors")
     t5 = {name: weight for name, weight in model.text.t5.state_dict().items() if name != "encoder.embed_tokens.weight"}
@@ -27,14 +27,14 @@ def export_kontext(model: TinyKontext, folder: Path) -> None:
 
 
 def export_vision(model: nn.Module, folder: Path) -> None:
-    """The SigLIP vision tower, without its pooling head, under the ``vision_model.`` keys of stock files."""
+    """Writes the SigLIP vision tower without its pooling head, with the ``vision_model.`` keys of stock files."""
     state = {name: weight for name, weight in model.state_dict().items() if ".head." not in f".{name}"}
     prefix = "" if any(name.startswith("vision_model.") for name in state) else "vision_model."
     _write({prefix + name: weight for name, weight in state.items()}, folder / "siglip.safetensors")
 
 
 def _write(state: dict[str, Tensor], path: Path) -> None:
-    # Single numbers (the autoencoder's scale and shift) keep their precision; they cost nothing.
+    # Scalars (the autoencoder's scale and shift) stay in float32.
     half = {
         name: weight.detach().to(torch.float16 if weight.dim() else torch.float32) for name, weight in state.items()
     }

@@ -1,4 +1,4 @@
-"""The loop that every stage shares: rate, loss, update, checkpoint."""
+"""The training loop of all stages: learning rate, loss, update, checkpoint."""
 
 import math
 from collections.abc import Callable
@@ -12,17 +12,18 @@ from .checkpoints import Stage
 from .optimizer import set_rate
 
 SAVE_EVERY = 200
+"""Steps between two checkpoints."""
 
 
 def run_stage(
     stage: Stage, model: nn.Module, optimizer: Optimizer, loss_of: Callable[[int], Tensor], clip: float = 1.0
 ) -> None:
-    """Do the stage's remaining steps; checkpoints on the way and at the end.
+    """Runs the remaining steps of a stage; writes checkpoints every `SAVE_EVERY` steps and at the end.
 
     Args:
-        model: what the checkpoint holds beside the optimiser; already restored.
-        loss_of: loss of a step's batch, whose randomness follows from the step's number.
-        clip: largest norm of the gradient; infinite for no limit.
+        model: the model, already restored from the checkpoint.
+        loss_of: returns the loss of a step; its random choices depend only on the step number.
+        clip: upper limit for the norm of the gradient; infinite for no limit.
     """
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for step in track_steps(stage, stage.name):

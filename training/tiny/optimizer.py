@@ -1,21 +1,21 @@
-"""The optimiser of the tiny Kontext's parts: Muon for matrices and convolutions, AdamW for all else."""
+"""The optimiser of the small Kontext: Muon for matrices and convolutions, AdamW for all other weights."""
 
 from pytorch_optimizer import Muon
 from torch import nn
 from torch.optim import Optimizer
 
 NARROW = 8
-"""A weight with fewer inputs or outputs than this, such as a convolution from or to RGB, is no matrix to Muon."""
+"""Smallest number of inputs and outputs of a weight for Muon. Convolutions from or to RGB have fewer."""
 
 
 def build_optimizer(model: nn.Module, matrix_rate: float, rate: float, decay: float = 0.0) -> Muon:
-    """Muon (K. Jordan, 2024) with Moonlight's scaling, so that ``matrix_rate`` reads like a rate of AdamW's.
+    """Builds Muon (K. Jordan, 2024) with Moonlight's scaling, so that ``matrix_rate`` is comparable to AdamW's rate.
 
-    On the autoencoder it reaches in 400 steps what AdamW does not reach in 4,000.
+    For the autoencoder, 400 steps of Muon give a lower loss than 4,000 steps of AdamW.
 
     Args:
         matrix_rate: learning rate of matrices and convolutions.
-        rate: AdamW's learning rate, for embeddings, biases and gains.
+        rate: learning rate of AdamW for embeddings, biases and gains.
         decay: decoupled weight decay of both.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
@@ -31,6 +31,6 @@ def build_optimizer(model: nn.Module, matrix_rate: float, rate: float, decay: fl
 
 
 def set_rate(optimizer: Optimizer, share: float) -> None:
-    """Give every parameter group ``share`` of the learning rate that it was made with."""
+    """Sets the learning rate of every parameter group to ``share`` of its initial rate."""
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * share

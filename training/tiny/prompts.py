@@ -1,4 +1,4 @@
-"""Prompts as ComfyUI's Flux text encoders see them: T5 and CLIP token ids from the real vocabularies."""
+"""Token ids and text encoders for prompts, with the T5 and CLIP vocabularies of ComfyUI's Flux text encoders."""
 
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from .config import CLIP, T5, T5_TOKENS
 
 
 class Tokenizers:
-    """The T5 and CLIP tokenizers that lie in the ComfyUI tree."""
+    """The T5 and CLIP tokenizers from the ComfyUI folder."""
 
     def __init__(self, comfyui: Path | None = None) -> None:
         self.folder = (comfyui or find_comfyui()) / "comfy"
@@ -35,10 +35,10 @@ class Tokenizers:
         return CLIPTokenizer.from_pretrained(self.folder / "sd1_tokenizer")
 
     def __call__(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """Token ids for T5 [B, 32], padded with 0, and for CLIP [B, 77], padded with its end token.
+        """Returns token ids for T5 [B, 32], padded with 0, and for CLIP [B, 77], padded with its end token.
 
         Raises:
-            TrainingError: a prompt is longer.
+            TrainingError: a prompt has more tokens.
         """
         t5 = [_pad(prompt, self.t5, T5_TOKENS, 0) for prompt in prompts]
         clip = [_pad(prompt, self.clip, 77, CLIP["pad_token_id"]) for prompt in prompts]
@@ -55,7 +55,7 @@ def _pad(prompt: str, tokenizer: PreTrainedTokenizerBase, length: int, padding: 
 
 
 class TextEncoders(nn.Module):
-    """The small T5 (a state for each token) and the small CLIP-L (one pooled vector), trained with the transformer."""
+    """The small T5 (one state per token) and the small CLIP-L (one pooled vector), trained with the transformer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +63,9 @@ class TextEncoders(nn.Module):
         self.clip = CLIPTextModel(CLIPTextConfig(**CLIP))
 
     def forward(self, t5_ids: Tensor, clip_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, 32], [B, 77] -> text states [B, 32, 128], pooled [B, 64]. Padding is attended to, as in ComfyUI."""
+        """Encodes ids [B, 32] and [B, 77] to text states [B, 32, 128] and pooled [B, 64].
+
+        The encoders attend to padding, as in ComfyUI.
+        """
         states = self.t5(input_ids=t5_ids, attention_mask=torch.ones_like(t5_ids)).last_hidden_state
         return states, self.clip(input_ids=clip_ids).pooler_output

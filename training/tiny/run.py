@@ -1,4 +1,4 @@
-"""The stages of ``styleroute train tiny`` in their order; each resumes, and each writes its files when it ends."""
+"""The stages of ``styleroute train tiny`` in order. Each stage can resume, and writes its weight files at its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,14 +26,14 @@ STAGES = ("autoencoder", "vision", "kontext", "decoder")
 
 @dataclass(frozen=True)
 class TinyConfig:
-    """How the tiny Kontext is trained.
+    """The options of ``styleroute train tiny``.
 
     Attributes:
-        stages: which stages to run, in order.
-        minutes: how long each stage may run this time; the next run goes on where it stopped.
-        scenes: number of scenes whose samples are made once and kept.
-        object_scenes: number of scenes beside them, with edits of their objects alone.
-        run: folder of checkpoints.
+        stages: the stages to run, in order.
+        minutes: time limit of each stage in minutes; the next run continues from its checkpoint.
+        scenes: number of scenes with samples of every kind.
+        object_scenes: number of further scenes with object edits only.
+        run: folder for the checkpoints and samples.
         models: folder for the weight files.
     """
 
@@ -55,13 +55,13 @@ class TinyConfig:
 
 
 class TinyTraining:
-    """One training run of the tiny Kontext: what each stage needs is read from the stages before it."""
+    """One training run of the small Kontext. Each stage reads its inputs from the checkpoints of earlier stages."""
 
     def __init__(self, config: TinyConfig) -> None:
         self.config = config
 
     def run(self) -> None:
-        """Run the chosen stages."""
+        """Runs the chosen stages."""
         stages: dict[str, Callable[[], None]] = {
             "autoencoder": self.autoencoder,
             "vision": self.vision,
@@ -79,7 +79,7 @@ class TinyTraining:
         self._finish_autoencoder(model)
 
     def decoder(self) -> None:
-        """Train the decoder alone, on the encoder as it is, so that samples and transformer stay good."""
+        """Trains only the decoder; the encoder stays, so that samples and transformer remain valid."""
         stage = self._stage("decoder", self.config.decoder.steps)
         model = train_autoencoder(stage, self.config.decoder, self._images, start=self._autoencoder)
         self._finish_autoencoder(model)
@@ -103,7 +103,7 @@ class TinyTraining:
         return Stage(name, self.config.run, steps, self.config.minutes)
 
     def _finished(self, name: str) -> Stage:
-        """A stage to be read only: no time is left to it."""
+        """Returns a stage for reading its checkpoint; its time limit is 0."""
         return Stage(name, self.config.run, 10**9, 0)
 
     @cached_property
@@ -127,4 +127,4 @@ class TinyTraining:
 
     def _require(self, found: bool, stage: str) -> None:
         if not found:
-            raise TrainingError(f"{self.config.run} holds no {stage}.pt: run the stage {stage!r} first")
+            raise TrainingError(f"{self.config.run} has no {stage}.pt: run the stage {stage!r} first")

@@ -1,4 +1,4 @@
-"""Reading the shipped weight files back into the models that training uses."""
+"""Loads the shipped weight files into the models of the trainers."""
 
 from pathlib import Path
 
@@ -16,18 +16,18 @@ from .train_kontext import TinyKontext
 
 
 def load_autoencoder(folder: Path = TINY_MODELS) -> Autoencoder:
-    """The shipped autoencoder in float32."""
+    """Loads the shipped autoencoder in float32."""
     model = Autoencoder()
     model.load_state_dict(_read(folder / "vae.safetensors"))
     return model.eval().requires_grad_(False)
 
 
 def load_kontext(folder: Path = TINY_MODELS) -> TinyKontext:
-    """The shipped transformer and text encoders in float32."""
+    """Loads the shipped transformer and text encoders in float32."""
     model = TinyKontext()
     model.transformer.load_state_dict(to_diffusers(_read(folder / "transformer.safetensors")))
     t5 = _read(folder / "t5.safetensors")
-    # Whether the embedding has a second name depends on the installed transformers; all else must be there.
+    # The second name of the embedding depends on the version of transformers; all other weights are required.
     missing, _ = model.text.t5.load_state_dict({**t5, "encoder.embed_tokens.weight": t5["shared.weight"]}, strict=False)
     if missing:
         raise TrainingError(f"{folder / 't5.safetensors'} has no {missing[0]}: run `styleroute train tiny`")
@@ -36,7 +36,7 @@ def load_kontext(folder: Path = TINY_MODELS) -> TinyKontext:
 
 
 def load_vision(folder: Path = TINY_MODELS) -> SiglipVisionModel:
-    """The shipped vision tower in float32; its pooling head is not in the file and stays untrained."""
+    """Loads the shipped vision tower in float32; its pooling head is not in the file and stays untrained."""
     model = SiglipVisionModel(SiglipVisionConfig(**SIGLIP))
     state = _renamed(_read(folder / "siglip.safetensors"), model, "vision_model.")
     missing, unexpected = model.load_state_dict(state, strict=False)
@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _renamed(state: dict[str, Tensor], model: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
-    """With or without the prefix, as the installed transformers names this model's weights."""
+    """Removes the prefix from the names if the installed version of transformers has none."""
     if any(name.startswith(prefix) for name in model.state_dict()):
         return state
     return {name.removeprefix(prefix): weight for name, weight in state.items()}

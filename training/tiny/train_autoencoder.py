@@ -1,4 +1,4 @@
-"""Stage 1 of the tiny Kontext: the autoencoder, on random crops of photos."""
+"""Stage 1 of the small Kontext: trains the autoencoder on random crops of photos."""
 
 import random
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .optimizer import build_optimizer
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Schedule of the autoencoder's training; crops are square, in pixels."""
+    """Options of the autoencoder's training; ``crop`` is the side of the square crops in pixels."""
 
     steps: int = 2400
     batch: int = 16
@@ -31,11 +31,11 @@ class AutoencoderConfig:
 def train_autoencoder(
     stage: Stage, config: AutoencoderConfig, images: list[np.ndarray], start: Autoencoder | None = None
 ) -> Autoencoder:
-    """Train from ``images`` ([H, W, 3] uint8 each), resuming from the stage's checkpoint, else from ``start``.
+    """Trains on ``images`` (each uint8 [H, W, 3]), from the stage's checkpoint or from ``start``.
 
-    The loss is the mean logarithm of each image's squared error (so it is PSNR itself, and no hard image rules
-    the rest), with a weak pull of the latents to zero mean and unit spread, which the transformer's noise schedule
-    expects. ``decoder_only`` leaves the encoder, and so every cached latent, as it is.
+    The loss is the mean logarithm of each image's squared error, which is proportional to PSNR, so that no difficult
+    image dominates. A small penalty keeps the latents near mean 0 and spread 1, as the transformer's noise schedule
+    expects. With ``decoder_only`` the encoder, and with it every cached latent, stays unchanged.
     """
     model = (start or Autoencoder()).to(memory_format=torch.channels_last)
     if config.decoder_only:
@@ -51,7 +51,7 @@ def train_autoencoder(
 
 
 def autoencoder_loss(model: Autoencoder, batch: Tensor, decoder_only: bool) -> Tensor:
-    """Loss on images [B, 3, S, S] in 0..1."""
+    """Returns the loss on images [B, 3, S, S] in 0..1."""
     with torch.autocast("cpu", torch.bfloat16):
         latents = model.encode(batch)
         restored = model.decode(latents.detach() if decoder_only else latents)
@@ -64,7 +64,7 @@ def _batch(images: list[np.ndarray], config: AutoencoderConfig, rng: random.Rand
 
 
 def random_crops(images: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:
-    """Random square crops at a random scale between 1/3 and 1 of the image: [count, 3, size, size] in 0..1."""
+    """Draws random square crops at a scale between 1/3 and 1 of the image: [count, 3, size, size] in 0..1."""
     crops = [Photo("", rng.choice(images)).square(256, rng) for _ in range(count)]
     windows = []
     for crop in crops:
@@ -75,9 +75,9 @@ def random_crops(images: list[np.ndarray], count: int, size: int, rng: random.Ra
 
 
 def swap_colors(images: Tensor, share: float, rng: random.Random) -> Tensor:
-    """Permute the colour channels of a share of the images.
+    """Permutes the colour channels of a share of the images.
 
-    Photos are mostly orange and blue; without this the latents of a young autoencoder forget red from pink.
+    Photos are mostly orange and blue. Without the permutation, early latents do not separate red from pink.
     """
     orders = [rng.sample(range(3), 3) if rng.random() < share else [0, 1, 2] for _ in images]
     return torch.stack([image[order] for image, order in zip(images, orders, strict=True)]).contiguous(
@@ -86,19 +86,19 @@ def swap_colors(images: Tensor, share: float, rng: random.Random) -> Tensor:
 
 
 def log_error(restored: Tensor, target: Tensor) -> Tensor:
-    """Mean over images of ln(MSE + 1e-5): minus 4.34 times it is PSNR in dB."""
+    """Returns the mean over images of ln(MSE + 1e-5); multiplied by -4.34 it is PSNR in dB."""
     return ((restored - target).pow(2).flatten(1).mean(1) + 1e-5).log().mean()
 
 
 def spread_penalty(latents: Tensor) -> Tensor:
-    """How far each channel's mean and spread over the batch are from 0 and 1."""
+    """Returns the squared distances of each channel's mean from 0 and spread from 1, summed over channels."""
     flat = latents.transpose(0, 1).flatten(1)
     return (flat.mean(1).pow(2) + (flat.std(1) - 1).pow(2)).sum()
 
 
 @torch.no_grad()
 def autoencoder_psnr(model: Autoencoder, size: int = 256) -> float:
-    """Mean PSNR in dB on whole test photos at ``size`` x ``size``, 8-bit rounding included."""
+    """Returns the mean PSNR in dB on whole test photos at ``size`` x ``size``, 8-bit rounding included."""
     values = []
     for photo in load_photos("test"):
         image = to_tensor(photo.square(size))[None]

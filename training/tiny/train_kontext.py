@@ -1,4 +1,4 @@
-"""Stage 2 of the tiny Kontext: transformer and text encoders, as an editor and a painter, by flow matching."""
+"""Stage 2 of the small Kontext: trains transformer and text encoders on edits and styles by flow matching."""
 
 import itertools
 import random
@@ -20,24 +20,25 @@ from .optimizer import build_optimizer
 from .prompts import TextEncoders, Tokenizers
 
 GUIDANCE = (1.0, 5.0)
+"""Range of the guidance scales that are drawn in training."""
 
 CAPTIONED = ("keep", "stylise")
-"""Kinds of samples whose caption tells of the target: a photo stays one, or becomes the painting it names."""
+"""Kinds of samples whose caption describes the whole target, so that it can replace the instruction."""
 
 
 @dataclass(frozen=True)
 class KontextConfig:
-    """Schedule: the first ``crop_share`` of the steps see quarter images (windows of 16 x 16 latent cells).
+    """Options of the training. The first ``crop_share`` of the steps use quarter images (16 x 16 latent pixels).
 
     Attributes:
-        kinds: shares of the samples to keep, to edit the image, to edit an object, to paint.
-        unreferenced_every: every how many steps there is no reference, and the caption alone is painted.
-        caption_share: how often the caption stands in for the instruction where a reference is kept or painted: the
-            content prompts that experts are trained with.
-        changed_weight: weight of latent cells that the sample changes.
-        early_share: how many of the samples on objects are drawn from the sampler's first half. There it is decided
-            which cells are changed, and the loss, which is of velocities, makes least of it.
-        start: folder of a small Kontext's weights to go on from, under a schedule of this run's own.
+        kinds: shares of the kinds of samples, in the order of `KINDS`.
+        unreferenced_every: every this many steps, the batch has no reference and uses captions as prompts.
+        caption_share: share of the samples of the kinds "keep" and "stylise" whose prompt is the caption. Experts are
+            trained with such prompts.
+        changed_weight: loss weight of the latent pixels that an edit changes.
+        early_share: share of the object samples whose noise level is from the sampler's first half. These steps decide
+            which pixels change, but the velocity loss gives them little weight.
+        start: folder of the weights of a small Kontext to start from; the schedule starts anew.
     """
 
     steps: int = 5000
@@ -56,9 +57,9 @@ class KontextConfig:
 
 @dataclass(frozen=True)
 class EditBatch:
-    """Latents [B, 16, H, W] of targets and references (None: paint from the caption alone), and their prompts.
+    """Latents [B, 16, H, W] of targets and references (None: no reference), and the prompts.
 
-    ``early`` [B] tells which are to be drawn from the sampler's first half.
+    ``early`` [B] is True for samples whose noise level is from the sampler's first half.
     """
 
     target: Tensor
@@ -69,7 +70,7 @@ class EditBatch:
 
 
 class TinyKontext(nn.Module):
-    """diffusers' own FLUX transformer at small width, with the text encoders that are trained beside it."""
+    """The FLUX transformer of diffusers at small width, with its text encoders."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +79,7 @@ class TinyKontext(nn.Module):
 
     def velocity(self, noisy: Tensor, reference: Tensor | None, sigma: Tensor, text: tuple[Tensor, Tensor],
                  guidance: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:  # fmt: skip
-        """Velocity [B, 16, H, W] at noise level ``sigma`` [B]; the reference stands at position index 1."""
+        """Returns the velocity [B, 16, H, W] at noise level ``sigma`` [B]; the reference has position index 1."""
         references = [] if reference is None else [Reference(reference, 1, corner)]
         return predict_velocity(self.transformer, noisy, references, sigma, text, guidance, corner)
 
@@ -86,10 +87,10 @@ class TinyKontext(nn.Module):
 def train_kontext(
     stage: Stage, config: KontextConfig, samples: EditSamples, tokenizers: Tokenizers, start: TinyKontext | None = None
 ) -> TinyKontext:
-    """Train, resuming from the stage's checkpoint; each batch's randomness follows from its step number.
+    """Trains from the stage's checkpoint; the random choices of a batch depend only on its step number.
 
     Args:
-        start: a trained model to go on from, in the place of random weights.
+        start: a trained model to start from; by default the weights are random.
     """
     model = TinyKontext() if start is None else start
     optimizer = build_optimizer(model, config.matrix_rate, config.rate, decay=0.01)
@@ -107,7 +108,7 @@ def train_kontext(
 def training_loss(
     model: TinyKontext, config: KontextConfig, batch: EditBatch, tokenizers: Tokenizers, step: int
 ) -> Tensor:
-    """Flow-matching loss, the changed cells weighted up so that a small object's edit is not drowned."""
+    """Returns the flow-matching loss; changed latent pixels weigh more, so that edits of small objects count."""
     generator = torch.Generator().manual_seed(step)
     noise = torch.randn(batch.target.shape, generator=generator)
     count = len(batch.target)
@@ -147,7 +148,7 @@ def _batch(step: int, config: KontextConfig, samples: EditSamples) -> EditBatch:
 def _choose(
     samples: EditSamples, count: int, unreferenced: bool, config: KontextConfig, rng: random.Random
 ) -> list[EditSample]:
-    """EditSamples by kind; without a reference only photos and paintings make sense."""
+    """Draws samples by kind; without a reference only the kinds `CAPTIONED`."""
     kinds, shares = (CAPTIONED, (0.4, 0.6)) if unreferenced else (KINDS, config.kinds)
     return [rng.choice(samples.groups[kind]) for kind in rng.choices(kinds, shares, k=count)]
 
@@ -155,7 +156,7 @@ def _choose(
 @torch.no_grad()
 def edit(model: TinyKontext, reference: Tensor | None, prompts: list[str], tokenizers: Tokenizers,
          steps: int = 20, seed: int = 0, guidance: float = 3.5, size: int = 32) -> Tensor:  # fmt: skip
-    """Euler sampling as ComfyUI's ``euler`` and ``simple`` do it: latents [B, 16, size, size]."""
+    """Samples latents [B, 16, size, size] with Euler steps, like ComfyUI's ``euler`` with ``simple``."""
     text = model.text(*tokenizers(prompts))
     latents = torch.randn(len(prompts), 16, size, size, generator=torch.Generator().manual_seed(seed))
     sigmas = euler_sigmas(steps)

@@ -1,4 +1,4 @@
-"""Stage 3 of the tiny Kontext: the SigLIP vision tower, by the sigmoid loss of images against captions."""
+"""Stage 3 of the small Kontext: trains the SigLIP vision tower with the sigmoid loss of images and captions."""
 
 import math
 import random
@@ -18,7 +18,7 @@ from .prompts import Tokenizers
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """Schedule of the vision tower's training."""
+    """Options of the vision tower's training; ``painted_share`` is the share of stylised images in a batch."""
 
     steps: int = 800
     batch: int = 64
@@ -27,7 +27,7 @@ class VisionConfig:
 
 
 class CaptionTower(nn.Module):
-    """A caption as the mean of its T5 token embeddings through two linears: enough for names of objects and styles."""
+    """Encodes captions of object and style names: the mean of the T5 token embeddings, then two linear layers."""
 
     def __init__(self, width: int, vocabulary: int = 32128) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class CaptionTower(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """T5 ids [B, N] -> [B, width]."""
+        """Encodes T5 ids [B, N] to vectors [B, width]."""
         return self.head(self.embedding(ids))
 
 
 class ImageCaptionModel(nn.Module):
-    """Vision tower and caption tower with SigLIP's learned temperature and bias."""
+    """The vision tower and the caption tower, with SigLIP's learned temperature and bias."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,14 +50,14 @@ class ImageCaptionModel(nn.Module):
         self.bias = nn.Parameter(torch.tensor(-5.0))
 
     def forward(self, images: Tensor, ids: Tensor) -> Tensor:
-        """Logits [B, B] of every image with every caption."""
-        seen = functional.normalize(self.vision(images).pooler_output, dim=-1)
-        told = functional.normalize(self.caption(ids), dim=-1)
-        return seen @ told.T * self.scale.exp() + self.bias
+        """Returns the logits [B, B] of every image with every caption."""
+        image_vectors = functional.normalize(self.vision(images).pooler_output, dim=-1)
+        caption_vectors = functional.normalize(self.caption(ids), dim=-1)
+        return image_vectors @ caption_vectors.T * self.scale.exp() + self.bias
 
 
 def train_vision(stage: Stage, config: VisionConfig, samples: EditSamples, tokenizers: Tokenizers) -> SiglipVisionModel:
-    """Train on the samples' photos and paintings, resuming from the stage's checkpoint."""
+    """Trains on the photos and stylised images of the samples, from the stage's checkpoint."""
     model = ImageCaptionModel()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
     stage.restore(model=model, optimizer=optimizer)
@@ -75,13 +75,13 @@ def train_vision(stage: Stage, config: VisionConfig, samples: EditSamples, token
 
 
 def sigmoid_loss(logits: Tensor, captions: list[str]) -> Tensor:
-    """SigLIP's loss, images with equal captions counted as matches: -mean over rows of sum log sigmoid(+-logit)."""
+    """Returns SigLIP's loss, -mean over rows of sum log sigmoid(+-logit); images with equal captions are matches."""
     same = torch.tensor([[1.0 if a == b else -1.0 for b in captions] for a in captions])
     return -functional.logsigmoid(same * logits).sum(1).mean()
 
 
 def normalize(images: Tensor) -> Tensor:
-    """uint8 images [B, 3, 128, 128] as the SigLIP processor gives them: mean and std 0.5."""
+    """Normalises uint8 images [B, 3, 128, 128] as the SigLIP processor does: mean and std 0.5."""
     return images.float() / 127.5 - 1
 
 

@@ -72,7 +72,7 @@ def test_missing_and_broken_images_are_counted_and_named(
     for _ in range(2):  # computed, and read again
         examples = _made(own_data, base, tmp_path / "cache")
         shown = " ".join(capsys.readouterr().out.split())
-        assert "Skipped 2 of 9 triplets, for want of images (1): " in shown
+        assert "Skipped 2 of 9 triplets that lack an image (missing: 1): " in shown
         assert str(train.resolve() / "red" / "0.png") in shown
         assert "Left out 1 of 11 images" in shown
         assert f"{broken}: the file is not a whole image" in shown

@@ -99,7 +99,7 @@ def test_a_style_with_a_single_image_is_left_out_and_named(
 def test_a_single_style_is_refused(config: EncoderTrainConfig) -> None:
     for style in ("level", "checked"):
         keep_only(config.data, style, "0.png")
-    with pytest.raises(TrainingError, match=r"holds 1 styles with two readable images or more .* expected at least 2"):
+    with pytest.raises(TrainingError, match=r"has 1 training styles with two readable .* expected at least 2"):
         train_style_encoder(config)
     assert not config.run.exists()
 
@@ -108,12 +108,12 @@ def test_a_image_under_two_styles_is_refused(config: EncoderTrainConfig) -> None
     metadata = config.data / "train" / "metadata.jsonl"
     row = json.loads(metadata.read_text().splitlines()[0]) | {"style": "other", "style_id": 9}
     metadata.write_text(f"{metadata.read_text()}\n{json.dumps(row)}")
-    with pytest.raises(TrainingError, match="stands under the styles 'upright' and 'other'"):
+    with pytest.raises(TrainingError, match="has the styles 'upright' and 'other', expected one"):
         train_style_encoder(config)
 
 
 def test_a_folder_that_is_no_data_set_is_refused_before_any_work(config: EncoderTrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no triplets"):
+    with pytest.raises(DataError, match="is not a triplet dataset"):
         train_style_encoder(replace(config, data=tmp_path / "none", vision="none either"))
     assert not config.run.exists()
 
@@ -145,7 +145,7 @@ def test_the_command_with_the_tiny_preset(data: Path, tmp_path: Path, capsys: py
 
 def test_the_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["train", "encoder", "--preset", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "run")]) == 1
-    assert "holds no triplets" in capsys.readouterr().err
+    assert "is not a triplet dataset" in capsys.readouterr().err
     assert main(["train", "encoder", "--batch", "1"]) == 1
     assert "batch is 1, expected" in capsys.readouterr().err
 

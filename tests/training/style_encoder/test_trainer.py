@@ -27,7 +27,7 @@ def examples(config: EncoderTrainConfig, vision: Vision) -> StyleExamples:
 
 @pytest.fixture
 def start(config: EncoderTrainConfig, vision: Vision, examples: StyleExamples) -> Start:
-    """A trainer in the folder of a name; one that is there already goes on."""
+    """A trainer in a named folder; an existing run continues."""
 
     def start(name: str, examples: StyleExamples = examples, **values) -> EncoderTrainer:
         changed = replace(config, run=config.run.with_name(name), **values)
@@ -128,7 +128,7 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(start: Start, monkeypatch:
         return replace(drawn, first=drawn.first * float("nan")) if step == 3 else drawn
 
     monkeypatch.setattr(module, "draw", draw_nan)
-    with pytest.raises(TrainingError, match=r"the loss of step 3 is not finite: .*give a lower --rate"):
+    with pytest.raises(TrainingError, match=r"step 3: loss not finite.*give a lower --rate"):
         start("run").train()
     assert start("run").step == 2
 
@@ -138,7 +138,7 @@ def test_weights_that_ran_away_are_not_saved(start: Start) -> None:
     trainer.train()
     with torch.no_grad():
         next(trainer.encoder.parameters()).fill_(float("inf"))
-    with pytest.raises(TrainingError, match="the weights of step 6 is not finite"):
+    with pytest.raises(TrainingError, match="step 6: weights not finite"):
         trainer._save()
     assert all(weight.isfinite().all() for weight in start("run").encoder.parameters())
 

@@ -25,7 +25,7 @@ def tokenizers() -> ChecksumTokenizers:
 
 @pytest.fixture(scope="session")
 def samples() -> EditSamples:
-    """Every kind of sample on four scenes of noise; the paintings' styles are 0, 1, 2, 0."""
+    """Every kind of sample on four scenes of noise; the styles are 0, 1, 2, 0."""
     generator = torch.Generator().manual_seed(0)
     entries = [
         EditSample(kind, f"make it {kind}", f"a photo {i}", i, i + 1, style=i % 3, image=i)

@@ -20,7 +20,7 @@ class Averages:
 
 @pytest.fixture
 def made(monkeypatch, photo, objects) -> Path:
-    """Photos, objects and a painter (it inverts) that need no network."""
+    """Photos, objects and a teacher (it inverts) that need no network."""
     monkeypatch.setattr(module, "load_photos", lambda split: {"train": [photo]}[split])
     monkeypatch.setattr(module, "load_objects", lambda: objects)
     monkeypatch.setattr(module, "stylise", lambda image, style: 255 - image)
@@ -49,21 +49,21 @@ def test_each_kind_changes_what_it_says(small: EditSamples) -> None:
     assert min(shares["stylise"]) > 0.9
 
 
-def test_paintings_are_of_training_styles_and_point_at_their_own_images(small: EditSamples) -> None:
+def test_stylised_samples_have_training_styles_and_their_own_images(small: EditSamples) -> None:
     for sample in small.groups["stylise"]:
         assert sample.style in TRAIN_STYLES
         assert sample.prompt == f"paint the image in the {STYLE_NAMES[sample.style]} style"
         assert sample.caption == f"a painting in the {STYLE_NAMES[sample.style]} style"
         scene, target = small.latents[sample.scene].float(), small.latents[sample.target].float()
         torch.testing.assert_close(target, 1 - scene, rtol=0, atol=0.01)
-        # The small image is the painting itself, red channel against red channel.
+        # The small image is the stylised image itself, red channel against red channel.
         red = functional.avg_pool2d(small.images[sample.image, :1].float() / 255, 4)[0]
         torch.testing.assert_close(red, target[0], rtol=0, atol=0.1)
     imaged = [sample.image for kind in ("keep", "stylise") for sample in small.groups[kind]]
     assert sorted(imaged) == list(range(len(small.images)))
 
 
-def test_an_objects_lesson_names_a_thing_of_its_scene(small: EditSamples) -> None:
+def test_an_object_sample_names_an_object_of_its_scene(small: EditSamples) -> None:
     for sample in small.groups["object"]:
         named = sample.prompt.removeprefix("make the ").split()[0]
         assert f" {named}" in sample.caption

@@ -10,7 +10,7 @@ from styleroute.training.tiny.run import TinyConfig, TinyTraining
 @pytest.mark.parametrize("stage", ["decoder", "kontext", "vision"])
 def test_a_stage_that_was_left_out_is_asked_for(tmp_path: Path, stage: str) -> None:
     config = TinyConfig(stages=(stage,), run=tmp_path / "run", models=tmp_path)
-    with pytest.raises(TrainingError, match=r"holds no autoencoder\.pt: run the stage 'autoencoder' first"):
+    with pytest.raises(TrainingError, match=r"has no autoencoder\.pt: run the stage 'autoencoder' first"):
         TinyTraining(config).run()
     assert not config.run.exists()
 

@@ -1,4 +1,4 @@
-"""Every stage, stopped half way and gone on with, is the stage trained straight through."""
+"""Every stage gives the same weights after an interruption as without one."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_captions_stand_in_for_the_instructions_that_they_can_replace(samples, s
     assert any(prompt.startswith("a photo") for prompt in prompts) == bool(captions)
 
 
-def test_kontext_goes_on_from_a_trained_model(tmp_path: Path, samples, tokenizers) -> None:
+def test_kontext_starts_from_a_trained_model(tmp_path: Path, samples, tokenizers) -> None:
     start = TinyKontext()
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     stage = Stage("kontext", tmp_path, 0, 60)
