@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..benchmarks.row import Row, table
+from ..benchmarks.measurement import Measurement, table
 from ..progress import console
 
 
@@ -46,14 +46,14 @@ def run(
         raise SystemExit(1)
 
 
-def _nodes(pairs: int) -> tuple[str, list[Row]]:
+def _nodes(pairs: int) -> tuple[str, list[Measurement]]:
     from ..benchmarks.nodes import run_benchmark
 
     with console.status("Measuring in ComfyUI"):
         return "StyleRoute in ComfyUI: ours / theirs", run_benchmark(pairs)
 
 
-def _training(pairs: int, cells: int) -> tuple[str, list[Row]]:
+def _training(pairs: int, cells: int) -> tuple[str, list[Measurement]]:
     from ..benchmarks import experts, regions
 
     with console.status("Measuring training steps"):
@@ -61,13 +61,13 @@ def _training(pairs: int, cells: int) -> tuple[str, list[Row]]:
     return "Training steps: Stage 2 / PEFT LoRA of the kept rank, region expert / the same without its losses", rows
 
 
-def _attention(pairs: int, cells: int) -> tuple[str, list[Row]]:
+def _attention(pairs: int, cells: int) -> tuple[str, list[Measurement]]:
     from ..benchmarks import attention
 
     return "Attention with the maps of two phrases: ours / without maps", _told(attention.run_benchmark(pairs, cells))
 
 
-def _told(rows: Iterable[Row]) -> list[Row]:
+def _told(rows: Iterable[Measurement]) -> list[Measurement]:
     """Each is printed as soon as it is measured: the whole takes long, and may be stopped."""
     found = []
     for row in rows:
