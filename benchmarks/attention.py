@@ -84,7 +84,7 @@ def _softmax(columns: Columns, rows: slice) -> Attend:
 
 WITH_GRADIENT: dict[str, Callable[[Columns, slice], Attend]] = {
     "indicator beside the values": _one_call,
-    "indicator in a call of its own": _two_calls,
+    "indicator in a separate call": _two_calls,
     "whole softmax": _softmax,
 }
 METHODS = {"log-sum-exp": _log_sum_exp, **WITH_GRADIENT}
