@@ -1,4 +1,4 @@
-"""The exact ways to a map beside attention alone: which is the fastest, with and without a gradient."""
+"""Speed of the exact methods to compute attention maps, with and without gradients, against attention alone."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,33 +8,33 @@ from torch.nn import functional
 
 from ..attention.columns import Columns
 from ..attention.span_attention import attend_joined, attend_with_lse, indicator_maps
-from .row import Row, timed
+from .measurement import Measurement, timed
 
 HEADS, WIDTH, TEXT_TOKENS = 8, 128, 512
 SPANS = ((4, 5, 6), (9,))
 
 Attend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor] | None]
-"""q, k, v -> output and maps; None where this device has no kernel for it."""
+"""q, k, v -> output and maps; None if this device has no kernel for the method."""
 
 
-def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Row]:
-    """A row for each way, against PyTorch's attention without maps.
+def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Measurement]:
+    """Measure each method against PyTorch's attention without maps.
 
     Args:
-        pairs: calls of each side, by turns.
-        cells: side of the latents, of which a reference of the same size stands behind.
+        pairs: calls of each side, alternating.
+        cells: side of the latents in cells; the sequence also has a reference image of the same size.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     image = (cells // 2) ** 2
     size = (1, HEADS, TEXT_TOKENS + 2 * image, WIDTH)
     q, k, v = torch.randn(3, *size, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
     columns, rows = Columns.of(SPANS, 1, size[2], device), slice(TEXT_TOKENS, TEXT_TOKENS + image)
-    for passes, ways in (("forward", WAYS), ("forward and backward", WITH_GRADIENT)):
-        inputs = [tensor.requires_grad_(ways is WITH_GRADIENT) for tensor in (q, k, v)]
-        for name, way in ways.items():
-            attend = way(columns, rows)
+    for passes, methods in (("forward", METHODS), ("forward and backward", WITH_GRADIENT)):
+        inputs = [tensor.requires_grad_(methods is WITH_GRADIENT) for tensor in (q, k, v)]
+        for name, method in methods.items():
+            attend = method(columns, rows)
             if attend(*inputs) is not None:
-                yield Row(f"{passes}: {name}", "attention without maps", _ratios(attend, inputs, pairs), None)
+                yield Measurement(f"{passes}: {name}", "attention without maps", _ratios(attend, inputs, pairs), None)
 
 
 def _ratios(attend: Attend, inputs: list[Tensor], pairs: int) -> tuple[float, ...]:
@@ -45,7 +45,7 @@ def _ratios(attend: Attend, inputs: list[Tensor], pairs: int) -> tuple[float, ..
 
 
 def _step(attend: Callable, inputs: list[Tensor]) -> Callable[[], None]:
-    """A function that attends, and goes back where the inputs ask for it."""
+    """A function that runs the attention, and the backward pass if the inputs require gradients."""
 
     def step() -> None:
         found = attend(*inputs)
@@ -84,7 +84,7 @@ def _softmax(columns: Columns, rows: slice) -> Attend:
 
 WITH_GRADIENT: dict[str, Callable[[Columns, slice], Attend]] = {
     "indicator beside the values": _one_call,
-    "indicator in a call of its own": _two_calls,
+    "indicator in a separate call": _two_calls,
     "whole softmax": _softmax,
 }
-WAYS = {"log-sum-exp": _log_sum_exp, **WITH_GRADIENT}
+METHODS = {"log-sum-exp": _log_sum_exp, **WITH_GRADIENT}

@@ -1,4 +1,4 @@
-"""A Stage 2 step with routed experts against the same model under a PEFT LoRA of the kept experts' rank."""
+"""Time and memory of a Stage 2 step with routed experts, against a PEFT LoRA of the chosen experts' rank."""
 
 import subprocess
 import sys
@@ -13,13 +13,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..flux.velocity import Reference, predict_velocity
-from ..training.experts.routed_linear import ADAPTED, AdapterConfig, Style, add_experts, trained_state
-from .row import Row, timed
+from ..training.experts.routed_linear import ADAPTED, AdapterConfig, BatchStyle, add_experts, trained_state
+from .measurement import Measurement, timed
 
 CONFIG = AdapterConfig()
-"""The published sizes: 16 experts of rank 8, two kept, one shared."""
+"""The published sizes: 16 experts of rank 8, of which a layer uses two, and a shared expert."""
 
 RANK = CONFIG.shared_rank + CONFIG.top_k * CONFIG.rank
+"""Rank of the shared and the chosen experts together."""
+
 SIDES = ("experts", "peft")
 SIZES = {
     "in_channels": 64, "num_layers": 2, "num_single_layers": 4, "attention_head_dim": 128, "num_attention_heads": 8,
@@ -27,38 +29,39 @@ SIZES = {
 }  # fmt: skip
 TEXT_TOKENS = 128
 STEP_LIMIT, MEMORY_LIMIT = 1.10, 1.05
+"""Largest allowed ratios of time and peak memory."""
 
 
-def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Row]:
-    """The rows of batch sizes 1 and 8, each image in another style; `cells` is the side of the latents."""
+def run_benchmark(pairs: int, cells: int = 64) -> Iterator[Measurement]:
+    """Measure batch sizes 1 and 8, with another style for each image; `cells` is the side of the latents."""
     for batch in (1, 8):
         yield from compare(batch, pairs, cells)
 
 
-def compare(batch: int, pairs: int, cells: int = 64) -> Iterator[Row]:
-    """Steps of both sides by turns in one process, then each side's memory in a process of its own.
+def compare(batch: int, pairs: int, cells: int = 64) -> Iterator[Measurement]:
+    """Measure alternating steps of both sides in one process, then the memory of each side in a new process.
 
     Args:
         batch: images in a step.
         pairs: steps of each side.
-        cells: side of the latents.
+        cells: side of the latents in cells.
     """
     steps = {side: training_step(side, batch, cells) for side in SIDES}
     for step in steps.values():
-        step()  # optimiser states are made, caches are warm
+        step()  # creates optimiser states and warms caches
     ratios = tuple(timed(steps["experts"]) / timed(steps["peft"]) for _ in range(pairs))
     steps.clear()
     against = f"PEFT LoRA, rank {RANK}"
-    yield Row(f"batch {batch}: step", against, ratios, STEP_LIMIT)
-    ours, theirs = (_alone(side, batch, cells) for side in SIDES)
-    yield Row(f"batch {batch}: peak memory", against, (ours / theirs,), MEMORY_LIMIT)
+    yield Measurement(f"batch {batch}: step", against, ratios, STEP_LIMIT)
+    ours, theirs = (_peak_of_side(side, batch, cells) for side in SIDES)
+    yield Measurement(f"batch {batch}: peak memory", against, (ours / theirs,), MEMORY_LIMIT)
 
 
 def training_step(side: str, batch: int, cells: int) -> Callable[[], None]:
-    """A function that does one whole step: forward, backward, AdamW. Random weights, the same for both sides."""
+    """A function that runs one step: forward, backward, AdamW. Both sides have the same random weights."""
     torch.manual_seed(0)
-    transformer, style = FluxTransformer2DModel(**SIZES), Style()
-    style.embedding = torch.randn(batch, CONFIG.cond_dim)
+    transformer, style = FluxTransformer2DModel(**SIZES), BatchStyle()
+    style.set(torch.randn(batch, CONFIG.cond_dim))
     trained = _experts(transformer, style) if side == "experts" else _peft(transformer)
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
     latents, reference = torch.randn(2, batch, 16, cells, cells)
@@ -75,7 +78,7 @@ def training_step(side: str, batch: int, cells: int) -> Callable[[], None]:
     return step
 
 
-def _experts(transformer: FluxTransformer2DModel, style: Style) -> list[Tensor]:
+def _experts(transformer: FluxTransformer2DModel, style: BatchStyle) -> list[Tensor]:
     return list(trained_state(add_experts(transformer, style, CONFIG)).values())
 
 
@@ -86,27 +89,27 @@ def _peft(transformer: FluxTransformer2DModel) -> list[Tensor]:
     return [parameter for parameter in transformer.parameters() if parameter.requires_grad]
 
 
-def _alone(side: str, batch: int, cells: int) -> int:
-    """Peak memory in bytes of one side, in a process that has never held anything else."""
+def _peak_of_side(side: str, batch: int, cells: int) -> int:
+    """Peak memory of one side in bytes, in a new process."""
     command = [sys.executable, "-c", f"from {__name__} import print_peak; print_peak({side!r}, {batch}, {cells})"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(done.stdout.splitlines()[-1])
 
 
 def print_peak(side: str, batch: int, cells: int) -> None:
-    """Two steps, then the process's peak memory in bytes."""
+    """Run two steps and print the process's peak memory in bytes."""
     step = training_step(side, batch, cells)
     for _ in range(2):
         step()
-    print(_peak())
+    print(_process_peak())
 
 
-def _peak() -> int:
-    """The most bytes that this process has held."""
+def _process_peak() -> int:
+    """Peak memory of this process in bytes."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
     if sys.platform == "linux":
-        # Not getrusage: its maximum is inherited from the process that started this one.
+        # getrusage would include the peak of the parent process.
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     import resource

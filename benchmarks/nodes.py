@@ -1,4 +1,4 @@
-"""The pack against bare ComfyUI, measured inside ComfyUI's own process: the rows of the table."""
+"""Speed of the pack against bare ComfyUI, measured inside ComfyUI's process."""
 
 import json
 from collections.abc import Iterator
@@ -13,43 +13,43 @@ from ..comfy_client import ComfyServer
 from ..flux.layer_names import all_layers, layer_shape
 from ..moe import ExpertConfig, save_expert
 from ..paths import PACK
-from .row import Row
+from .measurement import Measurement
 
 BENCHMARK_PACK = PACK / "benchmarks" / "comfy_pack"
 HIDDEN, NUM_DOUBLE, NUM_SINGLE = 1024, 2, 4
-# The sizes of the published experts.
+# Sizes of the published experts.
 CONFIG = ExpertConfig(kind="style-moe", num_experts=16, rank=8, shared_rank=8, top_k=2, alpha=8.0, cond_dim=3072)
 IMPORT_STARTS = 3
 IMPORT_LIMIT_MS = 150.0
 CAPTURE_LIMIT, CAPTURE_MEMORY_LIMIT = 1.05, 1.02
 ATTENTIONS = {"PyTorch's attention": ["--use-pytorch-cross-attention"], "ComfyUI's own for CPUs": []}
-"""Attention functions that maps are captured of, with ComfyUI's arguments for them: a GPU's default, and a CPU's."""
+"""Attention functions whose maps are captured, with ComfyUI's arguments: the default on a GPU, and on a CPU."""
 
 
-def run_benchmark(pairs: int) -> list[Row]:
-    """All rows; starts ComfyUI a few times, each time without the pack, which is then loaded and timed."""
+def run_benchmark(pairs: int) -> list[Measurement]:
+    """Run all measurements. ComfyUI starts several times without the pack, and a benchmark node loads the pack."""
     imports = [_import_seconds() for _ in range(IMPORT_STARTS - 1)]
     with ComfyServer.start(packs=[BENCHMARK_PACK]) as server:
         expert, loras = _write_files(server.models)
-        imports.append(_reported(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"])
-        measured = _reported(server, "Benchmark_MeasureStyle", expert=str(expert), loras=",".join(loras), pairs=pairs)
+        imports.append(_run_node(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"])
+        measured = _run_node(server, "Benchmark_MeasureStyle", expert=str(expert), loras=",".join(loras), pairs=pairs)
     captures = [row for name, arguments in ATTENTIONS.items() for row in _capture(name, arguments, max(1, pairs // 2))]
     return [*_rows(measured), *captures, _import_row(imports)]
 
 
 def bytes_limit(config: ExpertConfig, bytes_of_file: int) -> float:
-    """The share of the file that a style may read: (k+1) of E+1 experts, and the gates of all layers."""
+    """Largest share of the file that a style may read: k+1 of E+1 experts, and the gates of all layers."""
     gates = config.num_experts * config.cond_dim * len(adapted_layers()) * torch.float16.itemsize
     return (config.top_k + 1) / (config.num_experts + 1) + gates / bytes_of_file
 
 
 def adapted_layers() -> list[str]:
-    """Attention and feed-forward linears of every block, without the modulation."""
+    """Names of attention and feed-forward linear layers of every block, without the modulation."""
     return [layer for layer in all_layers(NUM_DOUBLE, NUM_SINGLE) if ".norm" not in layer]
 
 
 def random_experts(config: ExpertConfig) -> dict[str, Tensor]:
-    """Experts for every adapted layer, in the keys of an expert file, float16."""
+    """Random experts for every adapted layer, in float16, by the keys of an expert file."""
     experts = {}
     for layer in adapted_layers():
         out, inp = layer_shape(layer, HIDDEN)
@@ -65,7 +65,7 @@ def random_experts(config: ExpertConfig) -> dict[str, Tensor]:
 
 
 def random_lora(rank: int) -> dict[str, Tensor]:
-    """A plain LoRA of the same layers, float16, in diffusers' keys."""
+    """A random plain LoRA of the same layers, in float16, by diffusers' keys."""
     state = {}
     for layer in adapted_layers():
         out, inp = layer_shape(layer, HIDDEN)
@@ -75,7 +75,7 @@ def random_lora(rank: int) -> dict[str, Tensor]:
 
 
 def _write_files(models: Path) -> tuple[Path, list[str]]:
-    """An expert file, and two LoRAs of the rank that a collapsed style has: R = r_s + k r."""
+    """Write an expert file, and two LoRAs of a collapsed style's rank R = r_s + k r."""
     experts, loras = models / "style_experts", models / "loras"
     for folder in (experts, loras):
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,47 +88,49 @@ def _write_files(models: Path) -> tuple[Path, list[str]]:
 
 def _import_seconds() -> float:
     with ComfyServer.start(packs=[BENCHMARK_PACK]) as server:
-        return _reported(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"]
+        return _run_node(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"]
 
 
-def _reported(server: ComfyServer, node: str, **inputs: Any) -> dict[str, Any]:
-    """What a node of the benchmark pack measured."""
+def _run_node(server: ComfyServer, node: str, **inputs: Any) -> dict[str, Any]:
+    """Run a node of the benchmark pack and return its results."""
     outputs = server.run({"1": {"class_type": node, "inputs": inputs}})
     return json.loads(outputs["1"]["benchmark"][0])
 
 
-def _rows(measured: dict[str, Any]) -> Iterator[Row]:
+def _rows(measured: dict[str, Any]) -> Iterator[Measurement]:
     rank = CONFIG.shared_rank + CONFIG.top_k * CONFIG.rank
-    yield Row("step with a whole-image style", "the bare step", _ratios(measured["step"]), 1.01)
+    yield Measurement("step with a whole-image style", "the bare step", _ratios(measured["step"]), 1.01)
     change = "change of style until the first step"
-    yield Row(change, f"stock LoRA loader, rank {rank}", _ratios(measured["change"]), 1.0)
+    yield Measurement(change, f"stock LoRA loader, rank {rank}", _ratios(measured["change"]), 1.0)
     whole = measured["bytes_of_file"]
     share = measured["bytes_read"] / whole
-    yield Row(
+    yield Measurement(
         "bytes read for a style", f"the whole file, {whole / 2**20:.1f} MiB", (share,), bytes_limit(CONFIG, whole)
     )
 
 
-def _capture(attention: str, arguments: list[str], pairs: int) -> list[Row]:
+def _capture(attention: str, arguments: list[str], pairs: int) -> list[Measurement]:
     with ComfyServer.start(packs=[PACK, BENCHMARK_PACK], extra_args=arguments) as server:
-        return list(capture_rows(attention, _reported(server, "Benchmark_MeasureCapture", pairs=pairs)))
+        return list(capture_rows(attention, _run_node(server, "Benchmark_MeasureCapture", pairs=pairs)))
 
 
-def capture_rows(attention: str, measured: dict[str, Any]) -> Iterator[Row]:
-    """Seconds and peak memory of a captured step and of the naive way, against the bare step."""
+def capture_rows(attention: str, measured: dict[str, Any]) -> Iterator[Measurement]:
+    """Time and peak memory of a step with captured maps, and with the naive softmax, against the bare step."""
     bare = measured["bare"]
     for what, side, limits in (
         (f"step with every map captured, {attention}", "captured", (CAPTURE_LIMIT, CAPTURE_MEMORY_LIMIT)),
-        ("the same by the whole softmax", "naive", (None, None)),
+        ("the same with the whole softmax", "naive", (None, None)),
     ):
         seconds, held = (list(zip(measured[side][key], bare[key], strict=True)) for key in ("seconds", "bytes"))
-        yield Row(what, "the bare step", _ratios(seconds), limits[0])
-        if all(bare["bytes"]):  # only Linux tells the peak of a process
-            yield Row("its peak memory", "of the bare step", _ratios(held), limits[1])
+        yield Measurement(what, "the bare step", _ratios(seconds), limits[0])
+        if all(bare["bytes"]):  # only Linux reports the peak of a process
+            yield Measurement("its peak memory", "of the bare step", _ratios(held), limits[1])
 
 
-def _import_row(seconds: list[float]) -> Row:
-    return Row("import of the pack", "ComfyUI without it", tuple(1000 * one for one in seconds), IMPORT_LIMIT_MS, "ms")
+def _import_row(seconds: list[float]) -> Measurement:
+    return Measurement(
+        "import of the pack", "ComfyUI without it", tuple(1000 * one for one in seconds), IMPORT_LIMIT_MS, "ms"
+    )
 
 
 def _ratios(pairs: list[tuple[float, float]]) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..benchmarks.row import Row, table
+from ..benchmarks.measurement import Measurement, table
 from ..progress import console
 
 
@@ -46,14 +46,14 @@ def run(
         raise SystemExit(1)
 
 
-def _nodes(pairs: int) -> tuple[str, list[Row]]:
+def _nodes(pairs: int) -> tuple[str, list[Measurement]]:
     from ..benchmarks.nodes import run_benchmark
 
     with console.status("Measuring in ComfyUI"):
         return "StyleRoute in ComfyUI: ours / theirs", run_benchmark(pairs)
 
 
-def _training(pairs: int, cells: int) -> tuple[str, list[Row]]:
+def _training(pairs: int, cells: int) -> tuple[str, list[Measurement]]:
     from ..benchmarks import experts, regions
 
     with console.status("Measuring training steps"):
@@ -61,14 +61,14 @@ def _training(pairs: int, cells: int) -> tuple[str, list[Row]]:
     return "Training steps: Stage 2 / PEFT LoRA of the kept rank, region expert / the same without its losses", rows
 
 
-def _attention(pairs: int, cells: int) -> tuple[str, list[Row]]:
+def _attention(pairs: int, cells: int) -> tuple[str, list[Measurement]]:
     from ..benchmarks import attention
 
     rows = _printed(attention.run_benchmark(pairs, cells))
     return "Attention with the maps of two phrases: ours / without maps", rows
 
 
-def _printed(rows: Iterable[Row]) -> list[Row]:
+def _printed(rows: Iterable[Measurement]) -> list[Measurement]:
     """Print each row as soon as it is measured, because all rows take long and a user may stop before the end."""
     found = []
     for row in rows:

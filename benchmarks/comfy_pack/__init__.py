@@ -1,4 +1,4 @@
-"""Benchmark only: nodes that time the pack inside a running ComfyUI. `styleroute benchmark` drives them."""
+"""Nodes that time the pack inside a running ComfyUI, for `styleroute benchmark` only."""
 
 import json
 
@@ -8,7 +8,7 @@ from . import capture_timing, pack_import, style_timing
 
 
 class ImportPack(io.ComfyNode):
-    """Loads the pack into a ComfyUI that started without it, by ComfyUI's own function."""
+    """Loads the pack with ComfyUI's own function, in a ComfyUI that started without the pack."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -25,7 +25,7 @@ class ImportPack(io.ComfyNode):
 
 
 class MeasureStyle(io.ComfyNode):
-    """Times steps and changes of style on a random Flux; needs the pack, by Benchmark_ImportPack or as custom node."""
+    """Times steps and changes of style on a random Flux. Needs the pack, loaded by Benchmark_ImportPack or at start."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -34,8 +34,8 @@ class MeasureStyle(io.ComfyNode):
             category="StyleRoute/benchmark",
             is_output_node=True,
             inputs=[
-                io.String.Input("expert", tooltip="An expert file without an encoder, by its full path."),
-                io.String.Input("loras", tooltip="Two LoRA files from models/loras, parted by a comma."),
+                io.String.Input("expert", tooltip="Full path of an expert file without a style encoder."),
+                io.String.Input("loras", tooltip="Two LoRA files in models/loras, separated by a comma."),
                 io.Int.Input("pairs", default=5, min=1, max=100),
             ],
         )
@@ -46,7 +46,7 @@ class MeasureStyle(io.ComfyNode):
 
 
 class MeasureCapture(io.ComfyNode):
-    """Times steps with every block's attention maps captured; needs the pack."""
+    """Times steps that capture the attention maps of every block. Needs the pack."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -67,12 +67,12 @@ def _report(measured: dict) -> io.NodeOutput:
 
 
 class BenchmarkExtension(ComfyExtension):
-    """The benchmark's nodes, as ComfyUI sees them."""
+    """Registers the benchmark's nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [ImportPack, MeasureStyle, MeasureCapture]
 
 
 async def comfy_entrypoint() -> BenchmarkExtension:
-    """Called once by ComfyUI."""
+    """ComfyUI calls this function once."""
     return BenchmarkExtension()

@@ -1,4 +1,4 @@
-"""Times sampling steps and their memory with attention maps of every block captured, beside the same step without."""
+"""Time and memory of sampling steps that capture the attention maps of every block, against bare steps."""
 
 import sys
 import time
@@ -17,20 +17,20 @@ import nodes
 from .style_timing import CONTEXT, LATENT, STEPS, TEXT_TOKENS, VECTOR, random_flux
 
 SPANS = {"object": (3, 4), "style": (6, 7, 8)}
-"""Tokens of the two phrases that are captured."""
+"""Token positions of the two captured phrases."""
 RESET_PEAK = "5"
-"""Written to Linux's clear_refs, starts the process's peak memory anew."""
+"""Written to Linux's clear_refs, this value resets the process's peak memory."""
 
 
-class Pack(NamedTuple):
-    """What is used of the loaded pack: its Capture Attention, and the module of spans."""
+class LoadedPack(NamedTuple):
+    """Parts of the loaded pack: its Capture Attention, and the module of spans."""
 
     CaptureAttention: type
     region_spans: ModuleType
 
 
 def measure_capture(pairs: int) -> dict:
-    """Seconds of a step and bytes of a run's peak for each side, by turns: bare, captured, naive full softmax."""
+    """Seconds of a step and peak bytes of a run for each side, alternating: bare, captured, naive full softmax."""
     model = random_flux()
     sides = {"bare": model, "captured": captured(model), "naive": with_naive_maps(model)}
     measured: dict[str, dict[str, list[float]]] = {side: {"seconds": [], "bytes": []} for side in sides}
@@ -45,13 +45,13 @@ def measure_capture(pairs: int) -> dict:
 
 
 def captured(model: ModelPatcher) -> ModelPatcher:
-    """By the pack's own Capture Attention."""
+    """The model with the pack's Capture Attention."""
     pack = _pack()
     return pack.CaptureAttention.execute(model, conditioning()).args[0]
 
 
 def with_naive_maps(model: ModelPatcher) -> ModelPatcher:
-    """The maps by the whole matrix of every block, as a softmax of q k: what most packs do."""
+    """The model with maps from the full softmax matrix of every block, as most node packs compute them."""
 
     def override(func, q: Tensor, k: Tensor, v: Tensor, heads: int, *args, **kwargs) -> Tensor:
         matrix = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
@@ -66,7 +66,7 @@ def with_naive_maps(model: ModelPatcher) -> ModelPatcher:
 
 
 def conditioning() -> list:
-    """A random prompt with one reference, which knows two phrases."""
+    """Random text conditioning with one reference and the spans of two phrases."""
     spans = _pack().region_spans
     generator = torch.Generator().manual_seed(1)
     options = {"pooled_output": torch.zeros(1, VECTOR), "guidance": 3.5}
@@ -76,7 +76,7 @@ def conditioning() -> list:
 
 
 def step_and_peak(model: ModelPatcher) -> tuple[float, int]:
-    """Seconds of the quickest step of a sampling run, and the most bytes that the process held in it."""
+    """Seconds of the fastest step of a sampling run, and the run's peak memory in bytes."""
     seconds: list[float] = []
 
     def timed(executor, *args, **kwargs) -> Tensor:
@@ -107,15 +107,15 @@ def _reset_peak() -> None:
 
 
 def _peak() -> int:
-    """The most bytes that this process has held since `_reset_peak`; 0 where the system does not tell."""
+    """Peak memory of this process in bytes since `_reset_peak`; 0 if the system does not report it."""
     if sys.platform != "linux":
         return 0
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def _pack() -> "Pack":
-    """The loaded pack's parts."""
+def _pack() -> LoadedPack:
+    """Parts of the loaded pack."""
     capture = nodes.NODE_CLASS_MAPPINGS["StyleRoute_CaptureAttention"]
     module = sys.modules[capture.__module__]
-    return Pack(capture, sys.modules[module.require_spans.__module__])
+    return LoadedPack(capture, sys.modules[module.require_spans.__module__])

@@ -1,4 +1,4 @@
-"""What the pack adds to ComfyUI's start."""
+"""Time that the pack adds to ComfyUI's start."""
 
 import time
 
@@ -6,8 +6,8 @@ import nodes
 
 
 async def import_pack(pack: str) -> float:
-    """Seconds that ComfyUI takes to load the custom nodes in the folder `pack`, for the first time in this process."""
+    """Seconds that ComfyUI needs for the first import of the custom nodes in the folder `pack`."""
     began = time.perf_counter()
     if not await nodes.load_custom_node(pack, module_parent="custom_nodes"):
-        raise RuntimeError(f"ComfyUI could not load the custom nodes in {pack}; its log says why")
+        raise RuntimeError(f"ComfyUI could not load the custom nodes in {pack}: see ComfyUI's log")
     return time.perf_counter() - began

@@ -20,9 +20,9 @@ import nodes
 CONTEXT, VECTOR, TEXT_TOKENS = 128, 64, 32
 LATENT = (1, 16, 64, 64)
 STEPS = 4
-"""Of a sampling run that is timed."""
+"""Sampling steps of a timed run."""
 CHANGES = 5
-"""Changes of style are quick: so many are measured for each pair of steps."""
+"""Changes of style per pair of steps; they are fast, so more can be measured."""
 FLUX = {
     "image_model": "flux",
     "in_channels": 16,
@@ -45,11 +45,11 @@ if "txt_ids_dims" in {field.name for field in dataclasses.fields(FluxParams)}:
 
 
 class FirstStep(Exception):
-    """The sampler has reached the model for the first time."""
+    """Raised when the sampler calls the model for the first time."""
 
 
 def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
-    """Seconds of both sides, pair by pair, and the bytes that a style reads."""
+    """Seconds of both sides for each pair, and the bytes that a style reads."""
     apply_style, expert, style = _pack(expert_path)
     base, bare, lora = random_flux(), random_flux(), nodes.LoraLoaderModelOnly()
     seeds, names = itertools.count(), iter(loras * (CHANGES * pairs + 1))
@@ -75,7 +75,7 @@ def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
 
 
 def step_seconds(model: ModelPatcher) -> float:
-    """The quickest pass through the transformer of a sampling run: what is slower was disturbed from outside."""
+    """Shortest pass through the transformer in a sampling run; longer passes were disturbed by other programs."""
     seconds = []
 
     def timed(executor, *args, **kwargs) -> Tensor:
@@ -89,7 +89,7 @@ def step_seconds(model: ModelPatcher) -> float:
 
 
 def change_seconds(make: Callable[[], ModelPatcher]) -> float:
-    """From the change of style (or LoRA) until the sampler reaches the model for its first step."""
+    """Seconds from the change of style (or LoRA) until the sampler calls the model for its first step."""
 
     def stop(executor, *args, **kwargs):
         raise FirstStep
@@ -99,11 +99,11 @@ def change_seconds(make: Callable[[], ModelPatcher]) -> float:
         _sample(make(), stop)
     except FirstStep:
         return time.perf_counter() - began
-    raise RuntimeError("the sampler never reached the model")
+    raise RuntimeError("the sampler never called the model")
 
 
 def random_flux() -> ModelPatcher:
-    """A Flux of ComfyUI's own class in float32, on the CPU. Its layers come without initial values."""
+    """A Flux of ComfyUI's own class with random weights, in float32 on the CPU."""
     config = comfy.supported_models.Flux(dict(FLUX))
     config.set_inference_dtype(torch.float32, None)
     model = config.get_model({}, "")
@@ -115,13 +115,13 @@ def random_flux() -> ModelPatcher:
 
 
 def _reallocate(model: ModelPatcher) -> None:
-    """Puts the weights into new memory, as patching does: their place alone can change a step by several percent."""
+    """Move the weights to new memory, as patching does. The address alone changes a step's time by several percent."""
     for weight in model.model.diffusion_model.parameters():
         weight.data = weight.data.clone()
 
 
 def _pack(expert_path: str) -> tuple[type, object, Callable[[int], object]]:
-    """From the loaded pack: its MoE Apply, the opened expert, and a maker of random styles."""
+    """The loaded pack's MoE Apply, the opened expert, and a function that makes random styles."""
     apply_style = nodes.NODE_CLASS_MAPPINGS["StyleRoute_MoEApply"]
     module = sys.modules[apply_style.__module__]
     expert = module.StyleExpert.open(expert_path)
@@ -134,7 +134,7 @@ def _pack(expert_path: str) -> tuple[type, object, Callable[[int], object]]:
 
 
 def _alternating(ours: Callable[[], float], theirs: Callable[[], float], pairs: int) -> list[tuple[float, float]]:
-    """(ours, theirs) for each pair, after one of each to warm up; who goes first changes from pair to pair."""
+    """(ours, theirs) for each pair, after a warm-up of both; the order alternates from pair to pair."""
     ours(), theirs()
     measured = []
     for pair in range(pairs):
@@ -147,7 +147,7 @@ def _alternating(ours: Callable[[], float], theirs: Callable[[], float], pairs: 
 
 
 def _sample(model: ModelPatcher, wrapper: Callable, steps: int = 1) -> None:
-    """Euler steps with one reference, as KSampler does them; `wrapper` stands around the transformer."""
+    """Run Euler steps with one reference, as KSampler does; `wrapper` wraps the transformer."""
     model = model.clone()
     model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "benchmark", wrapper)
     generator = torch.Generator().manual_seed(1)

@@ -22,7 +22,7 @@ def test_a_step_of_each_side_runs(side: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_both_sides_adapt_the_same_layers_at_the_same_rank() -> None:
     ours, theirs = FluxTransformer2DModel(**SMALL), FluxTransformer2DModel(**SMALL)
-    experts._experts(ours, experts.Style())
+    experts._experts(ours, experts.BatchStyle())
     experts._peft(theirs)
     adapted = {name.removesuffix(".base") for name, module in ours.named_modules() if name.endswith(".base")}
     assert adapted == {name for name, module in theirs.named_modules() if hasattr(module, "lora_A")}
@@ -33,17 +33,17 @@ def test_both_sides_adapt_the_same_layers_at_the_same_rank() -> None:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
-    """Our steps take 3 seconds and 5 bytes, theirs 2 and 4; what was asked for, in order."""
-    asked: list[tuple] = []
+    """Calls of the benchmark, in order; our steps take 3 seconds and 5 bytes, theirs 2 and 4."""
+    calls: list[tuple] = []
 
     def step_of(side: str, batch: int, cells: int) -> Callable[[], float]:
-        asked.append((side, batch, cells))
+        calls.append((side, batch, cells))
         return lambda: {"experts": 3.0, "peft": 2.0}[side]
 
     monkeypatch.setattr(experts, "training_step", step_of)
     monkeypatch.setattr(experts, "timed", lambda step: step())
-    monkeypatch.setattr(experts, "_alone", lambda side, batch, cells: {"experts": 5, "peft": 4}[side] * batch)
-    return asked
+    monkeypatch.setattr(experts, "_peak_of_side", lambda side, batch, cells: {"experts": 5, "peft": 4}[side] * batch)
+    return calls
 
 
 def test_ratios_are_ours_to_theirs_with_their_limits(measured: list[tuple]) -> None:
@@ -64,9 +64,9 @@ def test_one_image_and_eight_are_measured(measured: list[tuple]) -> None:
     assert measured == [(side, batch, 6) for batch in (1, 8) for side in ("experts", "peft")]
 
 
-def test_the_peak_is_the_process_own_and_not_that_of_its_parent() -> None:
+def test_the_peak_does_not_include_the_parent_process() -> None:
     held = torch.ones(2**28)  # 1 GiB that a child must not count
-    assert experts._peak() > 2**30
-    code = f"from {experts.__name__} import _peak; print(_peak())"
+    assert experts._process_peak() > 2**30
+    code = f"from {experts.__name__} import _process_peak; print(_process_peak())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout.splitlines()[-1]) < held.nbytes

@@ -10,7 +10,7 @@ SMALL = {**regions.SIZES, "num_layers": 1, "num_single_layers": 1, "num_attentio
 @pytest.mark.parametrize("side", ["paper", "release", None])
 def test_a_step_of_each_side_runs(side: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regions, "SIZES", SMALL)
-    step = regions.training_step(side and PRESETS[side], cells=4)
+    step = regions.training_step(side and PRESETS[side].objective, cells=4)
     step()
     step()
 

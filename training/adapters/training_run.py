@@ -17,7 +17,7 @@ from .validation import ValidationSheet
 
 @dataclass
 class TrainingRun(ABC):
-    """Drives a trainer, draws validation sheets, and writes the expert file.
+    """Runs a trainer with validation sheets, and writes the expert file.
 
     Attributes:
         trainer: the trainer.

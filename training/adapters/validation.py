@@ -16,7 +16,7 @@ IMAGES = 6
 
 
 class ValidationSheet(ABC):
-    """Generates the same few examples whenever it is asked, and writes a sheet of them.
+    """Generates images of the same few examples at every call, and writes them as one sheet.
 
     Args:
         base: the base model, which decodes latents.

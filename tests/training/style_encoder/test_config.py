@@ -15,7 +15,7 @@ def test_the_defaults_are_the_papers() -> None:
 
 def test_both_stages_of_a_preset_read_the_same_triplets() -> None:
     stage_1 = {name: EncoderTrainConfig.preset(name).data for name in ("paper", "tiny")}
-    assert stage_1 == {"paper": STAGE_2["paper"].data, "tiny": STAGE_2["small"].data}
+    assert stage_1 == {"paper": STAGE_2["paper"].data.folder, "tiny": STAGE_2["small"].data.folder}
     assert stage_1 == {"paper": Path("data") / "triplets", "tiny": Path("data") / "paintings"}
 
 

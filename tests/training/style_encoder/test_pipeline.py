@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_by_the_same_command_to_the_same_file(config: Enco
 def test_another_configuration_is_refused_and_nothing_is_lost(config: EncoderTrainConfig) -> None:
     train_style_encoder(config)
     before = config.encoder_file.read_bytes()
-    with pytest.raises(TrainingError, match=r"holds a run with rate = 0\.003, this one has 0\.1"):
+    with pytest.raises(TrainingError, match=r"holds a run with rate = 0\.003, this run has 0\.1"):
         train_style_encoder(replace(config, rate=0.1))
     assert config.encoder_file.read_bytes() == before
 

@@ -1,16 +1,24 @@
-"""A measured ratio with its limit, and the table of them."""
+"""Measured ratios with their limits, and a table of them."""
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from rich.table import Table
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line: measured values, of which the median must not be above `limit`; None is a row for comparison only."""
+class Measurement:
+    """Values of one measurement, whose median must not exceed the limit.
+
+    Attributes:
+        what: the measured step.
+        against: the step that it is compared with.
+        values: one value per pair of measurements.
+        limit: the largest allowed median; None for a row that is only for comparison.
+        unit: unit of the values; empty for ratios.
+    """
 
     what: str
     against: str
@@ -19,28 +27,28 @@ class Row:
     unit: str = ""
 
     @property
-    def middle(self) -> float:
-        return median(self.values)
+    def median(self) -> float:
+        return statistics.median(self.values)
 
     @property
     def text(self) -> str:
-        """The measured value in a line of its own."""
-        return f"{self.what}: {_number(self.middle, self.unit)}"
+        """One line of text with the median."""
+        return f"{self.what}: {_number(self.median, self.unit)}"
 
     @property
     def passed(self) -> bool:
-        return self.limit is None or self.middle <= self.limit
+        return self.limit is None or self.median <= self.limit
 
 
 def timed(step: Callable[[], None]) -> float:
-    """Seconds of one call."""
+    """Duration of one call in seconds."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
-def table(title: str, rows: Sequence[Row]) -> Table:
-    """Median, spread and limit of each row."""
+def table(title: str, rows: Sequence[Measurement]) -> Table:
+    """A table with median, range and limit of each measurement."""
     shown = Table(title=title)
     for heading in ("what", "against"):
         shown.add_column(heading)
@@ -50,15 +58,15 @@ def table(title: str, rows: Sequence[Row]) -> Table:
         shown.add_row(
             row.what,
             row.against,
-            _number(row.middle, row.unit),
+            _number(row.median, row.unit),
             f"{_number(min(row.values))}..{_number(max(row.values))}",
             str(len(row.values)),
-            *_verdict(row),
+            *_result(row),
         )
     return shown
 
 
-def _verdict(row: Row) -> tuple[str, str]:
+def _result(row: Measurement) -> tuple[str, str]:
     if row.limit is None:
         return "", ""
     return _number(row.limit, row.unit), "[green]kept[/]" if row.passed else "[red]missed[/]"
