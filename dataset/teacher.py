@@ -72,11 +72,11 @@ def stylise(image: np.ndarray, style: int) -> np.ndarray:
     Raises:
         DataError: the teacher's package is not installed.
     """
-    size, style = image.shape[0], STYLES[style]
+    size, known = image.shape[0], STYLES[style]
     small = Image.fromarray(image).resize((TEACHER_SIZE, TEACHER_SIZE), Image.Resampling.LANCZOS)
-    stylised = _teacher().stylize(small, dict.fromkeys(style.parts, 1.0))
+    stylised = _teacher().stylize(small, dict.fromkeys(known.parts, 1.0))
     pixels = np.asarray(stylised.resize((size, size), Image.Resampling.BICUBIC))
-    return pixels if style.recolouring is None else style.recolouring.apply(pixels)
+    return pixels if known.recolouring is None else known.recolouring.apply(pixels)
 
 
 @cache

@@ -73,7 +73,8 @@ def image_size(path: Path) -> tuple[int, int] | None:
     """Returns width and height of the upright image from the file's header; None if the file cannot be read."""
     try:
         with _open(path) as image:
-            return image.size[::-1] if _orientation(image) > 4 else image.size
+            width, height = image.size
+            return (height, width) if _orientation(image) > 4 else (width, height)
     except _UNREADABLE:
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from styleroute.cli import main
-from styleroute.errors import DataError, TrainingError
+from styleroute.errors import DataError, StorageError, TrainingError
 from styleroute.evaluation.style_encoder.evaluate import evaluate_encoder
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.inspecting import inspect_file
@@ -120,7 +120,7 @@ def test_a_folder_that_is_no_data_set_is_refused_before_any_work(config: Encoder
 
 def test_a_result_that_cannot_be_written_is_refused_before_any_work(config: EncoderTrainConfig, tmp_path: Path) -> None:
     (tmp_path / "taken.safetensors").mkdir()
-    with pytest.raises(TrainingError, match=r"taken\.safetensors is a folder, expected a file"):
+    with pytest.raises(StorageError, match=r"taken\.safetensors is a folder, expected a file name"):
         train_style_encoder(replace(config, output=tmp_path / "taken.safetensors", vision="none"))
     assert not config.run.exists()
 
