@@ -10,12 +10,14 @@ from PIL import Image
 from styleroute.cli.evaluate import styles
 from styleroute.errors import StorageError
 from styleroute.evaluation.json_report import SCORES_FILE
+from styleroute.evaluation.method_scores import MethodScores
 from styleroute.evaluation.styles import evaluate
 from styleroute.evaluation.styles.baselines import PHOTO
 from styleroute.evaluation.styles.config import StyleEvaluationConfig
 from styleroute.evaluation.styles.evaluate import evaluate_styles
 from styleroute.evaluation.styles.expert_overlap import CHANCE, SAME
 from styleroute.evaluation.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE
+from styleroute.evaluation.styles.unseen_loss import NO_EXPERTS, UnseenLoss
 
 
 @contextmanager
@@ -28,6 +30,18 @@ def copy_style() -> Iterator:
 def no_generator() -> Iterator:
     raise AssertionError("all images exist already")
     yield
+
+
+@pytest.fixture
+def fake_losses(monkeypatch) -> None:
+    """Replaces the real losses, which take minutes here; `test_unseen_loss.py` computes them."""
+
+    def unseen_losses(methods, trials) -> list[MethodScores]:
+        names = [NO_EXPERTS, *(method.name for method in methods)]
+        pairs = [(number, UnseenLoss(0.5)) for number in range(len(trials.triplets))]
+        return [MethodScores.from_pairs(name, pairs, len(trials.photos)) for name in names]
+
+    monkeypatch.setattr(evaluate, "unseen_losses", unseen_losses)
 
 
 @pytest.fixture
@@ -45,7 +59,7 @@ def config(data, tmp_path, write_lora, write_moe) -> StyleEvaluationConfig:
 
 
 def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
-    config, network, monkeypatch, capsys, tmp_path
+    config, network, fake_losses, monkeypatch, capsys, tmp_path
 ) -> None:
     monkeypatch.setattr(evaluate.evaluate_styles, "__defaults__", (copy_style, network))
     styles(config)
@@ -58,7 +72,7 @@ def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
     assert {row["name"] for row in report["overlap"]["rows"]} >= {SAME, CHANCE}
     assert all(row["untrained_iou"] is not None for row in report["overlap"]["rows"] if row["name"] != CHANCE)
     losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
-    assert set(losses) == {"no experts", SINGLE_LORA, NO_ENCODER, WIDE}
+    assert set(losses) == {NO_EXPERTS, SINGLE_LORA, NO_ENCODER, WIDE}
     rows = {row["method"]: row for row in report["groups"][0]["rows"]}
     assert [len(rows[name]["images"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [8, 8, 8]
     assert rows[WIDE]["means"]["style_similarity"]["mean"] > rows[PHOTO]["means"]["style_similarity"]["mean"]
