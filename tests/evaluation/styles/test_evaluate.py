@@ -52,7 +52,7 @@ def config(data, tmp_path, write_lora, write_moe) -> StyleEvaluationConfig:
         single_lora=write_lora(),
         no_encoder=write_moe(),
         style_reference=tmp_path / "missing.safetensors",
-        photos=2,
+        photos=1,
         seeds=2,
         output=tmp_path / "evaluation",
     )
@@ -74,13 +74,13 @@ def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
     losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
     assert set(losses) == {NO_EXPERTS, SINGLE_LORA, NO_ENCODER, WIDE}
     rows = {row["method"]: row for row in report["groups"][0]["rows"]}
-    assert [len(rows[name]["images"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [8, 8, 8]
+    assert [len(rows[name]["images"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE)] == [4, 4, 4]
     assert rows[WIDE]["means"]["style_similarity"]["mean"] > rows[PHOTO]["means"]["style_similarity"]["mean"]
     assert (Image.open(config.output / "sheet.jpg").width, Image.open(config.output / "methods.png").height) > (
         500,
         500,
     )
-    again = evaluate_styles(replace(config, seen=True, photos=2, sheet=tmp_path / "readme.png"), copy_style, network)
+    again = evaluate_styles(replace(config, seen=True, sheet=tmp_path / "readme.png"), copy_style, network)
     assert [group.kind for group in again.groups] == ["unseen", "seen"]
     assert (tmp_path / "readme.png").exists()
     evaluate_styles(config, no_generator, network)
