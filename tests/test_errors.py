@@ -27,6 +27,7 @@ ALLOWED = {"KeyboardInterrupt", "SystemExit"}
 CAUGHT_INSIDE = {
     ("dataset/region_manifest.py", "ValueError"),
     ("dataset/triplets.py", "ValueError"),  # a caller's mistake: lists of different lengths
+    ("training/adapters/config.py", "TypeError"),  # a caller's mistake: an unknown field of a configuration
     ("training/adapters/optimizer.py", "ImportError"),
 }
 """Files that raise a built-in exception, and catch it themselves or report a mistake in the code."""
