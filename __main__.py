@@ -11,7 +11,7 @@ FOLDER = Path(__file__).absolute().parent
 
 
 def load_package() -> None:
-    """Import this folder as the package `styleroute`, whatever the folder's name is.
+    """Import this folder as the package `styleroute`; the folder may have any name.
 
     `python <folder>` puts the folder itself on `sys.path`. There its `nodes` or `moe` could hide other modules, so it
     is removed.
