@@ -1,6 +1,6 @@
 """RegionRoute's attention: token spans of a phrase, exact attention maps, heat maps, masks, Focus and Cover loss.
 
-This folder imports only torch.
+This folder imports only torch and errors.py.
 """
 
 from ..errors import AttentionError

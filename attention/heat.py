@@ -20,8 +20,8 @@ def soft_mask(heat: Tensor, threshold: Literal["otsu"] | float = "otsu", smoothi
 
     Args:
         heat: [..., h, w].
-        threshold: "otsu" (see `otsu`), or a quantile: 0.8 keeps the top 20 % of cells; unless the map is constant,
-            the strongest is always kept.
+        threshold: "otsu" (see `otsu`), or a quantile: 0.8 keeps the top 20 % of cells. Unless the map is constant,
+            the strongest cell is always kept.
         smoothing: sigma, in cells, of the blur before the threshold and of the edge after it; 0 gives hard edges.
 
     Raises:

@@ -43,10 +43,7 @@ def pointing(maps: Tensor, masks: Tensor) -> Tensor:
 
 
 def object_cells(masks: Tensor) -> Tensor:
-    """The object's cells, bool [..., h, w]: at least half covered.
-
-    If no cell is half covered: at least half as much as the most covered cell.
-    """
+    """The object's cells, bool [..., h, w]: covered at least half as much as the most covered cell."""
     return masks >= 0.5 * masks.amax(dim=(-2, -1), keepdim=True).clamp_max(1.0)
 
 

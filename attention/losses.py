@@ -46,11 +46,11 @@ class AttentionLosses:
 # The paper does not give tau and alpha. A softmax over N keys gives values of about 1 / N (N = 8,704 at 1024 x 1024).
 # With the release's numbers, softmax(M / tau) would then be uniform and alpha M zero for every map: no loss would train
 # anything. Our tau and alpha are therefore in units of the map's mean, which does not depend on N.
-# In this unit, the perfect map of an object on a quarter of the image is 4 inside and 0 outside. At tau 0.5 its softmax
-# equals the object (e^8 to 1), but the softmax of a less contrasted map does not, so Focus keeps training. At alpha 4
-# the Cover loss is nearly 0 inside (logit 16), also for an object that fills half the image (logit 8).
-# Adam on free maps, with both losses, puts at least 97 % of the attention inside, evenly, for objects of 6, 25 and 56 %
-# of the image. The map's mean stays between 0.9 and 4.8 times its first value.
+# In this unit, the perfect map of an object on a quarter of the image is 4 inside and 0 outside. At tau 0.5 the softmax
+# of this map equals the object (e^8 to 1). The softmax of a map with less contrast does not, so Focus keeps training.
+# At alpha 4 the Cover loss is nearly 0 inside (logit 16), also for an object that fills half the image (logit 8).
+# If Adam optimises free maps with both losses, at least 97 % of the attention ends inside, evenly spread. This holds
+# for objects of 6, 25 and 56 % of the image. The map's mean stays between 0.9 and 4.8 times its first value.
 PRESETS = {
     "paper": AttentionLosses(
         tau=0.5,

@@ -17,7 +17,7 @@ Normalise = Literal["all", "span"]
 # has no gradient.
 # Indicator: values that are 1 at the span's tokens make attention itself return the map. This works with any kernel
 # and has a gradient, but needs more columns or a second call.
-# For a map without the output, both take one flash call over the rows, and the same time.
+# If only the map is needed, both methods make one flash call over the rows and take the same time.
 # `styleroute benchmark attention` measures both.
 
 

@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; a refusal is printed as one sentence.
+    """Run one command and return its exit code. An error for users is printed without a traceback.
 
     Args:
         arguments: the command's name and options; None: those of this process.

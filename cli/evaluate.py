@@ -55,9 +55,9 @@ def losses(config: Annotated[LossComparisonConfig, tyro.conf.arg(name="")]) -> N
 def regions(config: Annotated[RegionEvaluationConfig, tyro.conf.arg(name="")]) -> None:
     """Stylise unseen objects in unseen photos through ComfyUI; measure the attention and the background.
 
-    The command compares the variants of `styleroute train region-variants` with the base model, with a fully stylised
-    photo, and with a blend by the true mask. The same command continues an interrupted run. Images of changed expert
-    files are generated again. All scores are written to scores.json.
+    The command compares the variants of `styleroute train region-variants`. The baselines are the base model, a fully
+    stylised photo, and a blend by the true mask. The same command continues an interrupted run. Images of changed
+    expert files are generated again. All scores are written to scores.json.
     """
     from ..evaluation.regions.evaluate import evaluate_regions
     from ..evaluation.regions.report import write_report

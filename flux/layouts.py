@@ -1,8 +1,8 @@
 """Converts Flux weights between diffusers' `FluxTransformer2DModel` and ComfyUI's Flux, in both directions.
 
-Training needs diffusers, as ComfyUI's forward pass works in place; a graph needs ComfyUI. ComfyUI fuses q, k, v and
-the single blocks' MLP input into one weight, names the norms differently, and stores the two halves of the last
-modulation in the opposite order (shift, scale).
+Training needs diffusers' Flux, because ComfyUI's forward pass works in place. Workflows need ComfyUI's Flux.
+ComfyUI fuses q, k, v and the single blocks' MLP input into one weight, and names the norms differently. It stores the
+two halves of the last modulation in the opposite order (shift, scale).
 """
 
 import re

@@ -1,6 +1,6 @@
 """StyleExpert's mixture of experts: files, style encoder, router, and the collapse of a style to one LoRA.
 
-This folder imports only torch, safetensors and flux/.
+This folder imports only torch, safetensors, flux/, errors.py and paths.py.
 """
 
 from ..errors import StyleExpertError

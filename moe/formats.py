@@ -42,8 +42,8 @@ class FileKeys:
     """The keys of a file, sorted by their use.
 
     Attributes:
-        layers: by layer (diffusers names, in the order of the blocks) and part: the key in the file.
-        encoder: by the style encoder's key without prefix (`encoder_sizes.py`): the key in the file.
+        layers: layer -> part -> key in the file. Layers have diffusers names, in the order of the blocks.
+        encoder: the style encoder's key without prefix (`encoder_sizes.py`) -> key in the file.
         other: keys that belong neither to experts nor to an encoder.
     """
 

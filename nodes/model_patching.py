@@ -95,11 +95,11 @@ def _patch_key(target: ComfyTarget) -> PatchKey:
 
 
 class LowRankAdapter(LoRAAdapter):
-    """A stock LoRA without alpha, middle, DoRA or reshape. It passes over the weight once; stock passes four times."""
+    """A stock LoRA without alpha, middle, DoRA or reshape. It reads the weight once; the stock one, four times."""
 
     def calculate_weight(self, weight, key, strength, strength_model, offset, function,
                          intermediate_dtype=torch.float32, original_weight=None):  # fmt: skip
-        """Adds strength * up @ down to `weight` [out, in] in place. Another dtype than `intermediate_dtype`: stock."""
+        """Adds strength * up @ down to `weight` [out, in] in place; for other dtypes, calls the stock method."""
         if weight.dtype != intermediate_dtype:
             return super().calculate_weight(
                 weight, key, strength, strength_model, offset, function, intermediate_dtype, original_weight

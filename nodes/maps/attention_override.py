@@ -14,10 +14,10 @@ from .recorded_maps import RecordedMaps
 from .region_spans import RegionSpan
 
 EXACT = ("attention_pytorch", "attention_xformers", "attention_flash")
-"""ComfyUI's attention functions that torch's flash kernel can replace, because it computes the same. Other functions
-(Sage) round more coarsely: they stay, and a separate call computes the maps."""
+"""ComfyUI's attention functions that torch's flash kernel can replace, because both compute the same. Other functions
+(Sage) round more coarsely. They are not replaced, and a separate call computes the maps."""
 EXACT_UNLESS_UPCAST = ("attention_sub_quad", "attention_split", "attention_basic")
-"""As EXACT. But if ComfyUI asks for a higher precision than the inputs have, these functions follow and must stay."""
+"""Like EXACT, but not replaced if ComfyUI asks for a higher precision than that of the inputs."""
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Captures attention maps from ComfyUI's Flux while any sampler runs.
 
 A wrapper around the sampler reads the spans of each conditioning. A wrapper around the transformer finds the batch rows
-of each conditioning, and sets an attention override that reads q and k of every block. The model itself is unchanged.
+of each conditioning, and sets an attention override. The override reads q and k of every block. The model itself is
+unchanged.
 """
 
 import threading

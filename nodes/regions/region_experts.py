@@ -36,8 +36,8 @@ def region_experts(choice: str, spans: Sequence[RegionSpan]) -> list[StyleExpert
 def supervised_blocks(experts: Sequence[StyleExpert]) -> str:
     """The blocks whose attention the experts' training supervised, in the grammar of `parse_blocks`.
 
-    Joins the blocks of all experts. Returns "all" without experts, or if a file does not record its blocks, as the
-    published files do not.
+    Joins the blocks of all experts. Returns "all" without experts, or if a file does not record its blocks, as
+    in the published files.
     """
     blocks: list[str] = []
     for expert in experts:
