@@ -79,7 +79,10 @@ def _name(root: Path, path: Path) -> str:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """Numbers of styles and contents in the test split; ``contents`` None: a tenth (2 or more) if styles are held."""
+    """Numbers of styles and contents in the test split.
+
+    ``contents`` None means one tenth, at least 2, if styles are held out.
+    """
 
     styles: int = 0
     contents: int | None = None

@@ -17,13 +17,13 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from ..errors import DataError
 
 MAX_PIXELS = 2**29
-"""Largest image that is read, in pixels (23,170 x 23,170): about 2 GiB in memory. Pillow's own limit is a third."""
+"""Limit for images, in pixels (23,170 x 23,170, about 2 GiB in memory). Pillow's own limit is a third of this."""
 
 _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """Everything that Pillow raises for a broken, hostile or foreign file."""
 
 _WHITE_LEVELS = {"I": (255, 65535, 2**31 - 1), "F": (1, 255, 65535)}
-"""Possible values of white in greyscale images of 32 bits. The brightest pixel decides which one holds."""
+"""Possible values of white in greyscale images of 32 bits. The brightest pixel selects the value."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -49,7 +49,7 @@ class FirstStep(Exception):
 
 
 def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
-    """Seconds of both sides for each pair, and the bytes that a style reads."""
+    """Seconds of the pack and of bare ComfyUI for each pair, and the bytes read for one style."""
     apply_style, expert, style = _pack(expert_path)
     base, bare, lora = random_flux(), random_flux(), nodes.LoraLoaderModelOnly()
     seeds, names = itertools.count(), iter(loras * (CHANGES * pairs + 1))

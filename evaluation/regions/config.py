@@ -10,7 +10,7 @@ from ...training.regions.variants import SMALL, VARIANT_RUNS
 
 @dataclass(frozen=True)
 class RegionEvaluationConfig:
-    """Trained region experts and the scenes to evaluate them on. A missing file is left out, and the command says so.
+    """Trained region experts and the scenes to evaluate them on. The command skips missing files and names them.
 
     Attributes:
         data: folder of regions; the command reads its test split, whose photos and objects no training has seen.

@@ -11,13 +11,13 @@ EXPERTS_FILE = "experts.safetensors"
 
 @dataclass(frozen=True)
 class StyleEvaluationConfig:
-    """Trained expert files and the images to evaluate them on. A missing file is left out, and the command says so.
+    """Trained expert files and the images to evaluate them on. The command skips missing files and names them.
 
     Attributes:
         data: folder of triplets; the command reads its test split.
         full: experts routed by the style encoder.
-        style_reference: the same, trained with the style image as a second reference beside the content image.
-        wide: the same with a wide shared expert; by default the experts that ship with the pack. The sheet shows them.
+        style_reference: experts routed by the style encoder, with the style image as a second reference.
+        wide: `style_reference` with a wide shared expert; by default the experts of the pack. The sheet shows them.
         single_lora: one LoRA, trained with the style image as a second reference.
         no_encoder: experts routed by the style image's pooled latents.
         wide_run: run folder of `wide`, for its loss curve. The other files lie in their run folders.

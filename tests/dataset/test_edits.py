@@ -32,7 +32,7 @@ def test_light_is_cut_off_at_one() -> None:
     assert max(apply_edit(edit, white).max() for edit in EDITS) == 1
 
 
-def test_blurry_makes_of_an_edge_the_normal_distribution() -> None:
+def test_blurry_turns_an_edge_into_a_gaussian_step() -> None:
     image = np.zeros((128, 128, 3), dtype=np.float32)
     image[:, 64:] = 1
     sigma = 128 / 64

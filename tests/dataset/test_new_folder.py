@@ -1,4 +1,4 @@
-"""Folders of data sets: the refusals before any work, and all or nothing."""
+"""Folders of datasets: refusals come before any work, and a folder is complete or absent."""
 
 import shutil
 from collections import namedtuple

@@ -1,4 +1,4 @@
-"""Packages: fetched whole or not at all, by the real pip from a folder, and one sentence when they cannot be had."""
+"""Packages: fetched whole or not at all, by the real pip from a folder, and one sentence when they are unavailable."""
 
 import sys
 import zipfile
@@ -41,7 +41,7 @@ def test_a_wheel_is_fetched_once(index: Path, tmp_path: Path, monkeypatch) -> No
     assert fetch_wheel("some-images==1.0", target) == target
 
 
-def test_a_package_that_cannot_be_had_leaves_no_folder(index: Path, tmp_path: Path) -> None:
+def test_an_unavailable_package_leaves_no_folder(index: Path, tmp_path: Path) -> None:
     sentence = r"pip could not download no-images==1: check the network, .* Its output: .*no-images"
     with pytest.raises(DataError, match=f"(?s){sentence}"):
         fetch_wheel("no-images==1", tmp_path / "cache" / "photos")

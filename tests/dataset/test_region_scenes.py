@@ -134,7 +134,7 @@ def test_impossible_values_are_refused(values: dict, sentence: str) -> None:
         RegionScenesConfig(**values)
 
 
-def test_nothing_is_begun_where_it_would_not_end(sources, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_run_that_cannot_finish_does_not_start(sources, tmp_path: Path, monkeypatch, capsys) -> None:
     assert _make(tmp_path / "set", "--limit", "0") == 1
     assert "limit is 0, expected 1 photo or more" in capsys.readouterr().err
     assert _make(tmp_path / "set", "--size", "50") == 1

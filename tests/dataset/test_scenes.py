@@ -18,7 +18,7 @@ def test_the_same_seed_makes_the_same_scene(photo, objects) -> None:
         assert np.array_equal(mask, again.masks[name])
 
 
-def test_a_mask_tells_exactly_where_its_object_is(photo, objects) -> None:
+def test_a_mask_covers_exactly_its_object(photo, objects) -> None:
     inverse = Photo("inverse", 255 - photo.pixels)
     scene, other = (make_scene(under, objects[:1], 1, 128, random.Random(0), crop=False) for under in (photo, inverse))
     [mask] = scene.masks.values()

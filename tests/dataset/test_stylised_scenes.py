@@ -94,7 +94,7 @@ def test_prompts_describe_the_content(names: tuple[str, ...], prompt: str) -> No
 
 
 @pytest.mark.parametrize("values", [{"contents_per_photo": 0}, {"styles_per_content": 22}, {"seen_styles": -1}])
-def test_numbers_that_cannot_be(values: dict[str, int]) -> None:
+def test_impossible_numbers_are_refused(values: dict[str, int]) -> None:
     with pytest.raises(DataError, match=r"per|seen styles is"):
         ScenesConfig(**values)
 

@@ -22,7 +22,7 @@ def test_blends_and_recoloured_styles_are_of_training_styles_alone() -> None:
         assert {part for index in kind for part in STYLES[index].parts} == set(TRAIN_STYLES)
 
 
-def test_names_tell_the_parts_and_are_all_different() -> None:
+def test_names_list_the_parts_and_differ() -> None:
     first, second = STYLES[BLENDS[3]].parts
     assert STYLES[BLENDS[3]].name == f"{STYLE_NAMES[first]} and {STYLE_NAMES[second]}"
     assert STYLES[RECOLOURED[22]].name == f"{STYLE_NAMES[TRAIN_STYLES[1]]} recoloured 22"

@@ -1,4 +1,4 @@
-"""The rule that chooses references, on embeddings by hand; and reading a data set back."""
+"""The rule that chooses references, on embeddings by hand; and reading a dataset back."""
 
 import json
 from pathlib import Path

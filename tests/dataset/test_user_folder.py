@@ -145,7 +145,7 @@ def test_a_broken_content_takes_its_images_along(folder: Path) -> None:
     assert report.left_out["its content image is broken"] == ["ink/dog.jpg", "oil/dog.jpg", "wash/dog.jpg"]
 
 
-def test_a_image_of_another_shape_is_left_out(folder: Path) -> None:
+def test_an_image_of_another_shape_is_left_out(folder: Path) -> None:
     _save(folder / "oil" / "owl.jpg", 3, (96, 48))
     rows, report = _read(folder)
     assert report.left_out == {"another shape than its content": ["oil/owl.jpg"]}

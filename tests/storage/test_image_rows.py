@@ -1,4 +1,4 @@
-"""Arrays of images: what cannot be read, or gives no numbers, is named and has no row."""
+"""Arrays of images: an unreadable image, or one with non-finite values, is reported and has no row."""
 
 from pathlib import Path
 

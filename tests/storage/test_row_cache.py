@@ -1,4 +1,4 @@
-"""Rows are computed once, go on after an interruption, and are computed anew when what they are made of changed."""
+"""Rows are computed once. An interrupted computation resumes; changed inputs recompute all rows."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ def test_a_killed_computation_goes_on_from_its_saved_progress(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("change", ["identity", "arrays", "a file is gone", "no progress", "a broken index"])
-def test_what_does_not_fit_is_made_anew(tmp_path: Path, change: str) -> None:
+def test_a_changed_cache_is_recomputed(tmp_path: Path, change: str) -> None:
     _rows(tmp_path, Squares())
     identity, arrays = ("other" if change == "identity" else "one"), dict(ARRAYS)
     if change == "arrays":
@@ -102,7 +102,7 @@ def test_a_full_disk_is_refused_and_what_was_there_stays(tmp_path: Path, monkeyp
     assert (tmp_path / "foreign.txt").read_text() == "not ours"
 
 
-def test_fingerprints_tell_changed_and_missing_files(tmp_path: Path) -> None:
+def test_fingerprints_distinguish_changed_and_missing_files(tmp_path: Path) -> None:
     path = tmp_path / "image.png"
     missing = fingerprint(path)
     path.write_text("one")

@@ -5,7 +5,7 @@ from styleroute.errors import StorageError
 from styleroute.storage.whole_file import whole_file
 
 
-def test_it_takes_the_place_of_the_one_before_when_it_is_whole(tmp_path):
+def test_a_whole_write_replaces_the_previous_file(tmp_path):
     path = tmp_path / "new" / "file.txt"
     for text in ("first", "second"):
         with whole_file(path) as partial:
@@ -52,7 +52,7 @@ def test_an_interrupted_write_keeps_the_previous_file(tmp_path, stop, seen):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_cannot_be_is_one_sentence(tmp_path):
+def test_an_impossible_path_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with (
         pytest.raises(StorageError, match="could not be written"),

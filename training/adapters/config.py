@@ -99,7 +99,7 @@ def with_options(config: C, **values: Any) -> C:
 
     Args:
         config: a dataclass whose fields are parts, which are dataclasses, too.
-        values: by field name, whichever part the field is in; `data` and `run` are the folders of these parts.
+        values: new values by field name; `data` and `run` set the folders of these parts.
 
     Raises:
         TrainingError: a value is impossible.

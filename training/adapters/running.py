@@ -32,7 +32,7 @@ def base_dtype(precision: str) -> torch.dtype:
 
 @contextmanager
 def one_fills_the_caches(accelerator: Accelerator) -> Iterator[None]:
-    """Run the block in one process at first, and in the others afterwards, which find the caches filled.
+    """Run the block in the first process, then in the others, which find the caches filled.
 
     The first process of each other machine also runs before the rest, because each machine may have its own disk.
     """

@@ -120,8 +120,8 @@ class RoutedLinear(nn.Module):
         shared_down = self.shared_A.expand(batch, -1, -1)
         indices, weights = self._routing()
         if self.config.routing == "release-1":
-            # In the release each weight multiplies the expert before its own. The first weight belongs to the shared
-            # expert, and the last chosen expert has the weight 0.
+            # In the release the weights are shifted by one: the first weight multiplies the shared expert, and the last
+            # chosen expert gets the weight 0.
             shared_up, indices, weights = shared_up * weights[:, :1, None], indices[:, :-1], weights[:, 1:]
         if self.style.routed is not None:
             weights = weights * self.style.routed[:, None]

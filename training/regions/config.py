@@ -197,11 +197,11 @@ SMALL: dict[str, Any] = {
     "save_every": 100,
     "validate_every": 200,
 }
-"""Options for the small Kontext on two CPU cores. Its blocks are those where the base model binds words to places.
+"""Options for the small Kontext on two CPU cores. Its blocks are those whose attention links text tokens to the object.
 
-Measured with the instruction to make an object black and white, at noise level 0.9: 69 % of the attention of these
-words lies on the object in single 4, 60 % in single 2, and at most 14 % in any other block. The mean map of all blocks
-would mostly average blocks that bind no words."""
+Measured with the instruction to make an object black and white, at noise level 0.9: 69 % of the attention of the
+tokens "black and white" lies on the object in single 4, 60 % in single 2, and at most 14 % in any other block. The mean
+map of all blocks would mostly average blocks without this link."""
 
 SMALL_LOSSES = replace(LOSSES["paper"], tau=1.5)
 """At tau 0.5 the softmax of an early, misplaced map concentrates on its few strongest cells, and only these move."""

@@ -73,8 +73,8 @@ def find_style_spans(tokenizer: Any, example: RegionExample, style: str, length:
 
     If the prompt is an instruction that names each object with its style, each span has the masks of its own objects,
     and the style's words elsewhere ("the mosaic floor in mosaic style") do not count. Otherwise all occurrences of the
-    style's words count: with as many occurrences as objects, each has its own object, in their order; with fewer, the
-    first occurrence has all objects.
+    style's words count. If there is one for each object, each gets its own object, in order. If there are fewer, the
+    first occurrence gets all objects.
 
     Args:
         tokenizer: T5's tokenizer.

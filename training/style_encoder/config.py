@@ -44,7 +44,7 @@ class EncoderTrainConfig:
         run: folder for the configuration, checkpoint, curves and report.
         output: the encoder file; by default style_encoder.safetensors in the run folder.
         cache: folder for the vision model's states, which are computed once.
-        minutes: time limit of this session in minutes; the same command continues the run.
+        minutes: time limit of this start in minutes; the same command resumes the run.
         save_every: steps between two checkpoints.
 
     Raises:

@@ -20,7 +20,7 @@ class Stage:
         name: file name of the checkpoint, without ending.
         folder: folder of the checkpoints.
         steps: number of steps of the whole schedule.
-        minutes: time limit of this session in minutes; the next one continues from the checkpoint.
+        minutes: time limit of this start in minutes; the next start resumes from the checkpoint.
     """
 
     name: str

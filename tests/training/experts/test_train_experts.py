@@ -80,7 +80,7 @@ def test_the_file_of_a_single_lora_is_one_that_every_loader_reads(config: Expert
 
 
 @pytest.mark.parametrize("variant", [no_encoder, release_1])
-def test_other_variants_say_what_they_are(config: ExpertsTrainConfig, variant: Callable) -> None:
+def test_other_variants_record_their_settings(config: ExpertsTrainConfig, variant: Callable) -> None:
     config = variant(with_options(config, steps=2))
     train_experts(config)
     expert = StyleExpert.open(config.expert_file)

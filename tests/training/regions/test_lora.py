@@ -48,7 +48,7 @@ def test_names_are_pefts_own_and_the_rest_is_frozen() -> None:
     assert all(weight.requires_grad == (id(weight) in learning) for weight in flux.parameters())
 
 
-def test_it_starts_as_nothing_from_its_seed_in_float32() -> None:
+def test_it_starts_at_zero_from_its_seed_in_float32() -> None:
     flux = _flux().to(torch.bfloat16)
     trained = add_lora(flux, rank=4, seed=3)
     again, other = (add_lora(_flux(), rank=4, seed=seed) for seed in (3, 4))

@@ -19,7 +19,7 @@ def test_both_stages_of_a_preset_read_the_same_triplets() -> None:
     assert stage_1 == {"paper": Path("data") / "triplets", "tiny": Path("data") / "paintings"}
 
 
-def test_the_tiny_preset_fits_the_shipped_experts_and_gives_way_to_what_is_said() -> None:
+def test_the_tiny_preset_fits_the_shipped_experts_and_given_options_override_it() -> None:
     config = EncoderTrainConfig.preset("tiny", steps=3, data=Path("elsewhere"))
     assert (config.vision, config.steps, config.data) == ("tiny", 3, Path("elsewhere"))
     assert len(config.taps) * config.num_queries * config.proj_dim == COND_DIM

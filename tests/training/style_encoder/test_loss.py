@@ -36,7 +36,7 @@ def test_embeddings_that_are_all_equal_cost_log_b() -> None:
     assert loss.item() == pytest.approx(math.log(8))
 
 
-def test_styles_at_right_angles_cost_what_the_formula_says() -> None:
+def test_orthogonal_styles_have_the_loss_of_the_formula() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     embeddings = torch.eye(2)[labels] * 5
     expected = -math.log(math.exp(2) / (2 * math.exp(2) + 2))

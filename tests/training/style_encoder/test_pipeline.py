@@ -42,7 +42,7 @@ def test_the_trained_encoder_opens_beside_experts(config: EncoderTrainConfig, vi
     assert {"report.json", "styles.png", "config.json"} <= {path.name for path in config.run.iterdir()}
 
 
-def test_the_file_tells_of_its_training(config: EncoderTrainConfig) -> None:
+def test_the_file_has_its_training_summary(config: EncoderTrainConfig) -> None:
     from safetensors import safe_open
 
     report = train_style_encoder(config, evaluate_encoder)

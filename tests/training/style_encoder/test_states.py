@@ -1,4 +1,4 @@
-"""The cache: made once, made anew when something changed, resumed, and honest about broken images."""
+"""The cache of states: computed once, recomputed after a change, resumed; broken images are reported."""
 
 import shutil
 from pathlib import Path
