@@ -1,0 +1,1 @@
+"""Experts at run time: styles with a place and a time of their own, in one forward pass."""
