@@ -28,7 +28,7 @@ def soft_mask(heat: Tensor, threshold: Literal["otsu"] | float = "otsu", smoothi
         AttentionError: the threshold is neither "otsu" nor a quantile, or the smoothing is negative.
     """
     smooth = blur(heat, smoothing)
-    above = (smooth > _level(smooth, threshold)[..., None, None]).to(heat.dtype)
+    above = (smooth > level(smooth, threshold)[..., None, None]).to(heat.dtype)
     # A blurred small object would be below 1 everywhere, so its cells stay 1. The edge outside starts at 0.5.
     return torch.maximum(above, (1.5 * blur(above, smoothing)).clamp(0, 0.5))
 
@@ -61,7 +61,7 @@ def otsu(values: Tensor) -> Tensor:
     return ordered.gather(-1, between.argmax(dim=-1, keepdim=True)).squeeze(-1).to(values.dtype)
 
 
-def _level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
+def level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
     """The threshold [...] of maps [..., h, w]: cells above it are kept."""
     if threshold == "otsu":
         return otsu(heat)
