@@ -38,7 +38,11 @@ class MaskRule:
             )
 
 
-def phrase_masks(maps: Tensor, rule: MaskRule = MaskRule()) -> Tensor:
+DEFAULT = MaskRule()
+"""The rule for settings that nobody chose."""
+
+
+def phrase_masks(maps: Tensor, rule: MaskRule = DEFAULT) -> Tensor:
     """Masks [..., P, h, w] from 0 to 1 of P phrases; the masks of one cell sum to 1 at most.
 
     A softmax over the phrases and a background shares each cell. The logit of a phrase is log(a / t) / softness, with
