@@ -12,6 +12,7 @@ from torch import nn
 
 from ..flux.layer_names import ComfyTarget, comfy_target
 from ..moe import LowRank, StyleExpert, StyleExpertError
+from .compilation import without_compilation
 
 PatchKey = str | tuple[str, tuple[int, int, int]]
 """A key for `ModelPatcher.add_patches`: a state dict key, or (key, (dimension, start, length)) for a slice of it."""
@@ -65,7 +66,7 @@ def require_flux(model: ModelPatcher) -> Flux:
     Raises:
         StyleExpertError: the network is not Flux.
     """
-    network = getattr(model.model, "diffusion_model", None)
+    network = without_compilation(getattr(model.model, "diffusion_model", None))
     if isinstance(network, Flux):
         return network
     family = type(getattr(model.model, "model_config", model.model)).__name__
