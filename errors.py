@@ -10,6 +10,10 @@ from typing import Any
 class StyleRouteError(ValueError):
     """Base class of all errors for users. Nodes, commands and trainers raise only its subclasses on purpose."""
 
+    def __init_subclass__(cls) -> None:
+        # ComfyUI loads the pack under the path of its folder, and would print that path before each error.
+        cls.__module__ = cls.__module__.replace(str(__package__), "styleroute", 1)
+
 
 class StyleExpertError(StyleRouteError):
     """An expert file, encoder file, style or model cannot be used."""
