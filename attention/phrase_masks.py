@@ -1,5 +1,6 @@
 """Turns the attention maps of several phrases into masks that share the image: two objects never own the same place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,7 +43,7 @@ DEFAULT = MaskRule()
 """The rule for settings that nobody chose."""
 
 
-def phrase_masks(maps: Tensor, rule: MaskRule = DEFAULT) -> Tensor:
+def phrase_masks(maps: Tensor, rules: Sequence[MaskRule] | MaskRule = DEFAULT) -> Tensor:
     """Masks [..., P, h, w] from 0 to 1 of P phrases; the masks of one cell sum to 1 at most.
 
     A softmax over the phrases and a background shares each cell. The logit of a phrase is log(a / t) / softness, with
@@ -52,30 +53,39 @@ def phrase_masks(maps: Tensor, rule: MaskRule = DEFAULT) -> Tensor:
 
     Args:
         maps: [..., P, h, w], the attention of each image cell to each phrase; 0 or more.
-        rule: threshold, smoothing, softness, grow and feather.
+        rules: the rule of each phrase, or one rule for all of them.
 
     Raises:
-        AttentionError: the threshold is neither "otsu" nor a quantile.
+        AttentionError: a threshold is neither "otsu" nor a quantile.
     """
-    smooth = blur(maps, rule.smoothing)
+    phrases = maps.unbind(dim=-3)
+    rules = [rules] * len(phrases) if isinstance(rules, MaskRule) else rules
+    logits = [_logits(cells, rule) for cells, rule in zip(phrases, rules, strict=True)]
+    shares = torch.stack([*logits, torch.zeros_like(logits[0])], dim=-3).softmax(dim=-3).unbind(dim=-3)
+    finished = [
+        blur(_grown(share, rule.grow), rule.feather) for share, rule in zip(shares[: len(phrases)], rules, strict=True)
+    ]
+    return _share(torch.stack(finished, dim=-3))
+
+
+def _logits(cells: Tensor, rule: MaskRule) -> Tensor:
+    """Logits [..., h, w] of one phrase, 0 at the threshold of its map; far below 0 for an even map."""
+    smooth = blur(cells, rule.smoothing)
     tiny = torch.finfo(smooth.dtype).tiny
     threshold = level(smooth, rule.threshold)[..., None, None]
     logits = (smooth.clamp_min(tiny) / threshold.clamp_min(tiny)).log() / rule.softness
-    background = torch.zeros_like(logits.select(-3, 0)).unsqueeze(-3)
-    shares = torch.cat([logits, background], dim=-3).softmax(dim=-3).narrow(-3, 0, maps.shape[-3])
     # An even map shows no object. Its logits are 0 everywhere, which would give half of the image to the phrase.
-    low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
-    shares = shares.where(high > low, torch.zeros_like(shares))
-    return _share(blur(_grown(shares, rule.grow), rule.feather))
+    low, high = cells.amin((-2, -1), keepdim=True), cells.amax((-2, -1), keepdim=True)
+    return logits.where(high > low, torch.full_like(logits, -1e4))
 
 
-def _grown(masks: Tensor, cells: int) -> Tensor:
-    """Masks [..., h, w] with edges moved outwards by `cells`, or inwards if `cells` is below 0."""
+def _grown(mask: Tensor, cells: int) -> Tensor:
+    """A mask [..., h, w] with its edge moved outwards by `cells`, or inwards if `cells` is below 0."""
     if cells == 0:
-        return masks
-    sign, flat = (1 if cells > 0 else -1), masks.flatten(0, -3).unsqueeze(1)
-    window = 2 * abs(cells) + 1
-    return (sign * max_pool2d(sign * flat, window, stride=1, padding=abs(cells))).squeeze(1).view_as(masks)
+        return mask
+    sign, window = (1 if cells > 0 else -1), 2 * abs(cells) + 1
+    flat = sign * mask.reshape(-1, 1, *mask.shape[-2:])
+    return (sign * max_pool2d(flat, window, stride=1, padding=abs(cells))).view_as(mask)
 
 
 def _share(masks: Tensor) -> Tensor:

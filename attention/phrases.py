@@ -104,6 +104,11 @@ def parse_instruction(text: str) -> tuple[Phrases, ...]:
     return tuple(Phrases(_mention(text, noun) if noun else None, _mention(text, style)) for noun, style in pairs)
 
 
+def without_article(phrase: str) -> str:
+    """A phrase without its first article: "the guitar" becomes "guitar". An article alone stays."""
+    return re.sub(rf"^\s*{_ARTICLE}\s+(?=\S)", "", phrase, flags=re.IGNORECASE).strip()
+
+
 def style_stem(style: str) -> str:
     """The file name of a style: "pixel-art" for "Pixel Art style", "pixel art" or "pixel-art"."""
     words = "".join(letter if letter.isalnum() else " " for letter in style.casefold()).split()

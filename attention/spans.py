@@ -48,13 +48,22 @@ def find_span(
     Raises:
         AttentionError: the phrase is empty, is not in the prompt, or does not occur that often.
     """
-    read = _reader(tokenizer)
-    seen = read(prompt, limit=max_length)
-    found = _find(read, seen, phrase, prompt)
+    found = find_spans(tokenizer, prompt, phrase, max_length=max_length)
     if not 0 <= occurrence < len(found):
         raise _not_found(prompt, phrase, occurrence, len(found), max_length)
-    start, end = found[occurrence].span()
-    return sorted(set(seen.owners[start:end]))
+    return found[occurrence]
+
+
+def find_spans(tokenizer: Any, prompt: str, phrase: str, *, max_length: int | None = None) -> list[list[int]]:
+    """Positions of the tokens of every occurrence of a phrase, in the order of the prompt; see `find_span`.
+
+    Raises:
+        AttentionError: the phrase is empty.
+    """
+    read = _reader(tokenizer)
+    seen = read(prompt, limit=max_length)
+    spans = (match.span() for match in _find(read, seen, phrase, prompt))
+    return [sorted(set(seen.owners[start:end])) for start, end in spans]
 
 
 def count_phrase(tokenizer: Any, text: str, phrase: str) -> int:

@@ -37,12 +37,14 @@ class ModelCall:
         latents: [rows, C, H, W].
         context: the encoded text, [rows, text tokens, D]; None for a model without text.
         options: the `transformer_options` of this call.
+        references: the reference latents, each [rows, C, H, W].
     """
 
     model: BaseModel
     latents: Tensor
     context: Tensor | None
     options: Options
+    references: tuple[Tensor, ...] = ()
 
 
 Change = Callable[[ModelCall], AbstractContextManager[Options] | None]
@@ -62,7 +64,8 @@ def wrap_calls(model: ModelPatcher, key: str, change: Change) -> None:
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **named):
         options = without_own_wrappers(transformer_options or {})
-        context = change(ModelCall(executor.class_obj, x, c_crossattn, options))
+        references = tuple(named.get("ref_latents") or ())
+        context = change(ModelCall(executor.class_obj, x, c_crossattn, options, references))
         if context is None:
             return executor(x, t, c_concat, c_crossattn, control, options, **named)
         with eager(), context as added:
@@ -89,6 +92,12 @@ def wrap_evaluation(model: ModelPatcher, key: str, wrapper: Callable) -> None:
     """
     model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, _own(key), wrapper)
     _keep_out_of_calls(model)
+
+
+def unwrap(model: ModelPatcher, key: str) -> None:
+    """Removes the wrappers of a feature. Changes `model`, which must be a clone."""
+    for kind in (WrappersMP.SAMPLER_SAMPLE, WrappersMP.PREDICT_NOISE, WrappersMP.APPLY_MODEL):
+        model.remove_wrappers_with_key(kind, _own(key))
 
 
 def without_own_wrappers(options: Options) -> dict[str, Any]:

@@ -1,79 +1,137 @@
-"""One run of a sampler with run-time branches: which branches act in a call, and in which tokens."""
+"""One run of a sampler with run-time branches: which styles act in a call, and in which tokens."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ...moe.branch import LayerBranch, TokenWeights
+from ..compilation import without_compilation
+from ..maps.sampler_run import SamplerRun
+from ..model_wrappers import ModelCall
 from .branch_layers import cast_weight
+from .object_maps import ObjectMaps
 from .style_branch import StyleBranch
 from .token_grids import Stream, TokenGrids, stream_of, style_weights
 
-RUN = "styleroute_branch_sigmas"
-"""Key, in a run's `transformer_options`, of the noise levels between which each branch acts."""
 ROUNDING = 1 + 1e-5
 """Tolerance of a comparison of noise levels: samplers store them in float32."""
 
+Active = tuple[StyleBranch, dict[Stream, TokenWeights]]
+"""A style that acts in a call, with its weights in the call's tokens."""
+
+
+@dataclass
+class RunState:
+    """What changes while one sampler runs.
+
+    Attributes:
+        levels: the noise levels (first, last) between which each style acts.
+        run: steps and size of the run.
+        masks: the objects' masks of the current evaluation; None before its first call.
+    """
+
+    levels: list[tuple[float, float]]
+    run: SamplerRun
+    masks: dict[str, Tensor] | None = field(default=None)
+
 
 class BranchRun:
-    """The wrappers of a MODEL with branches. The state of a run travels in the run's own `transformer_options`."""
+    """The wrappers of a MODEL with run-time branches, and the current run.
 
-    def __init__(self, branches: Sequence[StyleBranch]) -> None:
-        self._branches = tuple(branches)
+    Args:
+        branches: the styles, in the order in which they were added.
+        objects: maps and masks of the objects that the styles name; None if they name none.
+    """
 
-    def around_sampler(
-        self, executor, guider, sigmas: Tensor, extra_args: dict, callback, noise: Tensor, *rest, **named
-    ):
-        """Wraps `Sampler.sample`: checks the branches against the batch, and finds their noise levels."""
+    def __init__(self, branches: Sequence[StyleBranch], objects: ObjectMaps | None) -> None:
+        self._branches, self._objects = tuple(branches), objects
+        self._state: RunState | None = None  # not in `transformer_options`, which a compiled model may store for ever
+
+    def __deepcopy__(self, memo: dict) -> "BranchRun":
+        """The run itself: a copy of the wrappers by another pack must see the same run."""
+        return self
+
+    def around_sampler(self, executor, model_wrap, sigmas: Tensor, extra_args, callback, noise: Tensor, *rest, **named):
+        """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
         for branch in self._branches:
             if branch.place is not None:
                 branch.place.require_images(len(noise))
-        sampling = guider.model_patcher.get_model_object("model_sampling")
-        levels = [_noise_levels(branch, sampling) for branch in self._branches]
-        return executor(guider, sigmas, _with_option(extra_args, RUN, levels), callback, noise, *rest, **named)
+        if self._objects is not None:
+            self._objects.begin()
+        sampling = model_wrap.model_patcher.get_model_object("model_sampling")
+        run = SamplerRun({}, tuple(sigmas.tolist()), (noise.shape[-2], noise.shape[-1]), len(noise))
+        outer = self._state
+        self._state = RunState([_noise_levels(branch, sampling) for branch in self._branches], run)
+        try:
+            return executor(model_wrap, sigmas, extra_args, callback, noise, *rest, **named)
+        finally:
+            self._state = outer
 
-    def around_transformer(
-        self, executor, x, timestep, context, y, guidance, ref_latents, control, transformer_options, **kwargs
-    ):
-        """Wraps `Flux.forward`: the branches act during this call only; x [rows, C, H, W]."""
-        grids = TokenGrids.of(x, context, ref_latents, len(transformer_options.get("cond_or_uncond", [0])))
-        with installed(executor.class_obj, list(self._active(grids, transformer_options, x.device))):
-            return executor(x, timestep, context, y, guidance, ref_latents, control, transformer_options, **kwargs)
+    def around_evaluation(self, executor, *args, **named):
+        """Wraps `CFGGuider.predict_noise`, which is one evaluation: all of its calls use the same masks."""
+        if self._state is not None:
+            self._state.masks = None
+        return executor(*args, **named)
 
-    def _active(
-        self, grids: TokenGrids, options: dict[str, Any], device: torch.device
-    ) -> Iterator[tuple[StyleBranch, dict[Stream, TokenWeights]]]:
-        """The branches that act in a call, with their weights in its tokens."""
-        sigma = float(options["sigmas"][0])
-        levels = options.get(RUN) or [(float("inf"), 0.0)] * len(self._branches)
+    def change_call(self, call: ModelCall) -> AbstractContextManager[dict[str, Any]] | None:
+        """Lets the styles act during one call of the model; None if none of them acts."""
+        active = list(self._active(call))
+        network = without_compilation(call.model.diffusion_model)
+        return installed(network, active) if active else None
+
+    def _active(self, call: ModelCall) -> Iterator[Active]:
+        """The styles that act in a call, with their weights in its tokens."""
+        state = self._state
+        if state is None or call.context is None:
+            return
+        sigma = float(call.options["sigmas"][0])
+        grids = TokenGrids.of(call.latents, call.context, call.references, len(call.options["cond_or_uncond"]))
         references = _style_references(self._branches, len(grids.references))
-        for branch, (first, last) in zip(self._branches, levels, strict=True):
-            if not last * ROUNDING < sigma <= first * ROUNDING:
+        masks = self._masks(state, sigma)
+        for branch, (first, last) in zip(self._branches, state.levels, strict=True):
+            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.is_found(masks):
                 continue
-            own = references.get(id(branch))
+            own, styles = references.get(id(branch)), frozenset(references.values())
             weights = style_weights(
-                grids, branch.place, [1.0] * grids.conditionings, own, frozenset(references.values()), device
+                grids, branch.weights_in(masks), [1.0] * grids.conditionings, own, styles, call.latents.device
             )
-            if not all(stream.is_empty for stream in weights.values()):
-                yield branch, weights
+            yield branch, weights
+
+    def _masks(self, state: RunState, sigma: float) -> dict[str, Tensor]:
+        """The masks of the objects, the same for all calls of an evaluation."""
+        if self._objects is None:
+            return {}
+        if state.masks is None:
+            state.masks = self._objects.masks(state.run.step_at(sigma))
+        return state.masks
 
 
 @contextmanager
-def installed(network: nn.Module, active: Sequence[tuple[StyleBranch, dict[Stream, TokenWeights]]]) -> Iterator[None]:
-    """Lets branches act on the layers of `network`, and removes them again in any case."""
+def installed(network: nn.Module, active: Sequence[Active]) -> Iterator[dict[str, Any]]:
+    """Lets styles act on the layers of `network`, and removes them again in any case."""
     with ExitStack() as stack:
         for branch, weights in active:
             for key, layer in branch.layers.items():
-                hook = _hook(branch, layer, weights[stream_of(key)])
-                stack.callback(network.get_submodule(key).register_forward_hook(hook).remove)
-        yield
+                own = weights[stream_of(key)]
+                if not own.is_empty:
+                    handle = _layer(network, key).register_forward_hook(_hook(branch, layer, own))
+                    stack.callback(handle.remove)
+        yield {}
+
+
+def _layer(network: nn.Module, key: str) -> nn.Module:
+    """The layer of a name. Another node may have compiled a block on the way, which hides it in a module of its own."""
+    module = network
+    for name in key.split("."):
+        module = without_compilation(getattr(module, name))
+    return module
 
 
 def _hook(branch: StyleBranch, layer: LayerBranch, weights: TokenWeights) -> Callable:
-    """A forward hook that adds the change of a branch to a layer's output."""
+    """A forward hook that adds the change of a style to a layer's output."""
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         layer.add_to(output, inputs[0], weights, branch.strength, cast_weight)
@@ -83,7 +141,7 @@ def _hook(branch: StyleBranch, layer: LayerBranch, weights: TokenWeights) -> Cal
 
 
 def _noise_levels(branch: StyleBranch, sampling: Any) -> tuple[float, float]:
-    """The highest noise level (sigma) at which a branch acts, and the level below which it does not act any more."""
+    """The highest noise level (sigma) at which a style acts, and the level at which it stops."""
     schedule = branch.schedule
     first = float("inf") if schedule.start <= 0 else float(sampling.percent_to_sigma(schedule.start))
     last = -1.0 if schedule.end >= 1 else float(sampling.percent_to_sigma(schedule.end))
@@ -94,10 +152,3 @@ def _style_references(branches: Sequence[StyleBranch], references: int) -> dict[
     """The number of the reference that shows each style, by the branch's id. The first reference shows the content."""
     readers = [branch for branch in branches if branch.reads_style_image]
     return {id(branch): 1 + index for index, branch in enumerate(readers) if 1 + index < references}
-
-
-def _with_option(extra_args: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of a sampler's arguments with one more entry in the `transformer_options` of every model call."""
-    options = extra_args["model_options"]
-    transformer_options = {**options.get("transformer_options", {}), key: value}
-    return {**extra_args, "model_options": {**options, "transformer_options": transformer_options}}

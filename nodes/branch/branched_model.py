@@ -1,20 +1,25 @@
 """Adds a style to a MODEL as a run-time branch, with a place and a time of its own."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 
+from ...attention.selection import Block
 from ...moe import LowRank
 from ...moe.branch import PairRows
+from ..maps.capture import with_capture
 from ..model_patching import PatchKey
+from ..model_wrappers import unwrap, wrap_calls, wrap_evaluation, wrap_sampler
 from .branch_layers import BranchLayers, branch_dtype, patcher_of
 from .branch_run import BranchRun
+from .object_maps import ObjectMaps
 from .style_branch import StyleBranch
 
 KEY = "styleroute_branch"
-"""Key of the wrappers, of the attachment and of the additional models of a MODEL with branches."""
+"""Key of the attachment and of the additional models of a MODEL with styles at run time."""
+RUN, OBJECTS = "branch", "branch_objects"
+"""Keys of the wrappers: of the styles themselves, and of the capture that finds the named objects."""
 
 
 def branch_layers(model: ModelPatcher, keys: Mapping[str, PatchKey], pairs: Mapping[str, LowRank]) -> BranchLayers:
@@ -27,22 +32,29 @@ def branch_layers(model: ModelPatcher, keys: Mapping[str, PatchKey], pairs: Mapp
     return BranchLayers(by_module, branch_dtype(model))
 
 
-def branched(model: ModelPatcher, branch: StyleBranch) -> ModelPatcher:
-    """A clone of `model` with one more branch. The weights of `model` stay as they are."""
+def branched(model: ModelPatcher, branch: StyleBranch, blocks: Collection[Block] = ()) -> ModelPatcher:
+    """A clone of `model` with one more style at run time. The weights of `model` stay as they are.
+
+    Args:
+        model: a Flux, with or without styles.
+        branch: the style.
+        blocks: the blocks whose attention finds the named objects of all styles.
+    """
     clone = model.clone()
     branches = (*branches_of(model), branch)
-    run = BranchRun(branches)
-    wrappers = {
-        WrappersMP.SAMPLER_SAMPLE: run.around_sampler,
-        WrappersMP.DIFFUSION_MODEL: run.around_transformer,
-    }
-    for kind, wrapper in wrappers.items():
-        clone.remove_wrappers_with_key(kind, KEY)
-        clone.add_wrapper_with_key(kind, KEY, wrapper)
+    phrases = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
+    objects = ObjectMaps(phrases) if phrases else None
+    for key in (RUN, OBJECTS):
+        unwrap(clone, key)
+    run = BranchRun(branches, objects)
+    wrap_sampler(clone, RUN, run.around_sampler)
+    wrap_evaluation(clone, RUN, run.around_evaluation)
+    wrap_calls(clone, RUN, run.change_call)
     clone.set_attachments(KEY, branches)
-    patchers = [*clone.get_additional_models_with_key(KEY), patcher_of(branch.layers, model)]
-    clone.set_additional_models(KEY, patchers)
-    return clone
+    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), patcher_of(branch.layers, model)])
+    if objects is None:
+        return clone
+    return with_capture(clone, objects.maps, blocks, None, key=OBJECTS, find_spans=objects.find_spans)
 
 
 def branches_of(model: ModelPatcher) -> tuple[StyleBranch, ...]:

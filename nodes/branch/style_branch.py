@@ -1,9 +1,13 @@
 """One style at run time: its low-rank changes, its place in the image, and its part of the sampling."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from .branch_layers import BranchLayers
-from .places import MaskPlace
+from .places import Place
+from .token_grids import ImageWeights
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,22 @@ class StyleBranch:
     name: str
     layers: BranchLayers
     strength: float = 1.0
-    place: MaskPlace | None = None
+    place: Place | None = None
     schedule: Schedule = Schedule()
     reads_style_image: bool = False
+
+    def is_found(self, masks: Mapping[str, Tensor]) -> bool:
+        """Whether the style's place is known: its object has a mask, or it needs none."""
+        return self.place is None or self.place.object is None or self.place.object.phrase in masks
+
+    def weights_in(self, masks: Mapping[str, Tensor]) -> ImageWeights | None:
+        """The style's weights for a grid of tokens; None for the whole image.
+
+        Args:
+            masks: the mask [images, h, w] of each named object.
+        """
+        place = self.place
+        if place is None:
+            return None
+        mask = None if place.object is None else masks[place.object.phrase]
+        return lambda grid: place.weights(grid, mask)

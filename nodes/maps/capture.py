@@ -6,7 +6,7 @@ unchanged.
 """
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -21,12 +21,15 @@ from ..model_patching import require_flux
 from ..model_wrappers import ModelCall, wrap_calls, wrap_evaluation, wrap_sampler
 from .attention_override import AttentionOverride
 from .recorded_maps import RecordedMaps
+from .region_spans import RegionSpan
 from .sampler_run import SamplerRun, require_steps, require_tokens, spans_by_id
 
 OVERRIDE = "optimized_attention_override"
 """Key of an attention override in ComfyUI's `transformer_options`."""
 KEY = "capture"
 """Key of our wrappers on a captured model."""
+FindSpans = Callable[[Mapping[str, list[dict[str, Any]]]], dict[Any, tuple[RegionSpan, ...]]]
+"""Finds the spans of a guider's conditionings, by the id of the conditioning."""
 NOT_COMPILED = "Steps with attention maps run without torch.compile. To compile more steps, capture fewer steps."
 
 
@@ -46,6 +49,9 @@ def with_capture(
     blocks: Collection[Block],
     steps: frozenset[int] | None,
     text: NodeText | None = None,
+    *,
+    key: str = KEY,
+    find_spans: FindSpans = spans_by_id,
 ) -> ModelPatcher:
     """A clone of `model` that fills `maps` each time a sampler runs with the clone.
 
@@ -55,11 +61,13 @@ def with_capture(
         blocks: the blocks to capture.
         steps: the steps to capture, from 0; None means all.
         text: shows below the node why a run is slower, or why it has no map; None shows nothing.
+        key: names the feature that captures.
+        find_spans: finds the spans to capture in a guider's conditionings.
     """
-    clone, capture = model.clone(), Capture(maps, blocks, steps, text or NodeText(None))
-    wrap_sampler(clone, KEY, capture.around_sampler)
-    wrap_evaluation(clone, KEY, capture.around_evaluation)
-    wrap_calls(clone, KEY, capture.change_call)
+    clone, capture = model.clone(), Capture(maps, blocks, steps, text or NodeText(None), find_spans)
+    wrap_sampler(clone, key, capture.around_sampler)
+    wrap_evaluation(clone, key, capture.around_evaluation)
+    wrap_calls(clone, key, capture.change_call)
     return clone
 
 
@@ -67,9 +75,15 @@ class Capture:
     """The wrappers of one captured model, and the current run."""
 
     def __init__(
-        self, maps: RecordedMaps, blocks: Collection[Block], steps: frozenset[int] | None, text: NodeText
+        self,
+        maps: RecordedMaps,
+        blocks: Collection[Block],
+        steps: frozenset[int] | None,
+        text: NodeText,
+        find_spans: FindSpans = spans_by_id,
     ) -> None:
         self._maps, self._blocks, self._steps, self._text = maps, blocks, steps, text
+        self._find_spans = find_spans
         self._run: SamplerRun | None = None  # not in `transformer_options`, which a compiled model may store for ever
         self._lock = threading.Lock()  # ComfyUI runs several graphics cards in several threads
         self._last_node: ExecutingNode | None = None
@@ -82,7 +96,7 @@ class Capture:
         """Wraps `Sampler.sample`, where the conditionings are ready for the model. `model_wrap` is the guider."""
         self._maps.clear()
         size = noise.shape[-2], noise.shape[-1]
-        run = SamplerRun(spans_by_id(model_wrap.conds), tuple(sigmas.tolist()), size, len(noise))
+        run = SamplerRun(self._find_spans(model_wrap.conds), tuple(sigmas.tolist()), size, len(noise))
         require_steps(self._steps, len(run.sigmas) - 1)
         self._record_source()
         self._maps.size = run.size

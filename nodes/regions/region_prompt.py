@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ...attention import AttentionError, find_span, parse_instruction
 from ...attention.phrases import Mention
 from ...attention.spans import count_phrase
+from ..maps.prompt_text import PromptText, with_prompt_text
 from ..maps.region_spans import RegionSpan, Role, with_spans
 from ..node_base import StyleRouteNode
 from ..schema import schema
@@ -68,7 +69,8 @@ class RegionPrompt(StyleRouteNode):
         tokens = clip.tokenize(text)
         conditioning = clip.encode_from_tokens_scheduled(tokens)
         _require_t5_alone(conditioning, tokens)
-        return io.NodeOutput(with_spans(conditioning, spans))
+        known = with_prompt_text(conditioning, PromptText(text, _t5_tokenizer(clip)))
+        return io.NodeOutput(with_spans(known, spans))
 
 
 def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phrase: str = "") -> list[RegionSpan]:

@@ -62,6 +62,13 @@ def test_grow_moves_the_edge(grow, columns):
     assert (masks[0, 4] > 0.5).sum() == columns
 
 
+def test_each_phrase_has_its_own_rule():
+    maps = maps_of((0, 4), (8, 12))
+    masks = phrase_masks(maps, [HARD, MaskRule(smoothing=0, softness=0.01, feather=0, grow=1)])
+    assert (masks[0, 4] > 0.5).sum() == 4
+    assert (masks[1, 4] > 0.5).sum() == 5
+
+
 def test_feather_softens_the_edge():
     row = phrase_masks(maps_of((4, 8)), MaskRule(smoothing=0, softness=0.01, feather=1))[0, 4]
     assert 0 < row[3] < row[4] < 1

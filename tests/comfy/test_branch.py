@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+ALL_BLOCKS = frozenset({("double", 0), ("single", 0), ("single", 1)})
+"""All blocks of the small Flux."""
+
 
 @pytest.fixture
 def branched(parts, style_expert, flux):
@@ -11,21 +14,21 @@ def branched(parts, style_expert, flux):
     from styleroute.nodes.branch.style_branch import StyleBranch
     from styleroute.nodes.model_patching import patch_keys
 
-    def make(model=None, seed=0, strength=1.0, **settings):
+    def make(model=None, seed=0, strength=1.0, blocks=ALL_BLOCKS, **settings):
         model = model or flux
         style = torch.randn(1, 32, generator=torch.Generator().manual_seed(seed))
         pairs = style_expert.collapse(style)
         layers = branch_layers(model, patch_keys(model, style_expert), pairs)
-        return branched(model, StyleBranch("styles", layers, strength, **settings)), pairs
+        return branched(model, StyleBranch("styles", layers, strength, **settings), blocks), pairs
 
     return make
 
 
 @pytest.fixture
 def place(parts):
-    from styleroute.nodes.branch.places import MaskPlace
+    from styleroute.nodes.branch.places import Place
 
-    return MaskPlace
+    return Place
 
 
 def patched_with(flux, style_expert, pairs, strength=1.0):
@@ -160,3 +163,50 @@ def test_branches_of_two_graphs_are_independent(flux, branched, prompt, sample):
     assert not torch.equal(sample(two, prompt()), alone)
     assert not torch.equal(sample(chained, prompt()), alone)
     assert torch.equal(sample(one, prompt()), alone)
+
+
+def the_object(phrase: str, **settings):
+    from styleroute.nodes.branch.places import ObjectPhrase, Place
+
+    return Place(object=ObjectPhrase(phrase, **settings))
+
+
+def test_an_object_phrase_is_the_mask_of_its_map(flux, branched, capture, prompt, sample, place):
+    from styleroute.attention.phrase_masks import phrase_masks
+
+    named, _ = branched(place=the_object("the guitar"))
+    found = sample(named, prompt(), steps=2)
+    # As a reference: the first step without the style, and the second with the mask of the map of the first step.
+    recorder, maps = capture()
+    first = sample(recorder, prompt(), steps=2, last_step=1)
+    mask = phrase_masks(maps.mean(0, "object: guitar")[None])
+    masked, _ = branched(place=place(mask))
+    expected = sample(masked, prompt(), latent={"samples": first}, steps=2, start_step=1, disable_noise=True)
+    assert 0 < mask.mean() < 1
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_two_objects_share_the_image(branched, prompt, sample):
+    text = "make the guitar in mosaic style and the owl in mosaic style"
+    one, _ = branched(seed=1, place=the_object("the guitar"))
+    both, _ = branched(one, seed=2, place=the_object("the owl"))
+    alone = sample(one, prompt(text))
+    assert not torch.equal(sample(both, prompt(text)), alone)
+    assert torch.equal(sample(one, prompt(text)), alone)
+
+
+def test_a_held_mask_no_longer_changes(branched, prompt, sample):
+    held, _ = branched(place=the_object("the guitar", hold_from=1))
+    free, _ = branched(place=the_object("the guitar"))
+    assert torch.equal(sample(held, prompt(), steps=2), sample(free, prompt(), steps=2))
+    assert not torch.equal(sample(held, prompt(), steps=4), sample(free, prompt(), steps=4))
+
+
+def test_an_object_needs_a_prompt_that_knows_its_words(branched, plain, prompt, sample):
+    from styleroute.attention import AttentionError
+
+    model, _ = branched(place=the_object("a dragon"))
+    with pytest.raises(AttentionError, match="Region Style Prompt instead of CLIP Text Encode"):
+        sample(model, plain("make the guitar in mosaic style"))
+    with pytest.raises(AttentionError, match='"a dragon" is not in the prompt'):
+        sample(model, prompt())
