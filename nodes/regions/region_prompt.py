@@ -74,22 +74,17 @@ class RegionPrompt(StyleRouteNode):
 
 
 def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phrase: str = "") -> list[RegionSpan]:
-    """The spans of the given phrases; phrases that are not given are found in `text`.
+    """The spans of the given phrases; phrases that are not given are found in `text`. Empty if there are none.
 
     A style that two clauses name has two spans, because each clause has its own region in the image. A style that is
     named once for two objects has one span.
 
     Raises:
-        AttentionError: a phrase is not in the text, or there is no phrase.
+        AttentionError: a phrase is not in the text.
     """
     found = parse_instruction(text)
     objects = _given(object_phrase) or [part.object for part in found if part.object]
     styles = _given(style_phrase) or [part.style for part in found if part.style.words]
-    if not objects and not styles:
-        raise AttentionError(
-            f'No object and no style was found in the prompt "{text}". Write it as "make the man in pixel-art style", '
-            "or fill in object_phrase and style_phrase."
-        )
     return [*_spans(tokenizer, text, objects, "object"), *_spans(tokenizer, text, styles, "style")]
 
 
