@@ -88,7 +88,8 @@ def _projection_layout(path: Path, shapes: Shapes, taps: tuple[int, ...]) -> tup
     if f"{stem}weight" in shapes:
         return 1, 0
     names = (key.removeprefix(stem).split(".")[0] for key in shapes if key.startswith(stem))
-    indices = sorted({int(name) for name in names if name.isdecimal()})
+    # A number with more digits is no index, and Python refuses to read numbers of more than 4,300 digits.
+    indices = sorted({int(name) for name in names if re.fullmatch(r"\d{1,4}", name)})
     step = indices[1] - indices[0] if len(indices) > 1 else 1
     if not indices or step > 2 or indices != list(range(0, step * len(indices), step)):
         raise StyleExpertError(
