@@ -1,17 +1,17 @@
 """Opens regular files, tells whether a file has changed, and names temporary files."""
 
 import errno
+import io
 import os
 import secrets
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 FileState = tuple[int, int, int]
 """(inode, time of the last change in ns, size in bytes) of a file. It changes when the file is edited or replaced."""
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.FileIO:
     """Open a regular file for reading, without a buffer.
 
     Raises:
@@ -23,7 +23,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise OSError(errno.EINVAL, "the path holds characters that no file name can have", str(path)) from error
 
 
-def state_of(file: BinaryIO) -> FileState:
+def state_of(file: io.FileIO) -> FileState:
     """The state of an open file."""
     # os.stat of a path may give another inode on Windows, so all comparisons use the open file.
     state = os.fstat(file.fileno())

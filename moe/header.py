@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from ..errors import StyleExpertError
 from ..files import FileState, open_regular, state_of
@@ -110,7 +111,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     return Header(path, metadata, tensors, state)
 
 
-def _header_text(path: Path, file: BinaryIO, size: int) -> bytes:
+def _header_text(path: Path, file: FileIO, size: int) -> bytes:
     start = file.read(8)
     if foreign := _foreign_kind(start):
         raise StyleExpertError(f"{path.name} is {foreign}, expected a safetensors file. {_remedy(foreign)}.")
@@ -185,7 +186,7 @@ def _tensor_entry(path: Path, key: str, value: Any, data_start: int) -> TensorEn
     return TensorEntry(dtype, tuple(shape), data_start + begin, expected)
 
 
-def _are_whole(numbers: Any) -> bool:
+def _are_whole(numbers: Any) -> TypeGuard[list[int]]:
     """Whether `numbers` is a list of whole numbers from 0 to `MAX_SIZE`."""
     return isinstance(numbers, list) and all(type(number) is int and 0 <= number <= MAX_SIZE for number in numbers)
 

@@ -6,7 +6,7 @@ that reads it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from io import FileIO
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ class WeightFile:
                 f"{self.header.path.name} can no longer be read ({error.strerror}). Load it again if it was moved."
             ) from error
 
-    def _require_unchanged(self, file: BinaryIO) -> None:
+    def _require_unchanged(self, file: FileIO) -> None:
         if state_of(file) != self.header.state:
             raise self.changed()
 
@@ -72,7 +72,7 @@ class WeightFile:
 class OpenWeights:
     """An open file; see `WeightFile.opened`."""
 
-    def __init__(self, weights: WeightFile, file: BinaryIO) -> None:
+    def __init__(self, weights: WeightFile, file: FileIO) -> None:
         self._weights, self._file = weights, file
 
     def whole(self, key: str) -> Tensor:
@@ -114,7 +114,7 @@ class OpenWeights:
         """`num_bytes` bytes of a tensor from its byte `start`, as a flat tensor of its dtype."""
         content = torch.empty(num_bytes, dtype=torch.uint8)
         self._file.seek(entry.begin + start)
-        waiting = memoryview(content.numpy())
+        waiting = content.numpy().data
         while waiting:
             count = self._file.readinto(waiting)
             if not count:
