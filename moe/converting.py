@@ -10,15 +10,23 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import StyleExpertError
-from .config import ExpertConfig
 from .encoder_sizes import read_encoder_config
-from .expert import StyleExpert
-from .expert_sizes import read_entry
-from .formats import foreign_kind, sort_keys
-from .header import read_header
+from .expert_sizes import ExpertSizes, read_entry, read_expert_sizes
+from .formats import foreign_kind, require_expert_keys, sort_keys
+from .header import Header, TensorEntry, read_header
+from .lora import alpha_tensors
+from .lora_scales import alpha_keys
 from .saving import save_expert, write_atomically
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+}
 
 
 def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
@@ -69,23 +77,27 @@ def _convert_experts(source: Path, target: Path, encoder: Path | None, state: Ma
     encoder_state, encoder_entry = {name: state[key] for name, key in found.encoder.items()}, entry.get("encoder")
     if encoder is not None:
         encoder_state, encoder_entry = _read_encoder(Path(encoder)), _entry(Path(encoder)).get("encoder")
-    config = _config(source, target, experts)
+    sizes = _sizes(source, state, entry)
     encoder_config = (
         read_encoder_config(encoder or source, _shapes(encoder_state), encoder_entry) if encoder_state else None
     )
-    save_expert(target, experts, config, encoder_state or None, encoder_config, entry.get("training"))
+    experts |= alpha_tensors(sizes.lora_scales, sizes.layer_ranks)
+    save_expert(target, experts, sizes.config, encoder_state or None, encoder_config, entry.get("training"))
 
 
-def _config(source: Path, target: Path, experts: Mapping[str, Tensor]) -> ExpertConfig:
-    """The configuration of the experts in `source`; for a pickle, it is read from a temporary safetensors copy."""
-    if source.suffix not in PICKLES:
-        return StyleExpert.open(source).config
-    draft = target.with_name(f"{target.name}.draft")
-    try:
-        write_atomically(draft, experts, {"format": "pt"}, check=False)
-        return StyleExpert.open(draft).config
-    finally:
-        draft.unlink(missing_ok=True)
+def _sizes(source: Path, state: Mapping[str, Tensor], entry: Mapping[str, Any]) -> ExpertSizes:
+    """The sizes and scales of the experts in `source`, checked as `StyleExpert.open` checks them."""
+    metadata = {} if source.suffix in PICKLES else read_header(source).metadata
+    tensors = {key: TensorEntry(_dtype(weight), tuple(weight.shape), weight.nbytes) for key, weight in state.items()}
+    header, found = Header(source, metadata, tensors, num_bytes=0), sort_keys(state)
+    require_expert_keys(source, found)
+    alphas = {layer: float(state[key]) for layer, key in alpha_keys(header, found).items()}
+    return read_expert_sizes(header, found, entry or None, alphas)
+
+
+def _dtype(weight: Tensor) -> str:
+    """The dtype in safetensors' notation if the tensor can hold weights; else torch's name."""
+    return _DTYPES.get(weight.dtype, str(weight.dtype))
 
 
 def _read_encoder(path: Path) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
 from .expert import StyleExpert
 from .expert_sizes import ENTRY, FORMAT_VERSION
+from .lora import loadable_lora
 
 ENCODER_PREFIX = "encoder."
 
@@ -33,7 +34,8 @@ def save_expert(
 
     Args:
         path: the .safetensors file to write.
-        experts: tensors by `<layer>.<part>`, with the parts of `formats.py`.
+        experts: tensors by `<layer>.<part>`, with the parts of `formats.py`. A plain LoRA gets the keys that other
+            programs read, see `loadable_lora`.
         config: configuration of the experts.
         encoder_state: state dict of the style encoder, keys without prefix; None for no encoder.
         encoder_config: configuration of the encoder; it stores the order of the taps and the vision model's name.
@@ -44,6 +46,8 @@ def save_expert(
             old file stays unchanged.
     """
     path = _require_name(path)
+    if config.is_lora:
+        experts = loadable_lora(experts, config.scale)
     encoder = {f"{ENCODER_PREFIX}{name}": weight for name, weight in (encoder_state or {}).items()}
     entry = {"format": FORMAT_VERSION, **asdict(config)}
     if encoder_config is not None:

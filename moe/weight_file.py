@@ -48,7 +48,9 @@ class OpenWeights:
     def whole(self, key: str) -> Tensor:
         """The whole tensor `key` as a float32 copy; all its numbers are finite."""
         # A float32 tensor is copied, too: a view would keep the file mapped, and change with the file.
-        weight = self._count(self._slice(key)[:]).to(torch.float32, copy=True)
+        part = self._slice(key)
+        stored = part[:] if part.get_shape() else self._tensors.get_tensor(key)  # a single number has no slice
+        weight = self._count(stored).to(torch.float32, copy=True)
         if not is_finite(weight):
             raise self.not_finite(key)
         return weight
@@ -80,4 +82,5 @@ class OpenWeights:
 
 def is_finite(weight: Tensor) -> bool:
     """Whether no number is NaN or infinite. A finite sum proves it in one pass; else each number is checked."""
+    weight = weight.to(torch.float32)  # float8 has no sum, and float16's sum overflows early
     return bool(weight.sum().isfinite()) or bool(weight.isfinite().all())
