@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 FileState = tuple[int, int, int]
@@ -19,8 +20,8 @@ def open_regular(path: str | os.PathLike[str]) -> io.FileIO:
     """
     try:
         return open(path, "rb", buffering=0, opener=_open_regular)
-    except ValueError as error:  # a null byte, or a lone surrogate
-        raise OSError(errno.EINVAL, "the path holds characters that no file name can have", str(path)) from error
+    except ValueError as error:
+        raise _impossible(path) from error
 
 
 def state_of(file: io.FileIO) -> FileState:
@@ -31,12 +32,28 @@ def state_of(file: io.FileIO) -> FileState:
 
 
 def temporary_beside(path: Path) -> Path:
-    """An unused name in the folder of `path`, for a file that will be renamed to `path`.
+    """An unused name in the folder of `path`, for a file that will be renamed to `path`. The folder is created.
 
     The name is random: a name made from `path` could be a user's file. It is short, because `path` may have the
     longest name that the file system allows.
+
+    Raises:
+        OSError: no file can have the path `path`, it is a folder, or its folder cannot be created.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder, expected a file name", str(path))
+        with suppress(FileNotFoundError):
+            os.lstat(path)
+    except ValueError as error:
+        raise _impossible(path) from error
     return path.with_name(f".styleroute-{secrets.token_hex(8)}.partial")
+
+
+def _impossible(path: str | os.PathLike[str]) -> OSError:
+    """The error for a path with a null byte or a lone surrogate."""
+    return OSError(errno.EINVAL, "the path holds characters that no file name can have", str(path))
 
 
 def _open_regular(path: str, flags: int) -> int:

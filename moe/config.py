@@ -22,8 +22,8 @@ class ExpertConfig:
     Attributes:
         kind: "style-moe", a routed mixture of experts, or "lora", one plain LoRA.
         num_experts: E, without the shared expert.
-        rank: r of a routed expert (or of the plain LoRA).
-        shared_rank: r_s of the shared expert; 0 without a shared expert.
+        rank: r of a routed expert (or of the plain LoRA); the largest one if the layers have different ranks.
+        shared_rank: r_s of the shared expert, likewise; 0 without a shared expert.
         top_k: k, the number of experts that a style is routed to.
         alpha: numerator of the paper's scale alpha / r.
         cond_dim: width of the style embedding; 0 for a plain LoRA.
@@ -75,10 +75,14 @@ class ExpertConfig:
 
     @property
     def scale(self) -> float:
-        """Factor of the summed experts: alpha / r, or the release's integer 16 // r."""
+        """Factor of the summed experts in a layer of rank `rank`."""
+        return self.scale_at(self.rank)
+
+    def scale_at(self, rank: int) -> float:
+        """Factor of the summed experts in a layer of this rank r: alpha / r, or the release's integer 16 // r."""
         if self.routing == "release-1":
-            return float(RELEASE_ALPHA // self.rank)
-        return self.alpha / self.rank
+            return float(RELEASE_ALPHA // rank)
+        return self.alpha / rank
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ _DTYPE_BYTES = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
     **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 1),
 }
+FLOATS = frozenset(("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"))
+"""Dtypes of weights. F8_E8M0 has neither sign nor zero: it holds the scales of quantized weights."""
 _TEXT = set(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 _AGAIN = "Download it again or choose another file"
 
@@ -52,7 +54,8 @@ class TensorEntry:
 
     @property
     def is_float(self) -> bool:
-        return "F" in self.dtype
+        """Whether the tensor can hold weights."""
+        return self.dtype in FLOATS
 
 
 @dataclass(frozen=True)

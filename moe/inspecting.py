@@ -3,6 +3,7 @@
 import math
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _TITLES = {
     "style-encoder": "style encoder",
     "unknown": "unknown",
 }
+MAX_NAMES = 8
+"""Upper limit for the names of left out layers in a report."""
 
 
 @dataclass
@@ -37,6 +40,8 @@ class FileReport:
         dtypes: number of tensors of each dtype.
         config: configuration of the experts; None without experts.
         layers: diffusers names of the adapted layers.
+        ranks, scales: the different ranks and scales of the layers, in rising order.
+        skipped_layers: layers of the file that FLUX.1 does not have.
         encoder_config: configuration of the style encoder; None without an encoder.
         training: training summary; empty without a summary.
         problems: one sentence for each fault.
@@ -50,6 +55,9 @@ class FileReport:
     dtypes: dict[str, int] = field(default_factory=dict)
     config: ExpertConfig | None = None
     layers: tuple[str, ...] = ()
+    ranks: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    skipped_layers: tuple[str, ...] = ()
     encoder_config: EncoderConfig | None = None
     training: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -59,12 +67,22 @@ class FileReport:
         lines = [
             f"{self.path.name}: {self._title()}",
             *self._size_lines(),
-            *(_expert_lines(self.config, self.layers) if self.config else []),
+            *(self._expert_lines(self.config) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
             *_training_lines(self.training),
             *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
         ]
         return [plain(line) for line in lines]
+
+    def _expert_lines(self, config: ExpertConfig) -> list[str]:
+        kinds = Counter(".".join(part for part in layer.split(".") if not part.isdecimal()) for layer in self.layers)
+        skipped = f"leaves out {len(self.skipped_layers)} layers that FLUX.1 does not have: "
+        return [
+            *_mixture_lines(config, self.ranks, self.scales),
+            f"changes {len(self.layers)} layers of {config.base}:",
+            *(f"  {count:3} x {kind}" for kind, count in kinds.items()),
+            *([skipped + ", ".join(self.skipped_layers[:MAX_NAMES])] if self.skipped_layers else []),
+        ]
 
     def _title(self) -> str:
         if self.kind == "style-moe":
@@ -115,14 +133,21 @@ def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
         return
     expert = StyleExpert.open(header.path)
     report.config, report.layers, report.encoder_config = expert.config, expert.layers, expert.encoder_config
+    report.ranks = tuple(sorted(set(expert.layer_ranks.values())))
+    report.scales = tuple(sorted({expert.scale_of(layer) for layer in expert.layers}))
+    report.skipped_layers = expert.skipped_layers
     report.training = expert.training or {}
 
 
 def _warnings(report: FileReport) -> list[str]:
     """Values that are valid, but probably a mistake."""
     config = report.config
-    if config is None or config.scale:
+    if config is None or any(report.scales):
         return []
+    if config.routing == "paper":
+        return [
+            "Its alpha is 0, so the file changes nothing. Use another copy of the file, or train it with another alpha."
+        ]
     return [
         f"At rank {config.rank} the release's scale 16 // r is 0, so the experts change nothing. "
         "Open the file with the paper's arithmetic."
@@ -139,21 +164,22 @@ def _not_finite(header: Header) -> list[str]:
     return [f"NaN or infinite numbers are in {quoted(bad[0])}{more}. Use another copy or an earlier checkpoint."]
 
 
-def _expert_lines(config: ExpertConfig, layers: tuple[str, ...]) -> list[str]:
-    kinds = Counter(".".join(part for part in layer.split(".") if not part.isdecimal()) for layer in layers)
-    adapted = [f"  {count:3} x {kind}" for kind, count in kinds.items()]
-    return [*_mixture_lines(config), f"changes {len(layers)} layers of {config.base}:", *adapted]
-
-
-def _mixture_lines(config: ExpertConfig) -> list[str]:
+def _mixture_lines(config: ExpertConfig, ranks: Sequence[int], scales: Sequence[float]) -> list[str]:
+    rank, scale = _range(ranks), _range(scales)
     if config.is_lora:
-        return [f"one LoRA of rank {config.rank}, alpha {config.alpha:g}"]
+        number = f"alpha {config.alpha:g}" if len(ranks) == len(scales) == 1 else f"scale {scale}"
+        return [f"one LoRA of rank {rank}, {number}"]
     shared = f"a shared expert of rank {config.shared_rank}" if config.shared_rank else "no shared expert"
-    scale = f"16 // {config.rank}" if config.routing == "release-1" else f"{config.alpha:g} / {config.rank}"
+    formula = f"16 // {rank}" if config.routing == "release-1" else f"{config.alpha:g} / {rank}"
     return [
-        f"experts: {config.num_experts} of rank {config.rank}, {shared}; each style is routed to {config.top_k}",
-        f"arithmetic: {config.routing}, scale {scale} = {config.scale:g}; style embedding of {config.cond_dim}",
+        f"experts: {config.num_experts} of rank {rank}, {shared}; each style is routed to {config.top_k}",
+        f"arithmetic: {config.routing}, scale {formula} = {scale}; style embedding of {config.cond_dim}",
     ]
+
+
+def _range(numbers: Sequence[float]) -> str:
+    """One number, or the lowest and the highest of several."""
+    return f"{numbers[0]:g}" if len(numbers) == 1 else f"{numbers[0]:g} to {numbers[-1]:g}"
 
 
 def _encoder_lines(config: EncoderConfig) -> list[str]:

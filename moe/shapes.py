@@ -23,6 +23,10 @@ class SizeBook:
     def __getitem__(self, symbol: str) -> int:
         return self._sizes[symbol][0]
 
+    def get(self, symbol: str, default: int) -> int:
+        """The size of a symbol; `default` if no tensor has it."""
+        return self._sizes.get(symbol, (default, ""))[0]
+
     def learn(self, key: str, symbolic: Symbolic, shape: tuple[int, ...]) -> None:
         """Learn the sizes of the tensor `key`.
 

@@ -4,7 +4,7 @@ The file is never mapped into memory: if another program cuts a mapped file shor
 that reads it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 
@@ -18,17 +18,17 @@ from .header import Header, TensorEntry
 CHUNK_BYTES = 8 * 2**20
 """Size of the pieces in which `OpenWeights.is_finite` reads a tensor, in bytes. It is a multiple of every item size."""
 
-_DTYPE_NAMES = {
-    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
-    **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
-    **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
-    "BF16": "bfloat16",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E8M0": "float8_e8m0fnu",
-    "C64": "complex64",
-    "BOOL": "bool",
+DTYPES = {
+    **{f"F{bits}": getattr(torch, f"float{bits}") for bits in (16, 32, 64)},
+    **{f"I{bits}": getattr(torch, f"int{bits}") for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": getattr(torch, f"uint{bits}") for bits in (8, 16, 32, 64)},
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "C64": torch.complex64,
+    "BOOL": torch.bool,
 }
+"""By safetensors' name: the dtypes of all supported versions of PyTorch."""
 
 
 class WeightFile:
@@ -59,6 +59,11 @@ class WeightFile:
             raise StyleExpertError(
                 f"{self.header.path.name} can no longer be read ({error.strerror}). Load it again if it was moved."
             ) from error
+
+    def read(self, keys: Iterable[str]) -> dict[str, Tensor]:
+        """Some whole tensors in their stored dtypes, by key."""
+        with self.opened() as weights:
+            return {key: weights.stored(key) for key in keys}
 
     def _require_unchanged(self, file: FileIO) -> None:
         if state_of(file) != self.header.state:
@@ -124,14 +129,15 @@ class OpenWeights:
         return content.view(self._dtype(entry))
 
     def _dtype(self, entry: TensorEntry) -> torch.dtype:
-        if (dtype := getattr(torch, _DTYPE_NAMES[entry.dtype], None)) is not None:
-            return dtype
+        if entry.dtype in DTYPES:
+            return DTYPES[entry.dtype]
         raise StyleExpertError(
-            f"{self._weights.header.path.name} holds tensors in {entry.dtype}, which this version of PyTorch cannot "
-            "read. Update PyTorch, or use a copy in another precision."
+            f"{self._weights.header.path.name} holds tensors in {entry.dtype}, expected weights in 8, 16 or 32 bits. "
+            "Use a copy in another precision."
         )
 
 
 def is_finite(weight: Tensor) -> bool:
     """Whether no number is NaN or infinite. A finite sum proves it in one pass; else each number is checked."""
+    weight = weight.to(torch.float32)  # float8 has no sum, and float16's sum overflows early
     return bool(weight.sum().isfinite()) or bool(weight.isfinite().all())

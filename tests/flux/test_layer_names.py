@@ -2,12 +2,16 @@
 
 import pytest
 import torch
-from diffusers import FluxTransformer2DModel
+from diffusers import Flux2Transformer2DModel, FluxTransformer2DModel
 from styleroute.flux.layer_names import (
     OUTER_LAYERS,
+    SWAPPED_LAYER,
     all_layers,
     comfy_target,
     diffusers_layer,
+    in_comfy_order,
+    is_flux2_layer,
+    is_flux_layer,
     layer_order,
     layer_shape,
 )
@@ -83,9 +87,19 @@ def test_unknown_layers_are_refused(layer):
         comfy_target(layer, HIDDEN)
 
 
-def test_swapped_halves_are_refused():
-    with pytest.raises(StyleExpertError, match="opposite order"):
-        comfy_target("norm_out.linear", HIDDEN)
+def test_only_the_last_modulation_has_swapped_halves():
+    rows = torch.arange(6)
+    assert in_comfy_order("norm_out.linear", rows).tolist() == [3, 4, 5, 0, 1, 2]
+    assert all(in_comfy_order(layer, rows) is rows for layer in (*LAYERS, *OUTER_LAYERS) if layer != SWAPPED_LAYER)
+
+
+def test_flux2_layers_are_no_flux_layers():
+    with torch.device("meta"):
+        model = Flux2Transformer2DModel(num_layers=1, num_single_layers=1)
+    names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    only_there = [name for name in names if not is_flux_layer(name)]
+    assert any(map(is_flux2_layer, only_there))
+    assert not any(map(is_flux2_layer, (*LAYERS, *OUTER_LAYERS)))
 
 
 @pytest.mark.parametrize("rows", [None, (1, 3072), (0, 6144)])
