@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
         ) from error
     finally:
         if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
 
 
 def _require_expert(unfinished: Path, path: Path) -> None:
