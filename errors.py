@@ -25,6 +25,10 @@ class StyleRouteError(ValueError):
     def __init__(self, message: str = "") -> None:
         super().__init__(plain(str(message), self.limit))
 
+    def __init_subclass__(cls) -> None:
+        # ComfyUI loads the pack under the path of its folder, and would print that path before each error.
+        cls.__module__ = cls.__module__.replace(str(__package__), "styleroute", 1)
+
 
 class StyleExpertError(StyleRouteError):
     """An expert file, encoder file, style or model cannot be used."""

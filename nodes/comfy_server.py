@@ -2,11 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from comfy_execution.utils import get_executing_context
+
+from ..errors import StyleRouteError
 
 GRAPH = 2
 """Index of the graph in an item of ComfyUI's queue: (number, prompt id, graph, ...)."""
@@ -23,6 +26,17 @@ def warn(text: str, node_id: str | None) -> None:
     logging.warning(text)
     if node_id is not None:
         show_under_node(text, node_id)
+
+
+@contextmanager
+def errors_below_node() -> Iterator[None]:
+    """Shows a refusal below the node that executes, and raises it again. The page hides the text of an error."""
+    try:
+        yield
+    except StyleRouteError as error:
+        if (context := get_executing_context()) is not None:
+            show_under_node(str(error), context.node_id)
+        raise
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,13 +29,13 @@ def register_model_folders() -> None:
 
 def expert_names() -> list[str]:
     """Names of all expert files. Files from `loras` carry LORA_PREFIX."""
-    loras = (name for name in folder_paths.get_filename_list(LORAS) if name.lower().endswith(SUFFIX))
-    return folder_paths.get_filename_list(EXPERTS) + [LORA_PREFIX + name for name in loras]
+    loras = (name for name in _file_names(LORAS) if name.lower().endswith(SUFFIX))
+    return _file_names(EXPERTS) + [LORA_PREFIX + name for name in loras]
 
 
 def encoder_names() -> list[str]:
     """Names of all encoder files."""
-    return folder_paths.get_filename_list(ENCODERS)
+    return _file_names(ENCODERS)
 
 
 def expert_path(name: str) -> str:
@@ -65,6 +65,11 @@ def leads_outside(name: str) -> bool:
     """Whether a file name is empty, absolute, or leaves its folder with "..", on any operating system."""
     steps = re.split(r"[/\\]", name)
     return ".." in steps or not steps[0] or ":" in steps[0]
+
+
+def _file_names(kind: str) -> list[str]:
+    """Names of the files in the folders of one kind; empty if the folders are not registered."""
+    return folder_paths.get_filename_list(kind) if kind in folder_paths.folder_names_and_paths else []
 
 
 def _refuse_bad_name(name: str) -> None:

@@ -10,14 +10,17 @@ from ...attention import AttentionError, find_span, parse_instruction
 from ...attention.phrases import Mention
 from ...attention.spans import count_phrase
 from ..maps.region_spans import RegionSpan, Role, with_spans
+from ..node_base import StyleRouteNode
 from ..schema import schema
 
 SEPARATOR = "|"
 """Separates several phrases in the inputs object_phrase and style_phrase."""
 
 
-class RegionPrompt(io.ComfyNode):
+class RegionPrompt(StyleRouteNode):
     """Encodes a prompt as CLIP Text Encode does, and adds the spans of its phrases."""
+
+    refusal = AttentionError
 
     @classmethod
     def define_schema(cls) -> io.Schema:

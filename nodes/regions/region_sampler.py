@@ -9,6 +9,7 @@ from torch import Tensor
 
 import nodes as comfy_nodes
 
+from ...attention import AttentionError
 from ...attention.selection import ALL
 from ...moe import StyleExpert
 from ..comfy_server import show_under_node
@@ -16,6 +17,7 @@ from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
 from ..maps.recorded_maps import KEEP, RecordedMaps
 from ..maps.region_mask import has_region, region_mask
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
 from .apply_experts import with_experts
 from .background_lock import require_region, with_background_lock
@@ -35,8 +37,11 @@ LATENT_PIXELS = 8
 """Width and height of one latent of FLUX.1, in pixels."""
 
 
-class RegionRouteSampler(io.ComfyNode):
+class RegionRouteSampler(StyleRouteNode):
     """Samples with KSampler's own function on a clone of the model with region experts and captured attention."""
+
+    refusal = AttentionError
+    checked_by_node = frozenset({"region_expert"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:

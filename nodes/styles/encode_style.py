@@ -7,12 +7,13 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, StyleType, schema
 from .style_types import Style, encoder_id
 from .vision_states import hidden_states, require_vision_model
 
 
-class EncodeStyle(io.ComfyNode):
+class EncodeStyle(StyleRouteNode):
     """Encodes images to one STYLE with the encoder of a style expert."""
 
     @classmethod

@@ -7,14 +7,17 @@ from comfy_api.latest import io
 from ...moe import StyleExpert, StyleExpertError
 from ...moe.config import ROUTINGS
 from .. import model_folders
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema
 
 IN_EXPERT_FILE = "in the expert file"
 AS_FILE_SAYS = "as the file says"
 
 
-class LoadStyleExpert(io.ComfyNode):
+class LoadStyleExpert(StyleRouteNode):
     """Opens an expert file. The weights stay on disk until a style needs them."""
+
+    checked_by_node = frozenset({"expert", "encoder"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:

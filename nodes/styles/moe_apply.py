@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...moe import StyleExpert
 from ..model_patching import patch_keys, patched
+from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
 from .style_reference import reads_style_image, warn_without_style_image
 from .style_types import Style, require_style, routing_table
@@ -14,7 +15,7 @@ STEPS = 3
 """Steps of the progress bar: route, read the experts, patch the model."""
 
 
-class MoEApply(io.ComfyNode):
+class MoEApply(StyleRouteNode):
     """Routes a style, collapses its experts to one low-rank pair per layer, and adds them to a clone of the model."""
 
     @classmethod

@@ -12,6 +12,7 @@ from ...moe.lora import lora_state
 from ...moe.saving import write_atomically
 from ..comfy_server import warn
 from ..model_folders import leads_outside
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
 from .style_reference import REMEDY, reads_style_image
 from .style_types import Style, require_style
@@ -21,7 +22,7 @@ NEEDS_IMAGE = f"The LoRA needs the style image as a second reference, because it
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
-class SaveStyleLoRA(io.ComfyNode):
+class SaveStyleLoRA(StyleRouteNode):
     """Collapses a routed style and writes it in diffusers' layout."""
 
     @classmethod
