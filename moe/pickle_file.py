@@ -1,6 +1,9 @@
 """Reads PyTorch's .pt files, which are pickles, without running code from them and without trusting their sizes."""
 
 import pickle
+import shutil
+import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,11 +36,9 @@ def read_pickle(path: Path, size: int) -> dict[str, Tensor]:
         StyleExpertError: the file cannot be read, is compressed, or holds more than a state dict.
     """
     try:
-        is_zip = zipfile.is_zipfile(path)
-        if is_zip:
+        if is_zip := zipfile.is_zipfile(path):
             _require_stored(path, size)
-        # Mapped, each tensor stays inside the file. Without mapping, torch believes the sizes that the pickle names.
-        loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=is_zip)
+        loaded = _unpickled(path, is_zip)
     except StyleExpertError:
         raise
     except pickle.UnpicklingError as error:
@@ -70,6 +71,16 @@ def checked_copies(path: Path, state: Mapping[str, Tensor], keys: Iterable[str],
         )
     # Tensors of a pickle may share memory, which safetensors refuses, so they are cloned.
     return {key: weight.detach().clone(memory_format=torch.contiguous_format) for key, weight in chosen.items()}
+
+
+def _unpickled(path: Path, is_zip: bool) -> Any:
+    """The object in the file, by torch's unpickler for weights."""
+    if path.suffix == ".safetensors":  # torch would decide by this name
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            return _unpickled(Path(shutil.copyfile(path, Path(folder, "weights.pt"))), is_zip)
+    with warnings.catch_warnings(action="ignore"):  # about rare tensors, which are refused later
+        # Mapped, each tensor stays inside the file. Without mapping, old versions of torch believe the pickle's sizes.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
 
 
 def _require_stored(path: Path, size: int) -> None:
