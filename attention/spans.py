@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ..errors import AttentionError
+from .nesting import require_shallow
 
 UNKNOWN = "\ufffd"
 """Character for a token outside the vocabulary."""
@@ -46,7 +47,8 @@ def find_span(
         max_length: number of tokens after which the prompt is cut before encoding; None: it is not cut.
 
     Raises:
-        AttentionError: the phrase is empty, is not in the prompt, or does not occur that often.
+        AttentionError: the phrase is empty, is not in the prompt, or does not occur that often. Or the prompt has too
+            many parentheses inside each other.
     """
     read = _reader(tokenizer)
     seen = read(prompt, limit=max_length)
@@ -80,6 +82,8 @@ def _reader(tokenizer: Any) -> _Reader:
     if hasattr(tokenizer, "tokenize_with_weights"):
 
         def read_chunks(text: str, *, plain: bool = False, limit: int | None = None) -> TokenText:
+            if not plain:
+                require_shallow(text)
             chunks = tokenizer.tokenize_with_weights(text, **({"disable_weights": True} if plain else {}))
             return _rebuild(tokenizer.tokenizer, [token[0] for chunk in chunks for token in chunk][:limit])
 

@@ -81,9 +81,18 @@ _OUTER = {
     "proj_out": "final_layer.linear",
     "norm_out.linear": "final_layer.adaLN_modulation.1",
 }
-OUTER_LAYERS = tuple(_OUTER)
-"""The linear layers outside the blocks. Each is one whole weight in both layouts."""
 SWAPPED_LAYER = "norm_out.linear"
+"""The layer whose two halves of rows stand in the opposite order in ComfyUI: shift and scale, not scale and shift."""
+OUTER_LAYERS = tuple(layer for layer in _OUTER if layer != SWAPPED_LAYER)
+"""The linear layers outside the blocks that are one whole weight, with the same rows, in both layouts."""
+_FLUX2_LAYER = re.compile(
+    r"(time_guidance_embed|(double|single)_stream_modulation).*"
+    r"|transformer_blocks\.\d+\.ff(_context)?\.linear_(in|out)"
+    r"|single_transformer_blocks\.\d+\.attn\.(to_qkv_mlp_proj|to_out)"
+)
+"""Names of linear layers in diffusers that only FLUX.2 has."""
+
+_LAYER = "norm_out.linear"
 """The layer whose two halves of rows stand in the opposite order in ComfyUI: shift and scale, not scale and shift."""
 _FLUX2_PARTS = (".to_qkv_mlp_proj", ".ff.linear_in", ".ff.linear_out", ".ff_context.linear_in",
                 ".ff_context.linear_out", "_stream_modulation.linear", "_stream_modulation_img.linear",
@@ -108,7 +117,7 @@ def is_flux_layer(layer: str) -> bool:
 
 def is_flux2_layer(layer: str) -> bool:
     """Whether only FLUX.2 has a linear layer of this name in diffusers."""
-    return layer.endswith(_FLUX2_PARTS)
+    return _FLUX2_LAYER.fullmatch(layer) is not None
 
 
 def in_comfy_order(layer: str, rows: Tensor) -> Tensor:
@@ -168,7 +177,7 @@ def layer_order(layer: str) -> tuple[int, int, int]:
         StyleExpertError: Flux has no such linear layer.
     """
     if layer in _OUTER:
-        return 0, 0, OUTER_LAYERS.index(layer)
+        return 0, 0, list(_OUTER).index(layer)
     blocks, block, linear = _parse(layer)
     names = list(_BLOCKS)
     return 1 + names.index(blocks), block, list(_BLOCKS[blocks][1].values()).index(linear)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StyleExpertError
-from .layer_names import OUTER_LAYERS, all_layers, comfy_target, in_comfy_order
+from .layer_names import OUTER_LAYERS, SWAPPED_LAYER, all_layers, comfy_target, in_comfy_order
 
 GUIDANCE = "time_text_embed.guidance_embedder."
 DOUBLE_NORMS = {
@@ -87,7 +87,7 @@ def _pieces(state: Mapping[str, Tensor], layout: str, inlet: str, double: str, s
 
 
 def _all_pieces(num_double: int, num_single: int, hidden: int, mlp_ratio: float) -> Iterator[Piece]:
-    for layer in (*OUTER_LAYERS, *all_layers(num_double, num_single)):
+    for layer in (*all_layers(num_double, num_single), *OUTER_LAYERS, SWAPPED_LAYER):
         target = comfy_target(layer, hidden, mlp_ratio)
         for part in ("weight", "bias"):
             yield Piece(f"{layer}.{part}", f"{target.key}.{part}", target.rows, layer)

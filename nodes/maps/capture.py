@@ -16,7 +16,7 @@ from torch import Tensor
 from ...attention.selection import Block
 from ..comfy_server import ExecutingNode, executing_node
 from ..execution_order import signature_of
-from ..model_patching import require_flux
+from ..model_family import require_flux
 from .attention_override import AttentionOverride
 from .recorded_maps import RecordedMaps
 from .sampler_run import SamplerRun, require_steps, require_tokens, spans_by_id
@@ -29,7 +29,7 @@ def block_counts(model: ModelPatcher) -> dict[str, int]:
     """Number of double and single blocks of `model`.
 
     Raises:
-        StyleExpertError: the model is not Flux.
+        StyleExpertError: the model is not FLUX.1.
     """
     flux = require_flux(model)
     return {"double": len(flux.double_blocks), "single": len(flux.single_blocks)}

@@ -1,6 +1,6 @@
 """RegionRoute Sampler: samples as KSampler does, and records where the model finds the prompt's phrases."""
 
-from collections.abc import Sequence
+import logging
 
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
@@ -11,7 +11,6 @@ import nodes as comfy_nodes
 
 from ...attention import AttentionError
 from ...attention.selection import ALL
-from ...moe import StyleExpert
 from ..comfy_server import show_under_node
 from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
@@ -91,7 +90,7 @@ class RegionRouteSampler(StyleRouteNode):
         )
         plan = plan_run(model, positive, negative, latent_image["samples"], settings, ksampler)
         CHANGES.record(region_expert, plan.spans)
-        _show_experts(plan.experts, cls.hidden and cls.hidden.unique_id)
+        _show_experts(plan, cls.hidden and cls.hidden.unique_id)
         maps = RecordedMaps(keep)
         wrapped = _wrap(model, maps, plan, settings)
         latent = _sample(wrapped, positive, plan.negative, latent_image, ksampler)
@@ -100,10 +99,13 @@ class RegionRouteSampler(StyleRouteNode):
         return io.NodeOutput(latent, maps, _mask(maps, region, latent["samples"]))
 
 
-def _show_experts(experts: Sequence[StyleExpert], node_id: str | None) -> None:
-    """Shows the files below the node, because "auto" takes the first file with the style's name."""
-    if experts and node_id is not None:
-        show_under_node("Region expert: " + " and ".join(expert.path.name for expert in experts), node_id)
+def _show_experts(plan: RegionPlan, node_id: str | None) -> None:
+    """Shows the files below the node, because "auto" takes the first file with the style's name. Logs the notes."""
+    for note in plan.notes:
+        logging.warning(note)
+    if plan.experts and node_id is not None:
+        files = " and ".join(expert.path.name for expert in plan.experts)
+        show_under_node("\n".join([f"Region expert: {files}", *plan.notes]), node_id)
 
 
 def _wrap(model: ModelPatcher, maps: RecordedMaps, plan: RegionPlan, settings: RegionSettings) -> ModelPatcher:

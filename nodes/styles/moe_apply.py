@@ -5,7 +5,8 @@ import comfy.utils
 from comfy_api.latest import io
 
 from ...moe import StyleExpert
-from ..model_patching import patch_keys, patched
+from ..comfy_server import warn
+from ..model_patching import left_out, patch_keys, patched
 from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
 from .style_reference import reads_style_image, warn_without_style_image
@@ -44,6 +45,8 @@ class MoEApply(StyleRouteNode):
         progress = comfy.utils.ProgressBar(STEPS)
         embedding = require_style(style_expert, style)
         keys = patch_keys(model, style_expert)
+        if note := left_out(style_expert, keys):
+            warn(note, cls.hidden and cls.hidden.unique_id)
         routing = routing_table(style_expert, embedding)
         progress.update(1)
         if strength == 0:  # the base model itself: no weights to read

@@ -119,3 +119,11 @@ def test_a_clip_of_another_family_is_refused(parts):
 def test_a_prompt_of_several_chunks_is_accepted(clip, spans):
     text = f"{'a very long prompt, ' * 120} make the guitar in mosaic style"
     assert words(clip, text, spans(text)["style: mosaic"]) == "mosaic"
+
+
+@pytest.mark.parametrize("name", ["text", "object_phrase", "style_phrase"])
+def test_too_many_parentheses_are_refused(prompt, name):
+    nested = "(" * 3000 + "make the guitar in mosaic style" + ")" * 3000
+    inputs = {"text": SENTENCE, "object_phrase": "guitar", "style_phrase": "mosaic"} | {name: nested}
+    with pytest.raises(AttentionError, match="3000 levels of parentheses"):
+        prompt(**inputs)
