@@ -129,8 +129,11 @@ def _sample(model: ModelPatcher, positive: list, negative: list, latent_image: d
 
 
 def _mask(maps: RecordedMaps, region: str, samples: Tensor) -> Tensor | ExecutionBlocker:
-    """The MASK [B, H, W]. Without maps, a blocker: nodes that use the MASK then show the reason."""
+    """The MASK [B, H, W]. Without usable maps, a blocker: nodes that use the MASK then show the reason."""
     if not has_region(maps, region):
         return ExecutionBlocker(NO_MASK)
     height, width = (side * LATENT_PIXELS for side in samples.shape[-2:])
-    return region_mask(maps, region, (height, width))
+    try:
+        return region_mask(maps, region, (height, width))
+    except AttentionError as error:  # maps that are not finite; the LATENT stays usable
+        return ExecutionBlocker(str(error))
