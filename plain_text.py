@@ -33,11 +33,17 @@ def quoted(value: object, limit: int = MAX_QUOTED) -> str:
         value: the value from a file, prompt or option.
         limit: upper limit for the characters without the marks; a longer text loses its end.
     """
+    text = short(shown(value), limit)
     if not isinstance(value, str | os.PathLike):
-        return _without_end(_escaped(shown(value)[: limit + 1]), limit)
-    text = _without_end(_escaped(str(value)[: limit + 1]), limit)
+        return text
     mark = '"' if "'" in text and '"' not in text else "'"
     return f"{mark}{text}{mark}"
+
+
+def short(text: str, limit: int = MAX_QUOTED) -> str:
+    """A text on one line without quotation marks, such as a tensor's key; a longer text loses its end."""
+    text = _escaped(text[: limit + 1])
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def shown(value: object) -> str:
@@ -46,10 +52,6 @@ def shown(value: object) -> str:
         return str(value)
     except (ValueError, RecursionError):  # a number of more than 4,300 digits, or lists in lists in lists ...
         return f"a {type(value).__name__} that is too large to show"
-
-
-def _without_end(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _without_middle(text: str, limit: int) -> str:

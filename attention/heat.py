@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
+from ..plain_text import quoted
 from .resizing import blur
 
 
@@ -66,7 +67,7 @@ def _level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
     if threshold == "otsu":
         return otsu(heat)
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-        raise AttentionError(f'The threshold is {threshold!r}, expected "otsu" or a quantile from 0 to 1.')
+        raise AttentionError(f'The threshold is {quoted(threshold)}, expected "otsu" or a quantile from 0 to 1.')
     cells = heat.flatten(-2)
     level = cells.kthvalue(1 + round(threshold * (cells.shape[-1] - 1)), dim=-1).values
     low, high = cells.aminmax(dim=-1, keepdim=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted, short
 from .header import Header
 
 METADATA_ENTRY = "lora_adapter_metadata"
@@ -131,7 +132,7 @@ def _require_plain(source: str, options: Mapping[str, Any]) -> None:
     if str(options.get("peft_type") or "LORA").split(".")[-1] != "LORA":
         foreign.append("peft_type")
     if foreign:
-        named = ", ".join(f"{name[:80]} = {str(options[name])[:80]}" for name in foreign[:3])
+        named = ", ".join(f"{short(name)} = {quoted(options[name])}" for name in foreign[:3])
         raise StyleExpertError(
             f"{source} sets {named}, expected a plain LoRA without this. Merge the LoRA with the program that trained "
             "it, or train it without this option."
@@ -172,10 +173,10 @@ def _patterns(source: str, stored: Mapping[str, Any]) -> Patterns:
     slow = [p for p in repeating if len(_REPEATS.findall(p)) > 2 or re.search(r"\)[*+{]", p)]
     long = [pattern for pattern in stored if len(pattern) > MAX_PATTERN_LENGTH]
     if slow or long or len(repeating) > MAX_REPEATING_PATTERNS or len(stored) > MAX_PATTERNS:
-        shown = next(iter((*slow, *long, *stored)))[:80]
+        shown = next(iter((*slow, *long, *stored)))
         raise StyleExpertError(
-            f"{source} has {len(stored)} patterns for layers, such as {shown!r}, expected at most {MAX_PATTERNS} short "
-            "ones. Save the LoRA with the names of the layers in place of the patterns."
+            f"{source} has {len(stored)} patterns for layers, such as {quoted(shown)}, expected at most "
+            f"{MAX_PATTERNS} short ones. Save the LoRA with the names of the layers in place of the patterns."
         )
     return tuple((re.compile(rf"(.*\.)?({pattern})$"), _number(value)) for pattern, value in stored.items())
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import StyleExpertError
 from ..files import open_regular, state_of
+from ..plain_text import short
 from .header import Header, TensorEntry
 
 CHUNK_BYTES = 8 * 2**20
@@ -108,8 +109,8 @@ class OpenWeights:
     def not_finite(self, key: str) -> StyleExpertError:
         """The error for a tensor with NaN or infinite numbers."""
         return StyleExpertError(
-            f"{self._weights.header.path.name} holds NaN or infinite numbers in {key}: its training failed or the "
-            "file is damaged. Use another copy or an earlier checkpoint."
+            f"{self._weights.header.path.name} holds NaN or infinite numbers in {short(key)}: its training failed or "
+            "the file is damaged. Use another copy or an earlier checkpoint."
         )
 
     def _entry(self, key: str) -> TensorEntry:

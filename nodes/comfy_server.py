@@ -10,6 +10,7 @@ from typing import Any
 from comfy_execution.utils import get_executing_context
 
 from ..errors import StyleRouteError
+from ..plain_text import plain
 
 GRAPH = 2
 """Index of the graph in an item of ComfyUI's queue: (number, prompt id, graph, ...)."""
@@ -24,7 +25,7 @@ _shown: set[str] = set()
 def show_under_node(text: str, node_id: str) -> None:
     """Shows a text below a node on the page, instead of the earlier text. Does nothing without a server."""
     if (server := _server()) is not None:
-        server.send_progress_text(text, node_id)
+        server.send_progress_text(plain(text), node_id)
         _shown.add(node_id)
 
 
@@ -37,7 +38,7 @@ def clear_under_node(node_id: str) -> None:
 
 def warn(text: str, node_id: str | None) -> None:
     """Logs a warning, and shows it below the node unless `node_id` is None."""
-    logging.warning(text)
+    logging.warning(plain(text))
     if node_id is not None:
         show_under_node(text, node_id)
 

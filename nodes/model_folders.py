@@ -9,6 +9,7 @@ import folder_paths
 
 from ..moe import StyleExpertError
 from ..paths import CONVERT_COMMAND
+from ..plain_text import quoted
 
 EXPERTS, ENCODERS, LORAS = "style_experts", "style_encoders", "loras"
 SUFFIX = ".safetensors"
@@ -61,6 +62,16 @@ def encoder_path(name: str) -> str:
     return folder_paths.get_full_path(ENCODERS, name) or _refuse_missing("Encoder", ENCODERS, name)
 
 
+def file_state(path: str) -> str:
+    """A text that changes when a file is edited or replaced.
+
+    Raises:
+        OSError: the file is gone.
+    """
+    state = os.stat(path)
+    return f"{path} {state.st_ino} {state.st_mtime_ns} {state.st_size}"
+
+
 def leads_outside(name: str) -> bool:
     """Whether a file name is empty, absolute, or leaves its folder with "..", on any operating system."""
     steps = re.split(r"[/\\]", name)
@@ -75,17 +86,17 @@ def _file_names(kind: str) -> list[str]:
 def _refuse_bad_name(name: str) -> None:
     if leads_outside(name):
         raise StyleExpertError(
-            f"The file name '{name}' leads out of the model folders. Choose a file inside the model folders."
+            f"The file name {quoted(name)} leads out of the model folders. Choose a file inside the model folders."
         )
     if not name.lower().endswith(SUFFIX):
         raise StyleExpertError(
-            f"'{name}' is not a {SUFFIX} file. Convert a .pt file in ComfyUI's folder with `{CONVERT_COMMAND}`."
+            f"{quoted(name)} is not a {SUFFIX} file. Convert a .pt file in ComfyUI's folder with `{CONVERT_COMMAND}`."
         )
 
 
 def _refuse_missing(what: str, kind: str, name: str) -> NoReturn:
     folders = " or ".join(folder_paths.get_folder_paths(kind))
     raise StyleExpertError(
-        f"{what} file '{name}' was not found in {folders}. Put it there, press R in ComfyUI to reload the list, and "
-        "choose it."
+        f"{what} file {quoted(name)} was not found in {folders}. Put it there, press R in ComfyUI to reload the list, "
+        "and choose it."
     )

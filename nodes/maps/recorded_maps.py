@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ...attention import AttentionError, AttentionMaps, MapCollector
+from ...plain_text import quoted
 from .region_spans import RegionSpan
 
 KEEP = ("steps and blocks", "steps", "blocks", "mean only")
@@ -104,7 +105,8 @@ class RecordedMaps:
             raise no_maps_error()
         if (image, name) not in self._phrases:
             raise AttentionError(
-                f'No map of "{name}" was captured for image {image + 1}. The captured phrases are {quoted(self.spans)}.'
+                f"No map of {quoted(name)} was captured for image {image + 1}. "
+                f"The captured phrases are {all_quoted(self.spans)}."
             )
         return self._phrases[image, name]
 
@@ -117,6 +119,6 @@ def no_maps_error() -> AttentionError:
     )
 
 
-def quoted(names: Iterable[str]) -> str:
+def all_quoted(names: Iterable[str]) -> str:
     """A list of names in quotation marks, for error messages."""
-    return ", ".join(f'"{name}"' for name in names) or "none"
+    return ", ".join(quoted(name) for name in names) or "none"

@@ -1,7 +1,5 @@
 """Load StyleExpert: opens an expert file and its style encoder."""
 
-import os
-
 from comfy_api.latest import io
 
 from ...moe import StyleExpert, StyleExpertError
@@ -68,8 +66,7 @@ class LoadStyleExpert(StyleRouteNode):
     def fingerprint_inputs(cls, expert, encoder, **_) -> str:
         """Changes with the files, so that ComfyUI opens a retrained expert again."""
         try:
-            states = ((path, os.stat(path)) for path in _paths(expert, encoder))
-            return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
+            return " ".join(map(model_folders.file_state, _paths(expert, encoder)))
         except (StyleExpertError, OSError) as error:
             return str(error)
 

@@ -88,12 +88,12 @@ def test_the_prompt_equals_that_of_clip_text_encode(clip, prompt):
 
 
 def test_a_phrase_that_is_not_there_is_refused(prompt):
-    with pytest.raises(AttentionError, match='"banana" is not in the prompt "make the guitar'):
+    with pytest.raises(AttentionError, match="'banana' is not in the prompt 'make the guitar"):
         prompt(object_phrase="banana")
 
 
 def test_a_prompt_that_names_nothing_is_refused(prompt):
-    with pytest.raises(AttentionError, match='No object and no style was found in the prompt "a photo of a cat"'):
+    with pytest.raises(AttentionError, match="No object and no style was found in the prompt 'a photo of a cat'"):
         prompt("a photo of a cat")
 
 
