@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import StyleRouteError
 from ..moe import StyleExpert
+from .images import rgb_image
 from .maps.recorded_maps import RecordedMaps
 from .styles.style_types import RoutingTable, Style
 
@@ -96,7 +97,7 @@ def _checked(field: io.Input, value: Any, refusal: Refusal, is_skipped: bool) ->
             f"'{field.id}' received {_described(value)}, expected a {kind} from {wire.source}. Connect that node: "
             "another pack may use the same type name for something else."
         )
-    return value
+    return rgb_image(field.id, value, refusal) if isinstance(value, Tensor) and kind == "IMAGE" else value
 
 
 def _require_choice(field: io.Combo.Input, value: Any, refusal: Refusal, is_any_text: bool) -> str:
