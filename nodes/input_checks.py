@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import StyleRouteError
 from ..moe import StyleExpert
 from ..plain_text import quoted
+from .images import rgb_image
 from .maps.recorded_maps import RecordedMaps
 from .styles.style_types import RoutingTable, Style
 
@@ -95,9 +96,9 @@ def _checked(field: io.Input, value: Any, refusal: Refusal, is_skipped: bool) ->
             f"'{field.id}' received {_described(value)}, expected a {kind} from {wire.source}. Connect that node: "
             "another pack may use the same type name for something else."
         )
-    if kind == "STRING":
+    if isinstance(value, str):
         _require_encodable(field.id, value, refusal)
-    return value
+    return rgb_image(field.id, value, refusal) if isinstance(value, Tensor) and kind == "IMAGE" else value
 
 
 def _require_encodable(name: str, text: str, refusal: Refusal) -> None:
@@ -139,7 +140,3 @@ def _range(low: float | None, high: float | None) -> str:
 
 def _described(value: Any) -> str:
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _shown(value: Any) -> str:
-    return quoted(value)
