@@ -101,6 +101,10 @@ class EncoderConfig:
         projection_widths: inner widths of a deeper projection; () for a single linear layer.
         projection_activation: whether a SiLU follows each inner linear layer of a deeper projection.
         post_projection: whether a last linear layer follows the concatenation.
+        release_projection: whether a deeper projection has the order of StyleExpert's own class, in place of
+            `projection_activation`: no SiLU after the first linear layer, and one after every later layer.
+        layer_norm: whether a layer norm precedes the projection.
+        projection: whether there is a projection; without one, proj_dim is hidden_size.
 
     Raises:
         StyleExpertError: a value is impossible.
@@ -116,6 +120,9 @@ class EncoderConfig:
     projection_widths: tuple[int, ...] = ()
     projection_activation: bool = True
     post_projection: bool = False
+    release_projection: bool = False
+    layer_norm: bool = True
+    projection: bool = True
 
     def __post_init__(self) -> None:
         for name in ("num_queries", "num_tokens", "hidden_size", "proj_dim", "cond_dim"):

@@ -184,11 +184,13 @@ def _range(numbers: Sequence[float]) -> str:
 
 def _encoder_lines(config: EncoderConfig) -> list[str]:
     widths = " -> ".join(map(str, (config.hidden_size, *config.projection_widths, config.proj_dim)))
+    projection = f"projection {widths}" if config.projection else "no projection"
+    norm = "" if config.layer_norm else "no layer norm, "
     post = ", then a last projection" if config.post_projection else ""
     return [
         f"style encoder: taps {', '.join(map(str, config.taps))} of {config.vision_model} "
         f"({config.num_tokens} tokens x {config.hidden_size})",
-        f"  {config.num_queries} queries per tap, projection {widths}{post}, style embedding of {config.cond_dim}",
+        f"  {config.num_queries} queries per tap, {norm}{projection}{post}, style embedding of {config.cond_dim}",
     ]
 
 
