@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 
 from ...moe import StyleExpert
 from ..comfy_server import warn
+from ..model_wrappers import wrap_run
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -46,7 +46,7 @@ def warn_without_style_image(model: ModelPatcher, expert: StyleExpert, node_id: 
             warn(text, node_id)
         return executor(*arguments, **named)
 
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "styleroute_style_image", around_sampling)
+    wrap_run(model, "style_image", around_sampling)
 
 
 def _warning(name: str, conds: Conds, default_method: str) -> str | None:
