@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from comfy_execution.utils import get_executing_context
@@ -23,6 +23,35 @@ def warn(text: str, node_id: str | None) -> None:
     logging.warning(text)
     if node_id is not None:
         show_under_node(text, node_id)
+
+
+@dataclass
+class NodeText:
+    """The text below one node. ComfyUI replaces the whole text each time, so all lines are sent again.
+
+    Attributes:
+        node_id: id of the node in the graph; None shows nothing.
+        lines: the lines so far.
+    """
+
+    node_id: str | None
+    lines: list[str] = field(default_factory=list)
+
+    def copy(self) -> "NodeText":
+        """A text that starts with the lines so far, for one run of a sampler."""
+        return NodeText(self.node_id, list(self.lines))
+
+    def add(self, line: str) -> None:
+        """Adds a line below the node, unless it is there already."""
+        if line not in self.lines:
+            self.lines.append(line)
+        if self.node_id is not None:
+            show_under_node("\n".join(self.lines), self.node_id)
+
+    def warn(self, line: str) -> None:
+        """Logs a warning, and adds it below the node."""
+        logging.warning(line)
+        self.add(line)
 
 
 @dataclass(frozen=True, eq=False)
