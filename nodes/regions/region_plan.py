@@ -16,6 +16,7 @@ from ..maps.recorded_maps import KEEP
 from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_of
 from ..maps.sampler_run import require_no_rectangle, require_steps
 from ..model_patching import left_out, patch_keys
+from ..text_length import length_note
 from .background_lock import lock_reference
 from .region_experts import AUTO, region_experts, supervised_blocks
 
@@ -87,6 +88,8 @@ def plan_run(
     _require_model_calls(ksampler)
     spans = spans_of(positive)
     experts, notes = _fitting_experts(model, settings.region_expert, spans)
+    lengths = [text.shape[1] for text, _ in positive]
+    notes += tuple(filter(None, (length_note(expert, lengths) for expert in experts)))
     blocks, steps = _blocks(model, settings.blocks, experts), parse_steps(settings.capture_steps)
     negative = _require_negative(negative, positive, model, ksampler)
     if blocks:
