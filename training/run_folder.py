@@ -7,10 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..errors import TrainingError
 from ..storage.whole_file import whole_file
+from .checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -43,31 +42,10 @@ class RunFolder:
         with whole_file(self.path / CONFIG_FILE) as path:
             path.write_text(json.dumps(self._config, indent=2))
 
-    def restore(self) -> dict[str, Any] | None:
-        """The last checkpoint, on the CPU, or None without a checkpoint.
-
-        Raises:
-            TrainingError: the checkpoint is damaged.
-        """
-        path = self.path / CHECKPOINT_FILE
-        if not path.exists():
-            return None
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # damaged bytes can make an unpickler raise any exception
-            raise TrainingError(
-                f"{path} cannot be read ({type(error).__name__}), expected a whole checkpoint. Put back a copy of it, "
-                "or delete it to start the run again"
-            ) from error
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint, whole or not at all: a run that is killed here keeps the previous checkpoint.
-
-        Raises:
-            StorageError: the disk is full, or not writable.
-        """
-        with whole_file(self.path / CHECKPOINT_FILE) as path:
-            torch.save(state, path)
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The last checkpoint of the run."""
+        return Checkpoint(self.path / CHECKPOINT_FILE)
 
     @cached_property
     def curves(self) -> "SummaryWriter":

@@ -35,7 +35,7 @@ def _kill() -> None:
 
 
 def _require_same_run(trainer: RegionTrainer, whole: RegionTrainer) -> None:
-    state, expected = trainer.run.restore(), whole.run.restore()
+    state, expected = trainer.run.checkpoint.restore(), whole.run.checkpoint.restore()
     assert state["step"] == expected["step"]
     assert state["losses"] == expected["losses"]
     for name, weight in expected["adapter"].items():
@@ -58,7 +58,7 @@ def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, tmp_path: Pat
     else:
         with pytest.raises(KeyboardInterrupt):
             first.train(on_step=_at(3, lambda: os.kill(os.getpid(), signal.SIGINT)))
-    assert first.run.restore()["step"] == (2 if end == "killed" else 3)
+    assert first.run.checkpoint.restore()["step"] == (2 if end == "killed" else 3)
     assert first.losses == whole.losses[:3]
 
     second = make_trainer(**sizes)
@@ -170,7 +170,7 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
         TrainingError, match=rf"the {what} of step 4 is nan\. Training stopped; .*checkpoint in .*run.*Lower --rate"
     ):
         trainer.train()
-    state = trainer.run.restore()
+    state = trainer.run.checkpoint.restore()
     assert state["step"] == 4
     assert trainer.whole
     assert all(torch.equal(weight, state["adapter"][name]) for name, weight in trainer.trained.items())
