@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 CHECKPOINT_FILE = "checkpoint.pt"
+UNSETTLED = "auto"
+"""A value that older versions stored for an option that the program chose; any choice may resume such a run."""
 
 
 class RunFolder:
@@ -57,11 +59,11 @@ class RunFolder:
     def _require_same(self, config: Any) -> None:
         if not (self.path / CONFIG_FILE).exists():
             return
-        stored = self._stored()
+        stored = _stored(self.path)
         self._require_parts(stored)
         stored, given = dict(_flat(_completed(stored, config))), dict(_flat(self._config))
         for name in dict.fromkeys((*stored, *given)):
-            if not self._is_free(name) and stored.get(name) != given.get(name):
+            if not self._is_free(name) and stored.get(name) not in (given.get(name), UNSETTLED):
                 raise TrainingError(
                     f"{self.path} holds a run with {name} = {stored.get(name)!r}, this run has {given.get(name)!r}. "
                     "Give the same value to resume it, or another folder for a new run"
@@ -83,14 +85,24 @@ class RunFolder:
                     f"{name!r}. Give another folder for a new run, or resume it with the older version"
                 )
 
-    def _stored(self) -> dict[str, Any]:
-        path = self.path / CONFIG_FILE
-        try:
-            if isinstance(stored := json.loads(path.read_text()), dict):
-                return stored
-        except (OSError, ValueError) as error:
-            raise _damaged(path) from error
-        raise _damaged(path)
+
+def stored_option(folder: Path, name: str) -> Any:
+    """The value of an option, such as "optimisation.optimizer", of the run in a folder; None without the run or option.
+
+    Raises:
+        TrainingError: the run's configuration is damaged.
+    """
+    return dict(_flat(_stored(folder))).get(name) if (folder / CONFIG_FILE).exists() else None
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    try:
+        if isinstance(stored := json.loads(path.read_text()), dict):
+            return stored
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    raise _damaged(path)
 
 
 def _damaged(path: Path) -> TrainingError:

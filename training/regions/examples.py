@@ -18,7 +18,10 @@ from ..adapters.encoded import PIXELS, EncodedExamples, encode_images, encode_pr
 from ..bases import Base
 from .spans import DescribedExample, MaskedSpan
 
-REMEDY = "`styleroute data regions --size S` writes all images again at one size"
+REMEDY = (
+    "resize all images and masks of the manifest to one size, with sides that are multiples of 16; "
+    "`styleroute data regions --size S` makes a new dataset at one size"
+)
 
 
 @dataclass(frozen=True)
