@@ -12,6 +12,7 @@ import pytest
 import torch
 from styleroute.attention import PRESETS
 from styleroute.errors import TrainingError
+from styleroute.flux.latents import pack
 from styleroute.flux.noise import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
 from styleroute.training.regions.config import RELEASE
@@ -105,6 +106,26 @@ def test_the_attention_losses_have_a_gradient_of_their_own(make_trainer: MakeTra
     for name in ("focus", "cover"):
         slopes = torch.autograd.grad(losses[name], ups, retain_graph=True, allow_unused=True)
         assert all(slope is not None and slope.any() for slope in slopes)
+
+
+def test_maps_are_captured_of_the_tokens_of_the_generated_image(make_trainer: MakeTrainer, monkeypatch) -> None:
+    """The original image's tokens follow them, and a map of these would train the wrong image."""
+    trainer, rows, hidden = make_trainer(), [], []
+    monkeypatch.setattr(trainer.capture, "expect", lambda spans, chosen: rows.append(chosen))
+    monkeypatch.setattr(trainer.capture, "take", lambda: {})
+    monkeypatch.setattr(trainer, "_attention_losses", lambda batch: {})
+    trainer.transformer.register_forward_pre_hook(
+        lambda module, arguments, named: hidden.append(named["hidden_states"]), with_kwargs=True
+    )
+    trainer.compute_losses(0)
+    options = trainer.config.optimisation
+    batch = draw(trainer.examples, options.batch, options.seed, 0)
+    text, original = batch.text[0].shape[1], pack(batch.original)
+    [chosen], [image] = rows, hidden
+    # Text, generated image and original image follow each other in the attention.
+    assert chosen == slice(text, text + original.shape[1])
+    assert torch.equal(image[:, original.shape[1] :], original)
+    assert not torch.equal(image[:, chosen.start - text : chosen.stop - text], original)
 
 
 def test_the_model_gets_the_position_of_the_context_image(make_trainer: MakeTrainer, monkeypatch) -> None:
