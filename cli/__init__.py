@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import StyleRouteError
+from ..interruption import Stopped, sigterm_stops
 from .missing import missing_module
 
 COMMANDS = {
@@ -35,10 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        try:
-            return _main(name, rest)
-        finally:
-            sys.stdout.flush()
+        with sigterm_stops():
+            try:
+                return _main(name, rest)
+            finally:
+                sys.stdout.flush()
+    except Stopped as stop:
+        return stop.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

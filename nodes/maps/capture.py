@@ -17,7 +17,7 @@ from ...attention.selection import Block
 from ..comfy_server import ExecutingNode, NodeText, executing_node
 from ..compilation import is_compiled
 from ..execution_order import signature_of
-from ..model_patching import require_flux
+from ..model_family import require_flux
 from ..model_wrappers import ModelCall, wrap_calls, wrap_evaluation, wrap_sampler
 from .attention_override import AttentionOverride
 from .recorded_maps import RecordedMaps
@@ -34,7 +34,7 @@ def block_counts(model: ModelPatcher) -> dict[str, int]:
     """Number of double and single blocks of `model`.
 
     Raises:
-        StyleExpertError: the model is not Flux.
+        StyleExpertError: the model is not FLUX.1.
     """
     flux = require_flux(model)
     return {"double": len(flux.double_blocks), "single": len(flux.single_blocks)}
