@@ -64,6 +64,48 @@ def test_the_name_of_an_error_has_no_path(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delitem(sys.modules, module)
 
 
+HOSTILE = "\ud800 \x1b[2J \x07 \u202e"
+"""A lone surrogate, terminal codes and a control that reverses the reading direction."""
+
+
+def all_errors(base: type[errors.StyleRouteError]) -> list[type[errors.StyleRouteError]]:
+    return [base, *(one for below in base.__subclasses__() for one in all_errors(below))]
+
+
+def test_every_error_can_be_logged() -> None:
+    """ComfyUI's worker thread ends when it logs a lone surrogate."""
+    for error in all_errors(errors.StyleRouteError):
+        message = str(error(f"It holds {HOSTILE}{'x' * 1_000_000}. Download it again."))
+        message.encode("utf-8")
+        assert message.isprintable()
+        assert len(message) <= error.limit
+        assert message.startswith(r"It holds \ud800 \x1b[2J \x07 \u202exxx")
+        assert message.endswith("xxx. Download it again.")
+
+
+def test_the_message_of_another_error_is_cleaned_too() -> None:
+    assert str(errors.StyleExpertError(f"It failed ({ValueError(HOSTILE)}).")).isprintable()
+
+
+READS_HOSTILE_TEXT = ("moe", "attention", "flux", "nodes")
+"""Folders whose messages quote files, prompts and options."""
+
+
+def quoting_by_repr(file: Path) -> list[int]:
+    """Lines of f-strings with `!r`, which shows a text of any length."""
+    parts = [
+        node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.FormattedValue)
+    ]
+    return [part.lineno for part in parts if part.conversion == ord("r")]
+
+
+@pytest.mark.parametrize("folder", READS_HOSTILE_TEXT)
+def test_messages_quote_with_a_limit(folder: str) -> None:
+    for file in sorted((PACK / folder).rglob("*.py")):
+        lines = quoting_by_repr(file)
+        assert not lines, f"{file.relative_to(PACK)}, lines {lines}: use plain_text.quoted, which shortens and escapes"
+
+
 def raised_builtins(file: Path) -> set[str]:
     """Built-in exceptions that a file raises by name."""
     raised = [node.exc for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Raise)]
