@@ -15,6 +15,7 @@ from io import TextIOWrapper
 from typing import Any, TextIO
 
 from ..errors import StyleRouteError
+from ..interruption import Stopped, sigterm_stops
 from ..plain_text import quoted
 from .missing import missing_module
 
@@ -38,10 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     _accept_any_text(sys.stdout)
     try:
-        try:
-            return _main(name, rest)
-        finally:
-            sys.stdout.flush()
+        with sigterm_stops():
+            try:
+                return _main(name, rest)
+            finally:
+                sys.stdout.flush()
+    except Stopped as stop:
+        return stop.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -20,6 +20,7 @@ from .formats import LORA_PARTS, FileKeys, require_expert_keys, require_once, so
 from .header import read_header
 from .lora_scales import alpha_keys
 from .router import Routing, route
+from .trained_inputs import read_trained_inputs
 from .weight_file import OpenWeights, WeightFile, is_finite
 
 GATE = "lora_layer.cond_gate.weight"
@@ -37,6 +38,9 @@ class StyleExpert:
         skipped_layers: layers of the file that are no linear layer of FLUX.1; nothing applies them.
         encoder_config: sizes of the style encoder; None without an encoder.
         training: training summary from the header entry; None without a summary.
+        style_rows: rows of tokens by which the style image stands below the content image as a second reference; None
+            if the experts were trained without the style image.
+        text_tokens: length of the training's prompts in T5 tokens; None if the file does not record it.
     """
 
     path: Path
@@ -47,6 +51,8 @@ class StyleExpert:
     skipped_layers: tuple[str, ...]
     encoder_config: EncoderConfig | None
     training: dict[str, Any] | None
+    style_rows: int | None
+    text_tokens: int | None
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class StyleExpert:
         encoder_file: WeightFile | None = None,
         encoder_keys: Mapping[str, str] | None = None,
         routing: str | None = None,
+        style_rows: int | None = None,
     ) -> None:
         header, entry = file.header, read_entry(file.header)
         require_expert_keys(header.path, found)
@@ -67,6 +74,9 @@ class StyleExpert:
         self.layers, self.layer_shapes = tuple(sizes.layer_shapes), sizes.layer_shapes
         self.layer_ranks, self.skipped_layers = sizes.layer_ranks, found.skipped
         self.training = (entry or {}).get("training")
+        inputs = read_trained_inputs(header.path, self.training or {})
+        self.style_rows = inputs.style_rows if style_rows is None else style_rows
+        self.text_tokens = inputs.text_tokens
         self.encoder_config = self._read_encoder_config()
 
     @classmethod
@@ -75,6 +85,7 @@ class StyleExpert:
         path: str | os.PathLike[str],
         encoder_path: str | os.PathLike[str] | None = None,
         routing: str | None = None,
+        style_rows: int | None = None,
     ) -> "StyleExpert":
         """Open a StyleRoute file, a file of the StyleExpert release, or a plain LoRA; only headers are read.
 
@@ -82,6 +93,7 @@ class StyleExpert:
             path: the expert file.
             encoder_path: file of the style encoder, or another expert file with an encoder; None: use the expert file.
             routing: "paper" or "release-1", replaces the arithmetic that the file names; ignored for a plain LoRA.
+            style_rows: replaces the position of the style image that the file records. Release files record none.
 
         Raises:
             StyleExpertError: a file is incomplete or of another kind, or contradicts itself or the other file.
@@ -89,11 +101,11 @@ class StyleExpert:
         file = WeightFile(read_header(path))
         found = sort_keys(file.header.tensors)
         if encoder_path is None:
-            return cls(file, found, routing=routing)
+            return cls(file, found, routing=routing, style_rows=style_rows)
         encoder_file = WeightFile(read_header(encoder_path))
         encoder_found = sort_keys(encoder_file.header.tensors)
         _require_encoder_keys(encoder_file, encoder_found)
-        return cls(file, found, encoder_file, encoder_found.encoder, routing)
+        return cls(file, found, encoder_file, encoder_found.encoder, routing, style_rows)
 
     @property
     def version(self) -> tuple[str | int, ...]:

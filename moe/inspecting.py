@@ -44,6 +44,7 @@ class FileReport:
         skipped_layers: layers of the file that FLUX.1 does not have.
         encoder_config: configuration of the style encoder; None without an encoder.
         training: training summary; empty without a summary.
+        style_rows, text_tokens: see `StyleExpert`.
         problems: one sentence for each fault.
     """
 
@@ -60,6 +61,8 @@ class FileReport:
     skipped_layers: tuple[str, ...] = ()
     encoder_config: EncoderConfig | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    style_rows: int | None = None
+    text_tokens: int | None = None
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -70,6 +73,7 @@ class FileReport:
             *(self._expert_lines(self.config) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
             *_training_lines(self.training),
+            *_input_lines(self.style_rows, self.text_tokens),
             *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
         ]
         return [plain(line) for line in lines]
@@ -136,6 +140,7 @@ def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
     report.ranks = tuple(sorted(set(expert.layer_ranks.values())))
     report.scales = tuple(sorted({expert.scale_of(layer) for layer in expert.layers}))
     report.skipped_layers = expert.skipped_layers
+    report.style_rows, report.text_tokens = expert.style_rows, expert.text_tokens
     report.training = expert.training or {}
 
 
@@ -195,13 +200,23 @@ def _encoder_lines(config: EncoderConfig) -> list[str]:
 
 
 def _training_lines(training: dict[str, Any]) -> list[str]:
+    if not training:
+        return []
+    return ["training: " + ", ".join(f"{name} {shown(value)}" for name, value in training.items())]
+
+
+def _input_lines(style_rows: int | None, text_tokens: int | None) -> list[str]:
+    """What sampling must give the model, because the training did."""
     lines = []
-    if training:
-        lines.append("training: " + ", ".join(f"{name} {shown(value)}" for name, value in training.items()))
-    if training.get("style_reference"):
+    if text_tokens is not None:
         lines.append(
-            "The experts were trained with the style image as a second reference. In a graph, add a second Reference "
-            "Latent with the style image after the content image's, and set FluxKontextMultiReferenceLatentMethod to "
-            "'index', as the example workflow does."
+            f"prompts: {text_tokens} T5 tokens in training. In a graph, set min_length {text_tokens} in "
+            "T5TokenizerOptions between the text encoder and the prompt."
+        )
+    if style_rows is not None:
+        lines.append(
+            f"style image: a second reference, {style_rows} rows of tokens below the content image. In a graph, add a "
+            "second Reference Latent with the style image after the content image's, and set "
+            "FluxKontextMultiReferenceLatentMethod to 'index', as the example workflow does. MoE Apply sets the rows."
         )
     return lines

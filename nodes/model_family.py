@@ -6,6 +6,7 @@ from comfy.ldm.flux.model import Flux
 from comfy.model_patcher import ModelPatcher
 
 from ..moe import StyleExpertError
+from .compilation import without_compilation
 
 FAMILIES = {
     "Flux2": "FLUX.2",
@@ -24,7 +25,7 @@ def require_flux(model: ModelPatcher) -> Flux:
     Raises:
         StyleExpertError: the MODEL is of another family. The message names it.
     """
-    network = getattr(model.model, "diffusion_model", None)
+    network = without_compilation(getattr(model.model, "diffusion_model", None))
     family = family_of(model.model)
     if isinstance(network, Flux) and family is None and not (differences := _differences(network)):
         return network

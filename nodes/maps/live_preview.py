@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from comfy.model_management import InterruptProcessingException
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from PIL import Image
 from torch import Tensor
 
+from ..model_wrappers import wrap_sampler
 from .overlay import overlay_heat
 from .recorded_maps import RecordedMaps
 from .region_mask import has_region, region_heat
@@ -27,11 +27,12 @@ Callback = Callable[[int, Tensor, Tensor, int], None]
 def with_heat_preview(model: ModelPatcher, maps: RecordedMaps, region: str) -> ModelPatcher:
     """A clone of `model` whose sampler shows the heat map of `region` in its preview."""
 
-    def around_sampler(executor, guider, sigmas, extra_args, callback, *rest):
-        return executor(guider, sigmas, extra_args, heat_callback(model, maps, region, len(sigmas) - 1), *rest)
+    def around_sampler(executor, model_wrap, sigmas, extra_args, callback, *rest, **named):
+        preview = heat_callback(model, maps, region, len(sigmas) - 1)
+        return executor(model_wrap, sigmas, extra_args, preview, *rest, **named)
 
     clone = model.clone()
-    clone.add_wrapper_with_key(WrappersMP.SAMPLER_SAMPLE, "styleroute_preview", around_sampler)
+    wrap_sampler(clone, "preview", around_sampler)
     return clone
 
 

@@ -84,7 +84,7 @@ def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
 def _phrase_groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
     """Groups of phrase names; each group is shown as one map."""
     if not maps.spans:
-        raise no_maps_error()
+        raise no_maps_error(maps)
     if choice.phrase.strip():
         return [_names_of_phrase(maps, choice.phrase.strip())]
     return [(name,) for name in maps.spans] if choice.span == "each" else [region_names(maps, choice.span)]

@@ -37,6 +37,7 @@ class RecordedMaps:
         source: signature of the sampler's node and everything upstream; None if it is unknown.
         samplings: how often that node has sampled in this execution of the workflow. The maps are from the last time.
         not_finite: the first step and block with NaN or infinity in a map; None if all maps are finite.
+        missing: why the last run has no map; None if it has maps, or if no sampler ran.
     """
 
     keep: str = KEEP[0]
@@ -45,11 +46,13 @@ class RecordedMaps:
     source: str | None = None
     samplings: int = 1
     not_finite: str | None = None
+    missing: str | None = None
     _phrases: dict[tuple[int, str], PhraseMaps] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Removes the maps of the last run."""
-        self.spans, self.source, self.not_finite, self._phrases = {}, None, None, {}
+        self.spans, self.source, self._phrases = {}, None, {}
+        self.not_finite = self.missing = None
 
     def add(self, image: int, span: RegionSpan, step: int, block: str, cells: Tensor) -> None:
         """Adds the map [h, w] of a phrase at one step and block."""
@@ -102,7 +105,7 @@ class RecordedMaps:
     def _phrase(self, image: int, name: str) -> PhraseMaps:
         self.require_finite()
         if not self._phrases:
-            raise no_maps_error()
+            raise no_maps_error(self)
         if (image, name) not in self._phrases:
             raise AttentionError(
                 f"No map of {quoted(name)} was captured for image {image + 1}. "
@@ -111,10 +114,11 @@ class RecordedMaps:
         return self._phrases[image, name]
 
 
-def no_maps_error() -> AttentionError:
+def no_maps_error(maps: RecordedMaps) -> AttentionError:
     """The error for maps that no sampler has filled."""
     return AttentionError(
-        "No attention map was captured: no sampler ran with this model, no block was captured, or ComfyUI took the "
+        maps.missing
+        or "No attention map was captured: no sampler ran with this model, no block was captured, or ComfyUI took the "
         "sampler's result from its cache. Check the links, then change the seed and run again."
     )
 

@@ -16,9 +16,12 @@ from ..maps.recorded_maps import KEEP
 from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_of
 from ..maps.sampler_run import require_no_rectangle, require_steps
 from ..model_patching import left_out, patch_keys
+from ..text_length import length_note
 from .background_lock import lock_reference
 from .region_experts import AUTO, region_experts, supervised_blocks
 
+ADAPTIVE = "dpm_adaptive"
+"""The sampler that ignores the number of steps. It never calls the model if there is only one."""
 CFG_PP = "cfg_pp"
 """Part of the names of samplers that evaluate the negative prompt even at cfg 1."""
 
@@ -82,14 +85,26 @@ def plan_run(
         AttentionError: phrases, blocks, steps, region, prompts or the reference do not fit.
         StyleExpertError: the model is not Flux, or an expert does not fit it.
     """
+    _require_model_calls(ksampler)
     spans = spans_of(positive)
     experts, notes = _fitting_experts(model, settings.region_expert, spans)
+    lengths = [text.shape[1] for text, _ in positive]
+    notes += tuple(filter(None, (length_note(expert, lengths) for expert in experts)))
     blocks, steps = _blocks(model, settings.blocks, experts), parse_steps(settings.capture_steps)
     negative = _require_negative(negative, positive, model, ksampler)
     if blocks:
         _require_capture(positive, spans, settings.region, steps, ksampler)
     reference = _lock_reference(positive, latent, blocks, settings.background_lock)
     return RegionPlan(spans, experts, blocks, steps, negative, reference, notes)
+
+
+def _require_model_calls(ksampler: Mapping[str, Any]) -> None:
+    """Refuses a sampler that would return the noise itself."""
+    if ksampler["sampler_name"] == ADAPTIVE and ksampler["steps"] == 1 and ksampler["denoise"] > 0:
+        raise AttentionError(
+            f"The sampler {ADAPTIVE} never calls the model at 1 step, so the image would be only noise. Set at least "
+            "2 steps, or choose another sampler."
+        )
 
 
 def _fitting_experts(

@@ -1,7 +1,5 @@
 """RegionRoute Sampler: samples as KSampler does, and records where the model finds the prompt's phrases."""
 
-import logging
-
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -11,7 +9,7 @@ import nodes as comfy_nodes
 
 from ...attention import AttentionError
 from ...attention.selection import ALL
-from ..comfy_server import show_under_node
+from ..comfy_server import NodeText
 from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
 from ..maps.recorded_maps import KEEP, RecordedMaps
@@ -90,29 +88,30 @@ class RegionRouteSampler(StyleRouteNode):
         )
         plan = plan_run(model, positive, negative, latent_image["samples"], settings, ksampler)
         CHANGES.record(region_expert, plan.spans)
-        _show_experts(plan, cls.hidden and cls.hidden.unique_id)
-        maps = RecordedMaps(keep)
-        wrapped = _wrap(model, maps, plan, settings)
+        maps, text = RecordedMaps(keep), NodeText(cls.hidden and cls.hidden.unique_id)
+        _show_experts(plan, text)
+        wrapped = _wrap(model, maps, plan, settings, text)
         latent = _sample(wrapped, positive, plan.negative, latent_image, ksampler)
         if plan.reference is not None and ksampler["denoise"] > 0:
             require_region(maps, region)
         return io.NodeOutput(latent, maps, _mask(maps, region, latent["samples"]))
 
 
-def _show_experts(plan: RegionPlan, node_id: str | None) -> None:
-    """Shows the files below the node, because "auto" takes the first file with the style's name. Logs the notes."""
+def _show_experts(plan: RegionPlan, text: NodeText) -> None:
+    """Shows the files below the node, because "auto" takes the first file with the style's name; and the notes."""
+    if plan.experts:
+        text.add("Region expert: " + " and ".join(expert.path.name for expert in plan.experts))
     for note in plan.notes:
-        logging.warning(note)
-    if plan.experts and node_id is not None:
-        files = " and ".join(expert.path.name for expert in plan.experts)
-        show_under_node("\n".join([f"Region expert: {files}", *plan.notes]), node_id)
+        text.warn(note)
 
 
-def _wrap(model: ModelPatcher, maps: RecordedMaps, plan: RegionPlan, settings: RegionSettings) -> ModelPatcher:
+def _wrap(
+    model: ModelPatcher, maps: RecordedMaps, plan: RegionPlan, settings: RegionSettings, text: NodeText
+) -> ModelPatcher:
     """A clone of the model with experts, capture, background lock and heat preview, each if it is chosen."""
     model = with_experts(model, plan.experts, settings.expert_strength)
     if plan.blocks:
-        model = with_capture(model, maps, plan.blocks, plan.steps)
+        model = with_capture(model, maps, plan.blocks, plan.steps, text)
     if plan.reference is not None:
         model = with_background_lock(model, maps, settings.region, plan.reference, settings.background_lock)
     if plan.blocks and settings.heat_preview:
@@ -131,7 +130,7 @@ def _sample(model: ModelPatcher, positive: list, negative: list, latent_image: d
 def _mask(maps: RecordedMaps, region: str, samples: Tensor) -> Tensor | ExecutionBlocker:
     """The MASK [B, H, W]. Without usable maps, a blocker: nodes that use the MASK then show the reason."""
     if not has_region(maps, region):
-        return ExecutionBlocker(NO_MASK)
+        return ExecutionBlocker(maps.missing or NO_MASK)
     height, width = (side * LATENT_PIXELS for side in samples.shape[-2:])
     try:
         return region_mask(maps, region, (height, width))

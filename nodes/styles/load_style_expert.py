@@ -10,6 +10,8 @@ from ..schema import StyleExpertType, advanced, schema
 
 IN_EXPERT_FILE = "in the expert file"
 AS_FILE_SAYS = "as the file says"
+STYLE_ROWS = ("0", "64")
+"""Choices for the rows of the style image: ComfyUI's own position, and that of StyleExpert's release."""
 
 
 class LoadStyleExpert(StyleRouteNode):
@@ -47,6 +49,16 @@ class LoadStyleExpert(StyleRouteNode):
                     "know that the weights were trained with the other arithmetic.",
                     **advanced(),
                 ),
+                io.Combo.Input(
+                    "style_rows",
+                    options=[AS_FILE_SAYS, *STYLE_ROWS],
+                    default=AS_FILE_SAYS,
+                    optional=True,
+                    tooltip="For experts that were trained with the style image as a second reference: how many rows "
+                    "of tokens it stands below the content image. Keep 'as the file says', unless the file does not "
+                    "record it: StyleExpert's variant with the style image has 64.",
+                    **advanced(),
+                ),
             ],
             outputs=[
                 StyleExpertType.Output("STYLE_EXPERT", tooltip="The opened experts, for Encode Style and MoE Apply.")
@@ -71,10 +83,11 @@ class LoadStyleExpert(StyleRouteNode):
             return str(error)
 
     @classmethod
-    def execute(cls, expert: str, encoder: str, routing: str) -> io.NodeOutput:
+    def execute(cls, expert: str, encoder: str, routing: str, style_rows: str = AS_FILE_SAYS) -> io.NodeOutput:
         path, encoder_path = model_folders.expert_path(expert), _encoder_path(encoder)
         chosen = None if routing == AS_FILE_SAYS else routing
-        return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen))
+        rows = None if style_rows == AS_FILE_SAYS else int(style_rows)
+        return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen, style_rows=rows))
 
 
 def _encoder_path(encoder: str | None) -> str | None:

@@ -76,7 +76,19 @@ class SaveStyleLoRA(StyleRouteNode):
             "source": plain(style_expert.path.name),
             "style_reference": str(needs_image).lower(),
         }
+        if needs_image:
+            metadata["style_rows"] = str(style_expert.style_rows)
         write_atomically(path, state, metadata, check=False)
         if needs_image:
-            warn(NEEDS_IMAGE, cls.hidden and cls.hidden.unique_id)
+            warn(NEEDS_IMAGE + _rows_note(style_expert), cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
+
+
+def _rows_note(expert: StyleExpert) -> str:
+    """The end of a message: which nodes give the style image the position of the training."""
+    if not expert.style_rows:
+        return ""
+    return (
+        f" Its style image stands {expert.style_rows} rows below the content image, which stock loaders cannot do: "
+        f"load the LoRA with Load StyleExpert, style_rows {expert.style_rows}, and MoE Apply."
+    )

@@ -96,12 +96,12 @@ def test_an_interrupt_ends_the_work_before_the_next_image(style_expert, siglip, 
     import comfy.model_management
     from styleroute.nodes.styles import encode_style
 
-    encoded, real = [], encode_style.hidden_states
+    encoded, states = [], encode_style.hidden_states(siglip, torch.rand(1, 32, 32, 3))
 
-    def encode_then_interrupt(*args):
-        encoded.append(real(*args))
+    def encode_then_interrupt(*_):  # without ComfyUI's own code, which looks for interrupts too
+        encoded.append(states)
         comfy.model_management.interrupt_current_processing(len(encoded) == 2)
-        return encoded[-1]
+        return states
 
     monkeypatch.setattr(encode_style, "hidden_states", encode_then_interrupt)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
