@@ -5,10 +5,11 @@ import comfy.utils
 from comfy_api.latest import io
 
 from ...moe import StyleExpert
+from ..comfy_server import NodeText
 from ..model_patching import patch_keys, patched
 from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
-from .style_reference import reads_style_image, warn_without_style_image
+from .style_reference import reads_style_image, warn_about_style_image
 from .style_types import Style, require_style, routing_table
 
 STEPS = 3
@@ -25,7 +26,17 @@ class MoEApply(StyleRouteNode):
             display_name="MoE Apply",
             description="Sends a style to the right experts and adds them to the model, for the whole image. "
             "It does not slow down sampling. Several in a row add up.",
-            search_aliases=["apply style", "style transfer", "mixture of experts"],
+            search_aliases=[
+                "apply style",
+                "style transfer",
+                "artistic",
+                "painting",
+                "ipadapter",
+                "redux",
+                "uso",
+                "instantstyle",
+                "mixture of experts",
+            ],
             inputs=[
                 model_input(),
                 StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),
@@ -55,6 +66,6 @@ class MoEApply(StyleRouteNode):
         progress.update(1)
         styled = patched(model, keys, deltas, strength)
         if reads_style_image(style_expert):
-            warn_without_style_image(styled, style_expert, cls.hidden and cls.hidden.unique_id)
+            warn_about_style_image(styled, style_expert, NodeText(cls.hidden and cls.hidden.unique_id))
         progress.update(1)
         return io.NodeOutput(styled, routing)
