@@ -2,6 +2,8 @@
 
 import ast
 import builtins
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,22 @@ def test_every_refusal_derives_from_one_base(name: str) -> None:
 def test_the_ideas_export_their_refusal() -> None:
     assert styleroute.moe.StyleExpertError is errors.StyleExpertError
     assert styleroute.attention.AttentionError is errors.AttentionError
+
+
+def test_the_name_of_an_error_has_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI imports a pack under the path of its folder, and reports an error as module and class."""
+    name = "/home/artist/ComfyUI/custom_nodes/ComfyUI-StyleRoute"
+    spec = importlib.util.spec_from_file_location(name, PACK / "__init__.py")
+    monkeypatch.setitem(sys.modules, name, importlib.util.module_from_spec(spec))
+    loaded = importlib.import_module(f"{name}.errors")
+    classes = [value for value in vars(loaded).values() if isinstance(value, type)]
+    subclasses = [
+        one for one in classes if issubclass(one, loaded.StyleRouteError) and one is not loaded.StyleRouteError
+    ]
+    assert len(subclasses) >= 7
+    assert {error.__module__ for error in subclasses} == {"styleroute.errors"}
+    for module in [module for module in sys.modules if module.startswith(f"{name}.")]:
+        monkeypatch.delitem(sys.modules, module)
 
 
 def raised_builtins(file: Path) -> set[str]:

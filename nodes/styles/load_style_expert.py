@@ -1,20 +1,23 @@
 """Load StyleExpert: opens an expert file and its style encoder."""
 
-import os
-
 from comfy_api.latest import io
 
 from ...moe import StyleExpert, StyleExpertError
 from ...moe.config import ROUTINGS
 from .. import model_folders
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema
 
 IN_EXPERT_FILE = "in the expert file"
 AS_FILE_SAYS = "as the file says"
+STYLE_ROWS = ("0", "64")
+"""Choices for the rows of the style image: ComfyUI's own position, and that of StyleExpert's release."""
 
 
-class LoadStyleExpert(io.ComfyNode):
+class LoadStyleExpert(StyleRouteNode):
     """Opens an expert file. The weights stay on disk until a style needs them."""
+
+    checked_by_node = frozenset({"expert", "encoder"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -46,6 +49,16 @@ class LoadStyleExpert(io.ComfyNode):
                     "know that the weights were trained with the other arithmetic.",
                     **advanced(),
                 ),
+                io.Combo.Input(
+                    "style_rows",
+                    options=[AS_FILE_SAYS, *STYLE_ROWS],
+                    default=AS_FILE_SAYS,
+                    optional=True,
+                    tooltip="For experts that were trained with the style image as a second reference: how many rows "
+                    "of tokens it stands below the content image. Keep 'as the file says', unless the file does not "
+                    "record it: StyleExpert's variant with the style image has 64.",
+                    **advanced(),
+                ),
             ],
             outputs=[
                 StyleExpertType.Output("STYLE_EXPERT", tooltip="The opened experts, for Encode Style and MoE Apply.")
@@ -65,16 +78,16 @@ class LoadStyleExpert(io.ComfyNode):
     def fingerprint_inputs(cls, expert, encoder, **_) -> str:
         """Changes with the files, so that ComfyUI opens a retrained expert again."""
         try:
-            states = ((path, os.stat(path)) for path in _paths(expert, encoder))
-            return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
+            return " ".join(map(model_folders.file_state, _paths(expert, encoder)))
         except (StyleExpertError, OSError) as error:
             return str(error)
 
     @classmethod
-    def execute(cls, expert: str, encoder: str, routing: str) -> io.NodeOutput:
+    def execute(cls, expert: str, encoder: str, routing: str, style_rows: str = AS_FILE_SAYS) -> io.NodeOutput:
         path, encoder_path = model_folders.expert_path(expert), _encoder_path(encoder)
         chosen = None if routing == AS_FILE_SAYS else routing
-        return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen))
+        rows = None if style_rows == AS_FILE_SAYS else int(style_rows)
+        return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen, style_rows=rows))
 
 
 def _encoder_path(encoder: str | None) -> str | None:

@@ -1,13 +1,14 @@
-"""Warns if experts that were trained with the style image as a second reference are sampled without that reference."""
+"""Warns if experts are sampled without the inputs of their training: the style image, and the prompt's length."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 
 from ...moe import StyleExpert
-from ..comfy_server import warn
+from ..comfy_server import NodeText
+from ..model_wrappers import wrap_run
+from ..text_length import length_note
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -32,21 +33,35 @@ Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 
 
 def reads_style_image(expert: StyleExpert) -> bool:
-    """Whether the expert file records a training with the style image as a second reference."""
-    return bool((expert.training or {}).get("style_reference"))
+    """Whether the experts were trained with the style image as a second reference."""
+    return expert.style_rows is not None
 
 
-def warn_without_style_image(model: ModelPatcher, expert: StyleExpert, node_id: str | None) -> None:
-    """Makes `model` warn, in the log and below the node, each time it is sampled without the style image."""
+def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText) -> None:
+    """Makes `model` warn each time it is sampled without the inputs of the experts' training.
+
+    These are the style image, if the experts were trained with it, and the prompt's length, if the file records it.
+
+    Args:
+        model: a clone with the experts.
+        expert: the experts.
+        text: the text below the node.
+    """
+    if not reads_style_image(expert) and expert.text_tokens is None:
+        return
 
     def around_sampling(executor, *arguments, **named):
-        guider = executor.class_obj
+        guider, shown = executor.class_obj, text.copy()
         default_method = guider.model_patcher.get_model_object(DEFAULT_METHOD)
-        if text := _warning(expert.path.name, guider.conds, default_method):
-            warn(text, node_id)
+        prompts = [cond["cross_attn"] for cond in guider.conds.get("positive", ()) if "cross_attn" in cond]
+        notes = [length_note(expert, (prompt.shape[1] for prompt in prompts))]
+        if reads_style_image(expert):
+            notes.append(_warning(expert.path.name, guider.conds, default_method))
+        for note in filter(None, notes):
+            shown.warn(note)
         return executor(*arguments, **named)
 
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "styleroute_style_image", around_sampling)
+    wrap_run(model, "trained_inputs", around_sampling)
 
 
 def _warning(name: str, conds: Conds, default_method: str) -> str | None:

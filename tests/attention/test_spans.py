@@ -105,7 +105,7 @@ def test_phrase_of_forty_words(tokenizer):
 def test_missing_phrase_shows_the_prompt(tokenizer, phrase):
     with pytest.raises(AttentionError) as caught:
         find_span(tokenizer, PROMPT, phrase)
-    assert f'"{phrase}"' in str(caught.value)
+    assert f"'{phrase}'" in str(caught.value)
     assert PROMPT in str(caught.value)
 
 

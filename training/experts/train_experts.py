@@ -43,7 +43,8 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     condition = load_condition(config.model, str(accelerator.device))
     if condition is not None:
         config = replace(config, model=config.model.with_cond_dim(condition.width))
-    base = load_base(config.model.base, str(accelerator.device), base_dtype(config.optimisation.precision))
+    dtype = base_dtype(config.optimisation.precision)
+    base = load_base(config.model.base, str(accelerator.device), dtype, config.model.text_tokens)
     start = open_start(config.model, condition, base.name)
     examples, sheet = _encode(config, base, condition, accelerator)
     identity = _identity(config.data.folder, examples, base, condition, start)
