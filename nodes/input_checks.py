@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ..errors import StyleRouteError
 from ..moe import StyleExpert
+from ..plain_text import quoted
+from .images import rgb_image
 from .maps.recorded_maps import RecordedMaps
 from .styles.style_types import RoutingTable, Style
 
 Refusal = type[StyleRouteError]
 """The error class of a node."""
-MAX_SHOWN = 80
-"""Upper limit for the characters of a quoted value."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def require_number(
     number = _number(value)
     if number is None or (whole and number != int(number)) or not _is_between(number, low, high):
         raise refusal(
-            f"'{name}' is {_shown(value)}, expected a {'whole' if whole else 'finite'} number{_range(low, high)}. "
+            f"'{name}' is {quoted(value)}, expected a {'whole' if whole else 'finite'} number{_range(low, high)}. "
             f"Enter such a number, or check the node that is linked to '{name}'."
         )
     return int(number) if whole else float(number)
@@ -96,7 +96,20 @@ def _checked(field: io.Input, value: Any, refusal: Refusal, is_skipped: bool) ->
             f"'{field.id}' received {_described(value)}, expected a {kind} from {wire.source}. Connect that node: "
             "another pack may use the same type name for something else."
         )
-    return value
+    if isinstance(value, str):
+        _require_encodable(field.id, value, refusal)
+    return rgb_image(field.id, value, refusal) if isinstance(value, Tensor) and kind == "IMAGE" else value
+
+
+def _require_encodable(name: str, text: str, refusal: Refusal) -> None:
+    """A lone surrogate is no text: no tokenizer, file name or log can encode it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise refusal(
+            f"'{name}' holds a lone surrogate, {quoted(text[error.start])}, which is half of a character. Enter the "
+            "text again, or check the node that is linked to it."
+        ) from None
 
 
 def _require_choice(field: io.Combo.Input, value: Any, refusal: Refusal, is_any_text: bool) -> str:
@@ -104,8 +117,8 @@ def _require_choice(field: io.Combo.Input, value: Any, refusal: Refusal, is_any_
     options = [str(option) for option in field.options or ()]
     if isinstance(value, str) and (is_any_text or value in options):
         return value
-    expected = "the name of a file" if is_any_text else f"one of {', '.join(map(repr, options))}"
-    raise refusal(f"'{field.id}' is {_shown(value)}, expected {expected}. Choose it in the list of the node.")
+    expected = "the name of a file" if is_any_text else f"one of {', '.join(map(quoted, options))}"
+    raise refusal(f"'{field.id}' is {quoted(value)}, expected {expected}. Choose it in the list of the node.")
 
 
 def _number(value: Any) -> float | int | None:
@@ -127,8 +140,3 @@ def _range(low: float | None, high: float | None) -> str:
 
 def _described(value: Any) -> str:
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -1,4 +1,4 @@
-"""The one place where the pack wraps a MODEL: around a sampler, around an evaluation, and around a model call.
+"""The one place where the pack wraps a MODEL: around a run, a sampler, an evaluation and a model call.
 
 Nothing of ours stays in `transformer_options` while compiled code runs:
 
@@ -74,24 +74,23 @@ def wrap_calls(model: ModelPatcher, key: str, change: Change) -> None:
     model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, _own(key), around_call)
 
 
-def wrap_sampler(model: ModelPatcher, key: str, wrapper: Callable) -> None:
-    """Wraps `Sampler.sample`, where the conditionings are ready for the model. Changes `model`, which must be a clone.
+def wrap_run(model: ModelPatcher, key: str, wrapper: Callable) -> None:
+    """Wraps `CFGGuider.outer_sample`, before the model is loaded. Changes `model`, which must be a clone.
 
     Args:
-        wrapper: gets ComfyUI's executor and the arguments of `Sampler.sample`.
+        wrapper: gets ComfyUI's executor and the arguments of the wrapped method; other packs may pass them by name.
     """
-    model.add_wrapper_with_key(WrappersMP.SAMPLER_SAMPLE, _own(key), wrapper)
-    _keep_out_of_calls(model)
+    _wrap(model, WrappersMP.OUTER_SAMPLE, key, wrapper)
+
+
+def wrap_sampler(model: ModelPatcher, key: str, wrapper: Callable) -> None:
+    """Like `wrap_run`, but wraps `Sampler.sample`, where the conditionings are ready for the model."""
+    _wrap(model, WrappersMP.SAMPLER_SAMPLE, key, wrapper)
 
 
 def wrap_evaluation(model: ModelPatcher, key: str, wrapper: Callable) -> None:
-    """Wraps `CFGGuider.predict_noise`, which is one evaluation. Changes `model`, which must be a clone.
-
-    Args:
-        wrapper: gets ComfyUI's executor and the arguments of `CFGGuider.predict_noise`.
-    """
-    model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, _own(key), wrapper)
-    _keep_out_of_calls(model)
+    """Like `wrap_run`, but wraps `CFGGuider.predict_noise`, which is one evaluation."""
+    _wrap(model, WrappersMP.PREDICT_NOISE, key, wrapper)
 
 
 def unwrap(model: ModelPatcher, key: str) -> None:
@@ -111,8 +110,9 @@ def without_own_wrappers(options: Options) -> dict[str, Any]:
     return {**options, WRAPPERS: {kind: by_key for kind, by_key in others.items() if by_key}}
 
 
-def _keep_out_of_calls(model: ModelPatcher) -> None:
-    """Takes our wrappers out of `transformer_options`, also if no feature changes the model's calls."""
+def _wrap(model: ModelPatcher, kind: str, key: str, wrapper: Callable) -> None:
+    model.add_wrapper_with_key(kind, _own(key), wrapper)
+    # Takes the wrapper out of `transformer_options`, also if no feature changes the model's calls.
     if not model.get_wrappers(WrappersMP.APPLY_MODEL, OWN):
         wrap_calls(model, "", lambda call: None)
 

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..errors import StyleRouteError
 from ..moe import StyleExpertError
-from .comfy_server import errors_below_node
+from .comfy_server import clear_executing_node, errors_below_node
 from .input_checks import checked_inputs
 
 Execute = Callable[..., io.NodeOutput]
@@ -42,6 +42,7 @@ def _guarded(execute: Execute) -> Execute:
     @functools.wraps(execute)
     def guarded(cls: type[StyleRouteNode], *args, **kwargs) -> io.NodeOutput:
         values = dict(zip(names, args, strict=False)) | kwargs
+        clear_executing_node()
         with errors_below_node():
             fields = cls.define_schema().inputs
             return execute(cls, **checked_inputs(fields, values, cls.refusal, cls.checked_by_node))

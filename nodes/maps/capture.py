@@ -17,7 +17,7 @@ from ...attention.selection import Block
 from ..comfy_server import ExecutingNode, NodeText, executing_node
 from ..compilation import is_compiled
 from ..execution_order import signature_of
-from ..model_patching import require_flux
+from ..model_family import require_flux
 from ..model_wrappers import ModelCall, wrap_calls, wrap_evaluation, wrap_sampler
 from .attention_override import AttentionOverride
 from .recorded_maps import RecordedMaps
@@ -37,7 +37,7 @@ def block_counts(model: ModelPatcher) -> dict[str, int]:
     """Number of double and single blocks of `model`.
 
     Raises:
-        StyleExpertError: the model is not Flux.
+        StyleExpertError: the model is not FLUX.1.
     """
     flux = require_flux(model)
     return {"double": len(flux.double_blocks), "single": len(flux.single_blocks)}
@@ -137,14 +137,17 @@ class Capture:
 
     def _override(self, run: SamplerRun, call: ModelCall) -> AttentionOverride | None:
         """The override for this model call; None if the run does not capture this call."""
+        with self._lock:
+            run.counts.calls += 1
+        if call.context is None or not {"sigmas", "uuids"} <= call.options.keys():
+            return None  # another pack calls the model without saying which prompts it evaluates
         sigma = call.options["sigmas"][0].item()
         step = run.step_at(sigma)
         with self._lock:
-            run.counts.calls += 1
             spans = run.new_spans(call.options["uuids"], sigma)
             is_captured = any(spans) and (self._steps is None or step in self._steps)
             run.counts.captured_calls += is_captured
-        if not is_captured or call.context is None:
+        if not is_captured:
             return None
         text = call.context.shape[1]
         run.require_whole_images(call.latents, len(spans))

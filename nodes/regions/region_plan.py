@@ -15,7 +15,8 @@ from ..maps.capture import block_counts
 from ..maps.recorded_maps import KEEP
 from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_of
 from ..maps.sampler_run import require_no_rectangle, require_steps
-from ..model_patching import patch_keys
+from ..model_patching import left_out, patch_keys
+from ..text_length import length_note
 from .background_lock import lock_reference
 from .region_experts import AUTO, region_experts, supervised_blocks
 
@@ -50,6 +51,7 @@ class RegionPlan:
         steps: the steps to capture; None for all.
         negative: the negative prompt, or the positive one if it is not evaluated.
         reference: the clean latent [B or 1, C, H, W] for the background lock; None if the lock is off.
+        notes: what the user should know about the experts, one sentence each.
     """
 
     spans: tuple[RegionSpan, ...]
@@ -58,6 +60,7 @@ class RegionPlan:
     steps: frozenset[int] | None
     negative: list
     reference: Tensor | None
+    notes: tuple[str, ...] = ()
 
 
 def plan_run(
@@ -84,13 +87,15 @@ def plan_run(
     """
     _require_model_calls(ksampler)
     spans = spans_of(positive)
-    experts = _fitting_experts(model, settings.region_expert, spans)
+    experts, notes = _fitting_experts(model, settings.region_expert, spans)
+    lengths = [text.shape[1] for text, _ in positive]
+    notes += tuple(filter(None, (length_note(expert, lengths) for expert in experts)))
     blocks, steps = _blocks(model, settings.blocks, experts), parse_steps(settings.capture_steps)
     negative = _require_negative(negative, positive, model, ksampler)
     if blocks:
         _require_capture(positive, spans, settings.region, steps, ksampler)
     reference = _lock_reference(positive, latent, blocks, settings.background_lock)
-    return RegionPlan(spans, experts, blocks, steps, negative, reference)
+    return RegionPlan(spans, experts, blocks, steps, negative, reference, notes)
 
 
 def _require_model_calls(ksampler: Mapping[str, Any]) -> None:
@@ -102,11 +107,14 @@ def _require_model_calls(ksampler: Mapping[str, Any]) -> None:
         )
 
 
-def _fitting_experts(model: ModelPatcher, choice: str, spans: tuple[RegionSpan, ...]) -> list[StyleExpert]:
+def _fitting_experts(
+    model: ModelPatcher, choice: str, spans: tuple[RegionSpan, ...]
+) -> tuple[list[StyleExpert], tuple[str, ...]]:
+    """The experts, and a note for each one that has layers which the model does not have."""
     experts = region_experts(choice, spans)
-    for expert in experts:
-        patch_keys(model, expert)  # refuses an expert of another model before its blocks are searched in this model
-    return experts
+    # `patch_keys` refuses an expert of another model before its blocks are searched in this model.
+    notes = [left_out(expert, patch_keys(model, expert)) for expert in experts]
+    return experts, tuple(filter(None, notes))
 
 
 def _blocks(model: ModelPatcher, text: str, experts: list[StyleExpert]) -> tuple[Block, ...]:

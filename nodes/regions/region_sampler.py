@@ -1,7 +1,5 @@
 """RegionRoute Sampler: samples as KSampler does, and records where the model finds the prompt's phrases."""
 
-from collections.abc import Sequence
-
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -11,7 +9,6 @@ import nodes as comfy_nodes
 
 from ...attention import AttentionError
 from ...attention.selection import ALL
-from ...moe import StyleExpert
 from ..comfy_server import NodeText
 from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
@@ -50,7 +47,16 @@ class RegionRouteSampler(StyleRouteNode):
             display_name="RegionRoute Sampler",
             description="Samples as KSampler does, with the region expert of the style in the prompt, and records "
             "where the model finds the object and the style in the image. It needs no drawn mask.",
-            search_aliases=["regional style", "region sampler", "ksampler"],
+            search_aliases=[
+                "regional style",
+                "region sampler",
+                "ksampler",
+                "artistic",
+                "painting",
+                "mask",
+                "mask from text",
+                "segment",
+            ],
             hidden=[io.Hidden.unique_id],
             inputs=sampler_inputs(),
             outputs=[
@@ -92,7 +98,7 @@ class RegionRouteSampler(StyleRouteNode):
         plan = plan_run(model, positive, negative, latent_image["samples"], settings, ksampler)
         CHANGES.record(region_expert, plan.spans)
         maps, text = RecordedMaps(keep), NodeText(cls.hidden and cls.hidden.unique_id)
-        _show_experts(plan.experts, text)
+        _show_experts(plan, text)
         wrapped = _wrap(model, maps, plan, settings, text)
         latent = _sample(wrapped, positive, plan.negative, latent_image, ksampler)
         if plan.reference is not None and ksampler["denoise"] > 0:
@@ -100,10 +106,12 @@ class RegionRouteSampler(StyleRouteNode):
         return io.NodeOutput(latent, maps, _mask(maps, region, latent["samples"]))
 
 
-def _show_experts(experts: Sequence[StyleExpert], text: NodeText) -> None:
-    """Shows the files below the node, because "auto" takes the first file with the style's name."""
-    if experts:
-        text.add("Region expert: " + " and ".join(expert.path.name for expert in experts))
+def _show_experts(plan: RegionPlan, text: NodeText) -> None:
+    """Shows the files below the node, because "auto" takes the first file with the style's name; and the notes."""
+    if plan.experts:
+        text.add("Region expert: " + " and ".join(expert.path.name for expert in plan.experts))
+    for note in plan.notes:
+        text.warn(note)
 
 
 def _wrap(
@@ -129,8 +137,11 @@ def _sample(model: ModelPatcher, positive: list, negative: list, latent_image: d
 
 
 def _mask(maps: RecordedMaps, region: str, samples: Tensor) -> Tensor | ExecutionBlocker:
-    """The MASK [B, H, W]. Without maps, a blocker: nodes that use the MASK then show the reason."""
+    """The MASK [B, H, W]. Without usable maps, a blocker: nodes that use the MASK then show the reason."""
     if not has_region(maps, region):
         return ExecutionBlocker(maps.missing or NO_MASK)
     height, width = (side * LATENT_PIXELS for side in samples.shape[-2:])
-    return region_mask(maps, region, (height, width))
+    try:
+        return region_mask(maps, region, (height, width))
+    except AttentionError as error:  # maps that are not finite; the LATENT stays usable
+        return ExecutionBlocker(str(error))

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
+from ..images import require_finite
 from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, StyleType, schema
 from .style_types import Style, encoder_id
@@ -23,7 +24,18 @@ class EncodeStyle(StyleRouteNode):
             display_name="Encode Style",
             description="Reads the style of an image, not its content. "
             "Several images in one batch give their mean style.",
-            search_aliases=["style reference", "style embedding", "siglip"],
+            search_aliases=[
+                "style image",
+                "reference image",
+                "style reference",
+                "style embedding",
+                "ipadapter",
+                "ip-adapter",
+                "redux",
+                "uso",
+                "instantstyle",
+                "siglip",
+            ],
             inputs=[
                 StyleExpertType.Input(
                     "style_expert", tooltip="The experts that will apply this style. Their encoder reads the image."
@@ -35,7 +47,8 @@ class EncodeStyle(StyleRouteNode):
                 ),
                 io.Image.Input(
                     "image",
-                    tooltip="The style image. Put several images into one batch to get their mean style.",
+                    tooltip="The style image. Several images in one batch give one STYLE: the mean of their "
+                    "embeddings.",
                 ),
             ],
             outputs=[StyleType.Output("STYLE", tooltip="The style, for MoE Apply and Save Style as LoRA.")],
@@ -44,7 +57,7 @@ class EncodeStyle(StyleRouteNode):
     @classmethod
     def execute(cls, style_expert: StyleExpert, clip_vision, image: Tensor) -> io.NodeOutput:
         require_vision_model(clip_vision, _require_encoder(style_expert))
-        _require_images(image)
+        require_finite("image", image, StyleExpertError)
         embeddings = _embeddings(style_expert, clip_vision, image)
         style = Style(
             embedding=embeddings.mean(dim=0, keepdim=True),
@@ -71,14 +84,6 @@ def _require_encoder(expert: StyleExpert) -> EncoderConfig:
             "StyleExpert."
         )
     return expert.encoder_config
-
-
-def _require_images(image: Tensor) -> None:
-    if image.ndim != 4 or 0 in image.shape:
-        raise StyleExpertError(
-            f"The batch of style images is empty: its shape is {list(image.shape)}, expected [images, height, width, "
-            "channels]. Connect at least one image."
-        )
 
 
 @torch.no_grad()
