@@ -89,7 +89,7 @@ def read_peft_config(header: Header) -> PeftConfig | None:
         return _parse(source, options)
     except StyleExpertError:
         raise
-    except (ValueError, TypeError, OverflowError, RecursionError, re.error) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, re.error) as error:
         raise _unreadable(source) from error
 
 
@@ -142,11 +142,11 @@ def _parse(source: str, options: Mapping[str, Any]) -> PeftConfig:
     rank, base = options.get("r"), options.get("base_model_name_or_path")
     use_rslora = options.get("use_rslora") or False
     if type(use_rslora) is not bool or not isinstance(base, str | None) or not (rank is None or type(rank) is int):
-        raise TypeError("an option has another type")
+        raise _unreadable(source)
     alpha_pattern, rank_pattern = (options.get(f"{name}_pattern") or {} for name in ("alpha", "rank"))
     return PeftConfig(
         source=source,
-        alpha=_number(options.get("lora_alpha", DEFAULT_ALPHA)),
+        alpha=_number(source, options.get("lora_alpha", DEFAULT_ALPHA)),
         rank=rank,
         use_rslora=use_rslora,
         alpha_pattern=_patterns(source, alpha_pattern),
@@ -155,10 +155,10 @@ def _parse(source: str, options: Mapping[str, Any]) -> PeftConfig:
     )
 
 
-def _number(value: Any) -> float:
+def _number(source: str, value: Any) -> float:
     """A finite number. JSON in Python also reads NaN and Infinity."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError("no finite number")
+        raise _unreadable(source)
     return float(value)
 
 
@@ -177,7 +177,7 @@ def _patterns(source: str, stored: Mapping[str, Any]) -> Patterns:
             f"{source} has {len(stored)} patterns for layers, such as {shown!r}, expected at most {MAX_PATTERNS} short "
             "ones. Save the LoRA with the names of the layers in place of the patterns."
         )
-    return tuple((re.compile(rf"(.*\.)?({pattern})$"), _number(value)) for pattern, value in stored.items())
+    return tuple((re.compile(rf"(.*\.)?({pattern})$"), _number(source, value)) for pattern, value in stored.items())
 
 
 def _first_match(patterns: Patterns, layer: str) -> float | None:

@@ -192,7 +192,7 @@ def test_parts_that_a_plain_lora_cannot_express_are_refused_by_name(written, par
 
 
 @pytest.mark.parametrize(
-    "options", [{"use_rslora": "yes"}, {"alpha_pattern": [1]}, {"alpha_pattern": {"(": 1}}, {"r": "4"},
+    "options", [{"use_rslora": "yes"}, {"alpha_pattern": ["to_q"]}, {"alpha_pattern": {"(": 1}}, {"r": "4"},
                 {"alpha_pattern": {"to_q": "1"}}, {"lora_alpha": float("nan")}],
 )  # fmt: skip
 def test_unreadable_options_are_refused(written, options):
