@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
+from ..plain_text import quoted
 from .resizing import blur
 
 
@@ -66,7 +67,7 @@ def _level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
     if threshold == "otsu":
         return otsu(heat)
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-        raise AttentionError(f'The threshold is {threshold!r}, expected "otsu" or a quantile from 0 to 1.')
+        raise AttentionError(f'The threshold is {quoted(threshold)}, expected "otsu" or a quantile from 0 to 1.')
     ordered = heat.flatten(-2).sort(dim=-1).values  # Apple's devices have no `kthvalue`
     level, low, high = ordered[..., round(threshold * (ordered.shape[-1] - 1))], ordered[..., :1], ordered[..., -1:]
     # If many cells tie for the strongest, the quantile may equal their value, and no cell would be above it.

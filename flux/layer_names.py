@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 
 
 class ComfyTarget(NamedTuple):
@@ -159,8 +160,8 @@ def diffusers_layer(key: str, rows: tuple[int, int] | None, hidden_size: int, ml
             return candidate
     where = "as a whole" if rows is None else f"at rows {rows[0]} to {sum(rows)}"
     raise StyleExpertError(
-        f"Found the weight '{key}' {where} at hidden size {hidden_size}, which no layer of diffusers' Flux matches. "
-        "Expected a whole weight of FLUX.1, or exactly the rows of q, k, v or the MLP."
+        f"Found the weight {quoted(key)} {where} at hidden size {hidden_size}, which no layer of diffusers' Flux "
+        "matches. Expected a whole weight of FLUX.1, or exactly the rows of q, k, v or the MLP."
     )
 
 
@@ -187,7 +188,7 @@ def _parse(layer: str) -> tuple[str, int, _Linear]:
     if found := _found(layer):
         return found
     raise StyleExpertError(
-        f"'{layer[:80]}' is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q. "
+        f"{quoted(layer)} is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q. "
         "Choose a file that was trained for FLUX.1 Kontext."
     )
 

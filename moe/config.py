@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 
 KINDS = ("style-moe", "lora")
 ROUTINGS = ("paper", "release-1")
@@ -58,9 +59,9 @@ class ExpertConfig:
                 f"Set top_k to {self.num_experts} or less."
             )
         if not _is_finite(self.alpha):
-            raise StyleExpertError(f"alpha is {repr(self.alpha)[:80]}, expected a finite number. Save the file again.")
+            raise StyleExpertError(f"alpha is {quoted(self.alpha)}, expected a finite number. Save the file again.")
         if not isinstance(self.base, str):
-            raise StyleExpertError(f"base is {self.base!r}, expected the name of a model. Save the file again.")
+            raise StyleExpertError(f"base is {quoted(self.base)}, expected the name of a model. Save the file again.")
 
     @classmethod
     def plain_lora(cls, rank: int, base: str = "flux-kontext", alpha: float | None = None) -> "ExpertConfig":
@@ -142,15 +143,15 @@ class EncoderConfig:
         negative = all(type(tap) is int and tap < 0 for tap in self.taps)
         if not self.taps or not negative or len(set(self.taps)) != len(self.taps):
             raise StyleExpertError(
-                f"The style encoder's taps are {self.taps}, expected different negative indices of the vision model's "
-                "layers, such as (-2, -11, -20)."
+                f"The style encoder's taps are {quoted(list(self.taps))}, expected different negative indices of the "
+                "vision model's layers, such as (-2, -11, -20)."
             )
 
 
 def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise StyleExpertError(
-            f"{name} is {value!r}, expected {' or '.join(known)}. A newer version of StyleRoute may read it."
+            f"{name} is {quoted(value)}, expected {' or '.join(known)}. A newer version of StyleRoute may read it."
         )
 
 
@@ -163,4 +164,6 @@ def _is_finite(value: object) -> bool:
 def _require_int(config: object, name: str, least: int) -> None:
     value = getattr(config, name)
     if type(value) is not int or value < least:
-        raise StyleExpertError(f"{name} is {value!r}, expected an integer of {least} or more. Save the file again.")
+        raise StyleExpertError(
+            f"{name} is {quoted(value)}, expected an integer of {least} or more. Save the file again."
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 from .config import SIGLIP_FILE, EncoderConfig
 from .shapes import SizeBook, require_keys
 
@@ -67,7 +68,7 @@ def _require_entry(path: Path, entry: Any) -> Mapping[str, Any]:
     if isinstance(entry, dict) and isinstance(entry.get("vision_model", ""), str):
         return entry
     raise StyleExpertError(
-        f"The header of {path.name} describes its encoder as {str(entry)[:80]!r}, expected a table with sizes and the "
+        f"The header of {path.name} describes its encoder as {quoted(entry)}, expected a table with sizes and the "
         "file name of the vision model. Save the file again."
     )
 
@@ -82,7 +83,7 @@ def _taps(path: Path, shapes: Shapes, entry: Mapping[str, Any]) -> tuple[int, ..
     named = entry.get("taps", sorted(found, reverse=True))
     if not isinstance(named, list) or set(map(str, named)) != set(map(str, found)):
         raise StyleExpertError(
-            f"The header of {path.name} names the encoder's taps {named}, but its keys belong to the taps "
+            f"The header of {path.name} names the encoder's taps {quoted(named)}, but its keys belong to the taps "
             f"{sorted(found, reverse=True)}. Save the file again."
         )
     return tuple(named)
@@ -109,7 +110,8 @@ def _tap_layout(path: Path, shapes: Shapes, tap: int, entry: Mapping[str, Any]) 
     if f"{stem}weight" in shapes:
         return _TapLayout(("",), "single", has_norm)
     names = (key.removeprefix(stem).split(".")[0] for key in shapes if key.startswith(stem))
-    indices = sorted({int(name) for name in names if name.isdecimal()})
+    # A number with more digits is no index, and Python refuses to read numbers of more than 4,300 digits.
+    indices = sorted({int(name) for name in names if re.fullmatch(r"\d{1,4}", name)})
     if not indices and not has_norm:
         raise StyleExpertError(
             f"The style encoder in {path.name} has neither projections nor layer norms, so its file does not show the "
@@ -164,7 +166,7 @@ def _require_exactly(path: Path, shapes: Shapes, needed: list[str]) -> None:
     require_keys(path, needed, shapes)
     if unknown := sorted(shapes.keys() - set(needed)):
         raise StyleExpertError(
-            f"The style encoder in {path.name} has {len(unknown)} unknown keys, such as {unknown[0]!r}. "
+            f"The style encoder in {path.name} has {len(unknown)} unknown keys, such as {quoted(unknown[0])}. "
             "A newer version of StyleRoute may read it."
         )
 

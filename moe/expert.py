@@ -108,6 +108,11 @@ class StyleExpert:
         return cls(file, found, encoder_file, encoder_found.encoder, routing, style_rows)
 
     @property
+    def version(self) -> tuple[str | int, ...]:
+        """Path, inode, time and size of the expert file when it was opened; another content has another version."""
+        return str(self.path), *self._file.header.state
+
+    @property
     def bytes_read(self) -> int:
         """Number of tensor bytes read so far, without headers."""
         files = {id(file): file for file in (self._file, self._encoder_file)}

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from ..errors import StyleExpertError
 from ..flux.base_models import other_family
+from ..plain_text import short
 from .config import RELEASE_ALPHA, RELEASE_TOP_K, ExpertConfig
 from .formats import LORA_PARTS, MOE_PARTS, SHARED_PARTS, FileKeys
 from .header import Header
@@ -111,8 +112,8 @@ def _require_parts(header: Header, found: FileKeys, parts: Mapping[str, object])
     for key in (*own, *found.encoder.values()):
         if not header.tensors[key].is_float:
             raise StyleExpertError(
-                f"{key} in {header.path.name} holds {header.tensors[key].dtype} numbers, expected floating point. "
-                "Choose a file that is not quantized."
+                f"{short(key)} in {header.path.name} holds {header.tensors[key].dtype} numbers, expected floating "
+                "point. Choose a file that is not quantized."
             )
 
 

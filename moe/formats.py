@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import StyleExpertError
 from ..flux.layer_names import is_flux2_layer, is_flux_layer, layer_order
+from ..plain_text import quoted
 
 MOE_PARTS = {
     "lora_layer.loraA": ("E", "r", "in"),
@@ -131,10 +132,10 @@ def require_once(path: Path, found: FileKeys) -> None:
         StyleExpertError: two keys do.
     """
     if found.twice:
-        first, second = (key[:80] for key in found.twice[0])
+        first, second = map(quoted, found.twice[0])
         raise StyleExpertError(
-            f"{path.name} holds the same layer twice, as {first!r} and as {second!r}. Remove one of the two: they may "
-            "differ."
+            f"{path.name} holds the same layer twice, as {quoted(first)} and as {quoted(second)}. Remove "
+            "one of the two: they may differ."
         )
 
 
@@ -150,7 +151,7 @@ def _leave_out_unknown_layers(path: Path, found: FileKeys) -> None:
         first = next(filter(is_flux2_layer, found.skipped), found.skipped[0])
         family = "FLUX.2" if is_flux2_layer(first) else "another model"
         raise StyleExpertError(
-            f"{path.name} is for {family}: {first[:80]!r} is no linear layer of FLUX.1 in diffusers' names, such as "
+            f"{path.name} is for {family}: {quoted(first)} is no linear layer of FLUX.1 in diffusers' names, such as "
             "transformer_blocks.0.attn.to_q. Choose a file that was trained for FLUX.1 Kontext."
         )
     found.layers = {layer: found.layers[layer] for layer in known}
@@ -161,7 +162,7 @@ def _require_plain_adapter(path: Path, keys: list[str]) -> None:
         for part, adapter in FOREIGN_PARTS.items():
             if key.endswith(f".{part}"):
                 raise StyleExpertError(
-                    f"{path.name} is {adapter} (found {key[:80]!r}), expected a plain LoRA. Merge it with the program "
+                    f"{path.name} is {adapter} (found {quoted(key)}), expected a plain LoRA. Merge it with the program "
                     "that trained it, or train it without this option."
                 )
 
@@ -175,7 +176,7 @@ def foreign_kind(keys: list[str]) -> str:
 
 
 def _first(keys: list[str]) -> str:
-    return f" (found {sorted(keys)[0][:80]!r})" if keys else ""
+    return f" (found {quoted(min(keys))})" if keys else ""
 
 
 def _encoder_name(key: str) -> str | None:

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
-
 from ..errors import StyleExpertError
+from ..plain_text import plain, quoted, shown
 from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
 from .expert import StyleExpert
 from .expert_sizes import read_entry
 from .formats import FileKeys, sort_keys
 from .header import Header, read_header
+from .weight_file import WeightFile
 
 _TITLES = {
     "style-moe": "StyleExpert experts",
@@ -27,8 +26,6 @@ _TITLES = {
 }
 MAX_NAMES = 8
 """Upper limit for the names of left out layers in a report."""
-_CHUNK = 64
-"""Number of rows of dim 0 that are checked at once, so that no large tensor is in memory as a whole."""
 
 
 @dataclass
@@ -69,8 +66,8 @@ class FileReport:
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The report for a terminal."""
-        return [
+        """The report for a terminal, without terminal codes from the file."""
+        lines = [
             f"{self.path.name}: {self._title()}",
             *self._size_lines(),
             *(self._expert_lines(self.config) if self.config else []),
@@ -79,6 +76,7 @@ class FileReport:
             *_input_lines(self.style_rows, self.text_tokens),
             *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
         ]
+        return [plain(line) for line in lines]
 
     def _expert_lines(self, config: ExpertConfig) -> list[str]:
         kinds = Counter(".".join(part for part in layer.split(".") if not part.isdecimal()) for layer in self.layers)
@@ -109,10 +107,9 @@ def inspect_file(path: str | os.PathLike[str]) -> FileReport:
         header = read_header(path)
         _fill_sizes(report, header)
         _fill_contents(report, header, sort_keys(header.tensors))
+        report.problems += _warnings(report) + _not_finite(header)
     except StyleExpertError as error:
         report.problems.append(str(error))
-        return report
-    report.problems += _warnings(report) + _not_finite(header)
     return report
 
 
@@ -121,7 +118,7 @@ def _trained_as(kind: str, training: dict[str, Any]) -> str:
     if kind != "lora" or not training:
         return ""
     if style := training.get("style"):
-        return f", region expert for the style '{style}' (RegionRoute)"
+        return f", region expert for the style {quoted(style)} (RegionRoute)"
     return ", style expert without routing (a comparison for StyleExpert)" if "condition" in training else ""
 
 
@@ -164,20 +161,12 @@ def _warnings(report: FileReport) -> list[str]:
 
 def _not_finite(header: Header) -> list[str]:
     """A sentence that names the tensors with NaN or infinite numbers; the file is read in small pieces."""
-    with safe_open(str(header.path), framework="pt") as tensors:
-        bad = [key for key, entry in header.tensors.items() if entry.is_float and not _is_finite(tensors, key, entry)]
+    with WeightFile(header).opened() as weights:
+        bad = [key for key, entry in header.tensors.items() if entry.is_float and not weights.is_finite(key)]
     if not bad:
         return []
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    return [f"NaN or infinite numbers are in {bad[0]}{more}. Use another copy or an earlier checkpoint."]
-
-
-def _is_finite(tensors: safe_open, key: str, entry) -> bool:
-    part = tensors.get_slice(key)
-    if not entry.shape:
-        return bool(tensors.get_tensor(key).float().isfinite())
-    pieces = (part[start : start + _CHUNK] for start in range(0, entry.shape[0], _CHUNK))
-    return all(bool(piece.to(torch.float32).isfinite().all()) for piece in pieces)
+    return [f"NaN or infinite numbers are in {quoted(bad[0])}{more}. Use another copy or an earlier checkpoint."]
 
 
 def _mixture_lines(config: ExpertConfig, ranks: Sequence[int], scales: Sequence[float]) -> list[str]:
@@ -213,7 +202,7 @@ def _encoder_lines(config: EncoderConfig) -> list[str]:
 def _training_lines(training: dict[str, Any]) -> list[str]:
     if not training:
         return []
-    return ["training: " + ", ".join(f"{name} {value}" for name, value in training.items())]
+    return ["training: " + ", ".join(f"{name} {shown(value)}" for name, value in training.items())]
 
 
 def _input_lines(style_rows: int | None, text_tokens: int | None) -> list[str]:

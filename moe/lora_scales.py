@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import StyleExpertError
+from ..plain_text import short
 from .config import ExpertConfig
 from .formats import ALPHA, FileKeys
 from .header import Header
@@ -60,7 +61,7 @@ def alpha_keys(header: Header, found: FileKeys) -> dict[str, str]:
         entry = header.tensors[key]
         if math.prod(entry.shape) != 1 or not entry.is_float:
             raise StyleExpertError(
-                f"{key} in {header.path.name} is {entry.dtype} of shape {list(entry.shape)}, expected one "
+                f"{short(key)} in {header.path.name} is {entry.dtype} of shape {list(entry.shape)}, expected one "
                 "floating-point number. Save the file again."
             )
     return keys

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted, short
 from .header import Header
 
 METADATA_ENTRY = "lora_adapter_metadata"
@@ -32,11 +33,16 @@ HARMLESS = frozenset(
 PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal", "mica")
 """Initial values of a LoRA for which PEFT leaves the base model's weights unchanged."""
 
-MAX_PATTERNS, MAX_REPEATING_PATTERNS, MAX_PATTERN_LENGTH = 1000, 64, 200
-"""Limits for `alpha_pattern` and `rank_pattern`: a hostile pattern could otherwise take hours to match."""
+MAX_PATTERN_LENGTH = 200
+MAX_COST = 200_000
+"""Upper limit for the steps that all patterns may need for one layer: a hostile pattern could take hours to match."""
+NAME_LENGTH = 60
+"""Length of the longest layer names of FLUX.1, in characters."""
+
 Patterns = tuple[tuple[re.Pattern[str], float], ...]
 """(pattern of a layer's name, value), in PEFT's order."""
-_REPEATS = re.compile(r"(?<!\\)[*+{]")
+_REPEAT = re.compile(r"(?<!\\)[*+{]|(?<![\\(])\?")
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def _require_plain(source: str, options: Mapping[str, Any]) -> None:
     if str(options.get("peft_type") or "LORA").split(".")[-1] != "LORA":
         foreign.append("peft_type")
     if foreign:
-        named = ", ".join(f"{name[:80]} = {str(options[name])[:80]}" for name in foreign[:3])
+        named = ", ".join(f"{short(name)} = {quoted(options[name])}" for name in foreign[:3])
         raise StyleExpertError(
             f"{source} sets {named}, expected a plain LoRA without this. Merge the LoRA with the program that trained "
             "it, or train it without this option."
@@ -168,16 +174,20 @@ def _patterns(source: str, stored: Mapping[str, Any]) -> Patterns:
     Raises:
         StyleExpertError: the patterns may take too long to match.
     """
-    repeating = [pattern for pattern in stored if _REPEATS.search(pattern)]
-    slow = [p for p in repeating if len(_REPEATS.findall(p)) > 2 or re.search(r"\)[*+{]", p)]
-    long = [pattern for pattern in stored if len(pattern) > MAX_PATTERN_LENGTH]
-    if slow or long or len(repeating) > MAX_REPEATING_PATTERNS or len(stored) > MAX_PATTERNS:
-        shown = next(iter((*slow, *long, *stored)))[:80]
+    if sum(map(_cost, stored)) > MAX_COST:
         raise StyleExpertError(
-            f"{source} has {len(stored)} patterns for layers, such as {shown!r}, expected at most {MAX_PATTERNS} short "
-            "ones. Save the LoRA with the names of the layers in place of the patterns."
+            f"{source} has {len(stored)} patterns for layers, such as {quoted(max(stored, key=_cost))}, which take too "
+            "long to match. Save the LoRA with the names of the layers in place of the patterns."
         )
     return tuple((re.compile(rf"(.*\.)?({pattern})$"), _number(source, value)) for pattern, value in stored.items())
+
+
+def _cost(pattern: str) -> float:
+    """An upper limit for the steps of matching a pattern with one layer's name."""
+    if len(pattern) > MAX_PATTERN_LENGTH or _REPEATED_GROUP.search(pattern):
+        return math.inf
+    repeats, groups, choices = len(_REPEAT.findall(pattern)), pattern.count("("), 1 + pattern.count("|")
+    return float(NAME_LENGTH) ** repeats * float(choices) ** groups
 
 
 def _first_match(patterns: Patterns, layer: str) -> float | None:

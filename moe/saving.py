@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import StyleExpertError
+from ..files import temporary_beside
 from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
 from .expert import StyleExpert
@@ -95,16 +96,16 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
     Raises:
         StyleExpertError: the disk is full or `path` cannot be written; an old file stays unchanged.
     """
-    unfinished = path.with_name(f"{path.name}.part")
+    unfinished = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = temporary_beside(path)
         # safetensors gives read permission to the owner only, but ComfyUI may run as another user.
         unfinished.touch()
         readable = unfinished.stat().st_mode
         save_file(dict(tensors), str(unfinished), metadata=metadata)
         unfinished.chmod(readable)
         if check:
-            StyleExpert.open(unfinished)
+            _require_expert(unfinished, path)
         os.replace(unfinished, path)
     except (OSError, SafetensorError) as error:
         raise StyleExpertError(
@@ -112,9 +113,17 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
             "another path with write permission."
         ) from error
     finally:
-        # If the folder does not exist, there is no file to delete either.
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        if unfinished is not None:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+
+
+def _require_expert(unfinished: Path, path: Path) -> None:
+    """Check that the temporary file for `path` opens as an expert file. The message names `path`."""
+    try:
+        StyleExpert.open(unfinished)
+    except StyleExpertError as error:
+        raise StyleExpertError(str(error).replace(unfinished.name, path.name)) from error
 
 
 def _require_name(path: str | os.PathLike[str]) -> Path:

@@ -9,6 +9,7 @@ import folder_paths
 
 from ..moe import StyleExpertError
 from ..paths import CONVERT_COMMAND
+from ..plain_text import quoted
 
 EXPERTS, ENCODERS, LORAS = "style_experts", "style_encoders", "loras"
 SUFFIX = ".safetensors"
@@ -29,13 +30,13 @@ def register_model_folders() -> None:
 
 def expert_names() -> list[str]:
     """Names of all expert files. Files from `loras` carry LORA_PREFIX."""
-    loras = (name for name in folder_paths.get_filename_list(LORAS) if name.lower().endswith(SUFFIX))
-    return folder_paths.get_filename_list(EXPERTS) + [LORA_PREFIX + name for name in loras]
+    loras = (name for name in _file_names(LORAS) if name.lower().endswith(SUFFIX))
+    return _file_names(EXPERTS) + [LORA_PREFIX + name for name in loras]
 
 
 def encoder_names() -> list[str]:
     """Names of all encoder files."""
-    return folder_paths.get_filename_list(ENCODERS)
+    return _file_names(ENCODERS)
 
 
 def expert_path(name: str) -> str:
@@ -61,26 +62,41 @@ def encoder_path(name: str) -> str:
     return folder_paths.get_full_path(ENCODERS, name) or _refuse_missing("Encoder", ENCODERS, name)
 
 
+def file_state(path: str) -> str:
+    """A text that changes when a file is edited or replaced.
+
+    Raises:
+        OSError: the file is gone.
+    """
+    state = os.stat(path)
+    return f"{path} {state.st_ino} {state.st_mtime_ns} {state.st_size}"
+
+
 def leads_outside(name: str) -> bool:
     """Whether a file name is empty, absolute, or leaves its folder with "..", on any operating system."""
     steps = re.split(r"[/\\]", name)
     return ".." in steps or not steps[0] or ":" in steps[0]
 
 
+def _file_names(kind: str) -> list[str]:
+    """Names of the files in the folders of one kind; empty if the folders are not registered."""
+    return folder_paths.get_filename_list(kind) if kind in folder_paths.folder_names_and_paths else []
+
+
 def _refuse_bad_name(name: str) -> None:
     if leads_outside(name):
         raise StyleExpertError(
-            f"The file name '{name}' leads out of the model folders. Choose a file inside the model folders."
+            f"The file name {quoted(name)} leads out of the model folders. Choose a file inside the model folders."
         )
     if not name.lower().endswith(SUFFIX):
         raise StyleExpertError(
-            f"'{name}' is not a {SUFFIX} file. Convert a .pt file in ComfyUI's folder with `{CONVERT_COMMAND}`."
+            f"{quoted(name)} is not a {SUFFIX} file. Convert a .pt file in ComfyUI's folder with `{CONVERT_COMMAND}`."
         )
 
 
 def _refuse_missing(what: str, kind: str, name: str) -> NoReturn:
     folders = " or ".join(folder_paths.get_folder_paths(kind))
     raise StyleExpertError(
-        f"{what} file '{name}' was not found in {folders}. Put it there, press R in ComfyUI to reload the list, and "
-        "choose it."
+        f"{what} file {quoted(name)} was not found in {folders}. Put it there, press R in ComfyUI to reload the list, "
+        "and choose it."
     )

@@ -16,7 +16,7 @@ NODE_PACKS = {"benchmarks/comfy_pack", "evaluation/comfy_pack"}
 
 DEPENDENCIES: tuple[str, ...] = ()
 EXTRAS_OF = {
-    **dict.fromkeys(("__init__", "__main__", "errors", "paths"), DEPENDENCIES),
+    **dict.fromkeys(("__init__", "__main__", "errors", "files", "interruption", "paths", "plain_text"), DEPENDENCIES),
     **dict.fromkeys(("moe", "attention", "flux", "nodes"), DEPENDENCIES),
     **dict.fromkeys(("training", "dataset", "evaluation", "benchmarks"), ("train",)),
     **dict.fromkeys(("progress", "storage", "comfy_client", "cli"), ("train", "demo")),

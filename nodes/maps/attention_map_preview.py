@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ...attention import AttentionError
 from ..execution_order import comes_from, upstream_signatures, waits_for_sampler
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
 from .captions import captioned
 from .colour_maps import COLOUR_MAPS
@@ -26,8 +27,10 @@ from .recorded_maps import RecordedMaps
 CAPTURE_CLASS = "StyleRoute_CaptureAttention"
 
 
-class AttentionMapPreview(io.ComfyNode):
+class AttentionMapPreview(StyleRouteNode):
     """Shows ATTENTION_MAPS as images and masks."""
+
+    refusal = AttentionError
 
     @classmethod
     def define_schema(cls) -> io.Schema:

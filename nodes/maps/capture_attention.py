@@ -3,8 +3,10 @@
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from ...attention import AttentionError
 from ...attention.selection import ALL, parse_blocks, parse_steps
 from ..comfy_server import NodeText
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, model_input, schema
 from .capture import block_counts, with_capture
 from .recorded_maps import KEEP, RecordedMaps
@@ -12,8 +14,10 @@ from .region_spans import require_spans, spans_of
 from .shared_inputs import capture_inputs
 
 
-class CaptureAttention(io.ComfyNode):
+class CaptureAttention(StyleRouteNode):
     """Turns a MODEL into a MODEL that fills ATTENTION_MAPS while a sampler runs."""
+
+    refusal = AttentionError
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ...attention import AttentionError
+from ...plain_text import quoted
 from .region_spans import RegionSpan, number_mentions, spans_in
 
 NO_CALL = (
@@ -176,6 +177,6 @@ def require_tokens(spans: Iterable[tuple[RegionSpan, ...]], text: int) -> None:
     for span in (span for of_conditioning in spans for span in of_conditioning):
         if max(span.tokens) >= text:
             raise AttentionError(
-                f'"{span.phrase}" is at text token {max(span.tokens)}, but the model gets {text} text tokens only. '
-                "Another node has shortened the conditioning: connect Region Style Prompt without that node."
+                f"{quoted(span.phrase)} is at text token {max(span.tokens)}, but the model gets {text} text tokens "
+                "only. Another node has shortened the conditioning: connect Region Style Prompt without that node."
             )

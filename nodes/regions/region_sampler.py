@@ -7,12 +7,14 @@ from torch import Tensor
 
 import nodes as comfy_nodes
 
+from ...attention import AttentionError
 from ...attention.selection import ALL
 from ..comfy_server import NodeText
 from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
 from ..maps.recorded_maps import KEEP, RecordedMaps
 from ..maps.region_mask import has_region, region_mask
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
 from .apply_experts import with_experts
 from .background_lock import require_region, with_background_lock
@@ -32,8 +34,11 @@ LATENT_PIXELS = 8
 """Width and height of one latent of FLUX.1, in pixels."""
 
 
-class RegionRouteSampler(io.ComfyNode):
+class RegionRouteSampler(StyleRouteNode):
     """Samples with KSampler's own function on a clone of the model with region experts and captured attention."""
+
+    refusal = AttentionError
+    checked_by_node = frozenset({"region_expert"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -93,7 +98,7 @@ class RegionRouteSampler(io.ComfyNode):
 
 
 def _show_experts(plan: RegionPlan, text: NodeText) -> None:
-    """Shows the files below the node, because "auto" takes the first file with the style's name. Logs the notes."""
+    """Shows the files below the node, because "auto" takes the first file with the style's name; and the notes."""
     if plan.experts:
         text.add("Region expert: " + " and ".join(expert.path.name for expert in plan.experts))
     for note in plan.notes:
@@ -123,8 +128,11 @@ def _sample(model: ModelPatcher, positive: list, negative: list, latent_image: d
 
 
 def _mask(maps: RecordedMaps, region: str, samples: Tensor) -> Tensor | ExecutionBlocker:
-    """The MASK [B, H, W]. Without maps, a blocker: nodes that use the MASK then show the reason."""
+    """The MASK [B, H, W]. Without usable maps, a blocker: nodes that use the MASK then show the reason."""
     if not has_region(maps, region):
         return ExecutionBlocker(maps.missing or NO_MASK)
     height, width = (side * LATENT_PIXELS for side in samples.shape[-2:])
-    return region_mask(maps, region, (height, width))
+    try:
+        return region_mask(maps, region, (height, width))
+    except AttentionError as error:  # maps that are not finite; the LATENT stays usable
+        return ExecutionBlocker(str(error))

@@ -7,12 +7,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
+from ..images import require_finite
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, StyleType, schema
 from .style_types import Style, encoder_id
 from .vision_states import hidden_states, require_vision_model
 
 
-class EncodeStyle(io.ComfyNode):
+class EncodeStyle(StyleRouteNode):
     """Encodes images to one STYLE with the encoder of a style expert."""
 
     @classmethod
@@ -43,7 +45,7 @@ class EncodeStyle(io.ComfyNode):
     @classmethod
     def execute(cls, style_expert: StyleExpert, clip_vision, image: Tensor) -> io.NodeOutput:
         require_vision_model(clip_vision, _require_encoder(style_expert))
-        _require_images(image)
+        require_finite("image", image, StyleExpertError)
         embeddings = _embeddings(style_expert, clip_vision, image)
         style = Style(
             embedding=embeddings.mean(dim=0, keepdim=True),
@@ -70,14 +72,6 @@ def _require_encoder(expert: StyleExpert) -> EncoderConfig:
             "StyleExpert."
         )
     return expert.encoder_config
-
-
-def _require_images(image: Tensor) -> None:
-    if image.ndim != 4 or 0 in image.shape:
-        raise StyleExpertError(
-            f"The batch of style images is empty: its shape is {list(image.shape)}, expected [images, height, width, "
-            "channels]. Connect at least one image."
-        )
 
 
 @torch.no_grad()

@@ -1,12 +1,11 @@
 """Load StyleExpert: opens an expert file and its style encoder."""
 
-import os
-
 from comfy_api.latest import io
 
 from ...moe import StyleExpert, StyleExpertError
 from ...moe.config import ROUTINGS
 from .. import model_folders
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema
 
 IN_EXPERT_FILE = "in the expert file"
@@ -15,8 +14,10 @@ STYLE_ROWS = ("0", "64")
 """Choices for the rows of the style image: ComfyUI's own position, and that of StyleExpert's release."""
 
 
-class LoadStyleExpert(io.ComfyNode):
+class LoadStyleExpert(StyleRouteNode):
     """Opens an expert file. The weights stay on disk until a style needs them."""
+
+    checked_by_node = frozenset({"expert", "encoder"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -77,8 +78,7 @@ class LoadStyleExpert(io.ComfyNode):
     def fingerprint_inputs(cls, expert, encoder, **_) -> str:
         """Changes with the files, so that ComfyUI opens a retrained expert again."""
         try:
-            states = ((path, os.stat(path)) for path in _paths(expert, encoder))
-            return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
+            return " ".join(map(model_folders.file_state, _paths(expert, encoder)))
         except (StyleExpertError, OSError) as error:
             return str(error)
 

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ...moe import StyleExpert
 from ..comfy_server import NodeText
 from ..model_patching import left_out, patch_keys, patched
+from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
 from .style_positions import require_same_rows, set_style_rows
 from .style_reference import warn_of_other_inputs
@@ -16,7 +17,7 @@ STEPS = 3
 """Steps of the progress bar: route, read the experts, patch the model."""
 
 
-class MoEApply(io.ComfyNode):
+class MoEApply(StyleRouteNode):
     """Routes a style, collapses its experts to one low-rank pair per layer, and adds them to a clone of the model."""
 
     @classmethod

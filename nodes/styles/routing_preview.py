@@ -2,12 +2,13 @@
 
 from comfy_api.latest import io, ui
 
+from ..node_base import StyleRouteNode
 from ..schema import RoutingType, schema
 from .routing_chart import routing_chart
 from .style_types import RoutingTable
 
 
-class RoutingPreview(io.ComfyNode):
+class RoutingPreview(StyleRouteNode):
     """Draws a ROUTING as an image."""
 
     @classmethod

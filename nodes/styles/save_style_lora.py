@@ -1,18 +1,19 @@
 """Save Style as LoRA: writes a style to a plain LoRA file, for people who do not have this pack."""
 
 import os
-from pathlib import Path
 
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
-from ...moe import StyleExpert, StyleExpertError
+from ...moe import StyleExpert
 from ...moe.lora import lora_state
 from ...moe.saving import write_atomically
+from ...plain_text import plain
 from ..comfy_server import warn
-from ..model_folders import leads_outside
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
+from .output_file import free_path, output_prefix
 from .style_reference import REMEDY, reads_style_image
 from .style_types import Style, require_style
 
@@ -21,7 +22,7 @@ NEEDS_IMAGE = f"The LoRA needs the style image as a second reference, because it
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
-class SaveStyleLoRA(io.ComfyNode):
+class SaveStyleLoRA(StyleRouteNode):
     """Collapses a routed style and writes it in diffusers' layout."""
 
     @classmethod
@@ -40,7 +41,8 @@ class SaveStyleLoRA(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="loras/style",
-                    tooltip="The file name in the output folder. A number and .safetensors are added.",
+                    tooltip="The file name in the output folder, such as loras/%date:yyyy-MM-dd%. "
+                    "A number and .safetensors are added.",
                 ),
                 strength_input("The strength that the LoRA has if it is loaded with strength 1."),
                 io.Combo.Input(
@@ -64,12 +66,16 @@ class SaveStyleLoRA(io.ComfyNode):
         style: Style | None = None,
         precision: str = "float16",
     ) -> io.NodeOutput:
-        _refuse_outside(filename_prefix)
+        prefix = output_prefix(filename_prefix)
         deltas = style_expert.collapse(require_style(style_expert, style), strength)
         state = lora_state(deltas, PRECISIONS[precision])
-        path = _free_path(filename_prefix)
+        path = free_path(prefix, ".safetensors")
         needs_image = reads_style_image(style_expert)
-        metadata = {"format": "pt", "source": style_expert.path.name, "style_reference": str(needs_image).lower()}
+        metadata = {
+            "format": "pt",
+            "source": plain(style_expert.path.name),
+            "style_reference": str(needs_image).lower(),
+        }
         if needs_image:
             metadata["style_rows"] = str(style_expert.style_rows)
         write_atomically(path, state, metadata, check=False)
@@ -86,18 +92,3 @@ def _rows_note(expert: StyleExpert) -> str:
         f" Its style image stands {expert.style_rows} rows below the content image, which stock loaders cannot do: "
         f"load the LoRA with Load StyleExpert, style_rows {expert.style_rows}, and MoE Apply."
     )
-
-
-def _refuse_outside(filename_prefix: str) -> None:
-    if leads_outside(filename_prefix) or filename_prefix.endswith(("/", "\\")):
-        raise StyleExpertError(
-            f"The file name '{filename_prefix}' is empty or leads out of the output folder. "
-            "Enter a name such as 'loras/my_style'."
-        )
-
-
-def _free_path(filename_prefix: str) -> Path:
-    folder, name, counter, *_ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
-    while (path := Path(folder, f"{name}_{counter:05}.safetensors")).exists():
-        counter += 1
-    return path

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ...progress import console
 from ..bases import Base
+from ..step_trainer import LOSSES
 from .config import option_values
-from .trainer import LOSSES, AdapterTrainer
+from .trainer import AdapterTrainer
 from .validation import ValidationSheet
 
 

@@ -123,6 +123,28 @@ def test_an_empty_mask_and_one_of_another_size_are_refused(own_data: Path, base:
         _made(own_data, base, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_mask_that_covers_nearly_everything_is_refused(own_data: Path, base: Base, tmp_path: Path, mode: str) -> None:
+    """A white image, or one without any transparent part, would teach that the object is everywhere."""
+    mask = next((own_data / "train" / "masks").iterdir())
+    Image.new(mode, (64, 64), "white").save(mask)
+    with pytest.raises(TrainingError, match=r"mask_.*\.png covers 100% of the image, expected a mask of an object"):
+        _made(own_data, base, tmp_path / "cache")
+    large = Image.new("L", (64, 64), "white")
+    large.paste("black", (0, 0, 64, 4))
+    large.save(mask)
+    _made(own_data, base, tmp_path / "cache")
+
+
+def test_images_of_mixed_sizes_have_a_remedy_for_a_users_own_manifest(
+    own_data: Path, base: Base, tmp_path: Path
+) -> None:
+    image = next((own_data / "train" / "original").iterdir())
+    Image.new("RGB", (64, 80)).save(image)
+    with pytest.raises(TrainingError, match="expected one size: resize all images and masks of the manifest to one si"):
+        _made(own_data, base, tmp_path / "cache")
+
+
 def test_the_identity_depends_on_the_examples_but_not_on_their_folder(
     examples: RegionExamples, own_data: Path, base: Base, tmp_path: Path
 ) -> None:
