@@ -121,6 +121,23 @@ def is_flux2_layer(layer: str) -> bool:
     return _FLUX2_LAYER.fullmatch(layer) is not None
 
 
+def block_of(layer: str) -> tuple[str, int] | None:
+    """The block of a diffusers layer, ("double" or "single", index); None for a layer outside the blocks."""
+    match = re.fullmatch(_LAYER, layer)
+    return match and ("single" if match[1].startswith("single") else "double", int(match[2]))
+
+
+def is_attention(layer: str) -> bool:
+    """Whether a diffusers layer belongs to the attention of a block. The last layer of a single block counts."""
+    return block_of(layer) is not None and (".attn." in layer or layer.endswith(".proj_out"))
+
+
+def is_feed_forward(layer: str) -> bool:
+    """Whether a diffusers layer is in the feed-forward part of a block. The last layer of a single block counts."""
+    ends = (".proj_mlp", ".proj_out")
+    return block_of(layer) is not None and (".ff." in layer or ".ff_context." in layer or layer.endswith(ends))
+
+
 def in_comfy_order(layer: str, rows: Tensor) -> Tensor:
     """The rows (dim 0) of a diffusers layer's weight, bias or LoRA `up`, in the order of ComfyUI's weight.
 

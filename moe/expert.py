@@ -172,9 +172,13 @@ class StyleExpert:
         return self.collapse_routed(self.route(self._require_single(style)), strength)
 
     def collapse_routed(self, routings: Mapping[str, Routing], strength: float = 1.0) -> dict[str, LowRank]:
-        """Like `collapse`, from the result of `route` for a batch of 1."""
+        """Like `collapse`, for the layers of `routings` only, which `route` gives for a batch of 1."""
         with self._file.opened() as weights:
-            return {layer: self._collapse_mixture(weights, layer, routings[layer], strength) for layer in self.layers}
+            return {
+                layer: self._collapse_mixture(weights, layer, routings[layer], strength)
+                for layer in self.layers
+                if layer in routings
+            }
 
     def stored_layers(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """Iterate over the layers and their tensors in float32, named as in `formats.py`; one layer at a time.

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from comfy.model_patcher import ModelPatcher
 
 from ...attention.selection import Block
+from ...flux.layer_names import in_comfy_order
 from ...moe import LowRank
 from ...moe.branch import PairRows
 from ..maps.capture import with_capture
@@ -25,8 +26,10 @@ RUN, OBJECTS = "branch", "branch_objects"
 def branch_layers(model: ModelPatcher, keys: Mapping[str, PatchKey], pairs: Mapping[str, LowRank]) -> BranchLayers:
     """The low-rank pairs, by diffusers layer name, as the changes of the model's modules."""
     by_module: dict[str, list[PairRows]] = defaultdict(list)
-    for layer, pair in pairs.items():
-        key = keys[layer]
+    for layer, key in keys.items():
+        if layer not in pairs:
+            continue
+        pair = LowRank(up=in_comfy_order(layer, pairs[layer].up), down=pairs[layer].down)
         name, rows = (key, None) if isinstance(key, str) else (key[0], key[1][1:])
         by_module[name.removeprefix("diffusion_model.").removesuffix(".weight")].append(PairRows(pair, rows))
     return BranchLayers(by_module, branch_dtype(model))

@@ -1,20 +1,27 @@
-"""MoE Apply: applies a style to the whole image."""
+"""MoE Apply: applies a style to the whole image, inside a mask, or to a named object."""
+
+from collections.abc import Mapping
 
 import comfy.model_management
 import comfy.utils
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ...moe import StyleExpert
+from ...moe import LowRank, StyleExpert
+from ..branch.branched_model import branch_layers, branched
+from ..branch.object_blocks import object_blocks
+from ..branch.style_branch import StyleBranch
 from ..comfy_server import NodeText
-from ..model_patching import left_out, patch_keys, patched
+from ..model_patching import PatchKey, left_out, patch_keys, patched
 from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
+from .placement import Placement, placement_inputs
 from .style_positions import require_same_rows, set_style_rows
-from .style_reference import warn_of_other_inputs
-from .style_types import Style, require_style, routing_table
+from .style_reference import reads_style_image, warn_of_other_inputs
+from .style_types import RoutingTable, Style, require_style, routing_table
 
 STEPS = 3
-"""Steps of the progress bar: route, read the experts, patch the model."""
+"""Steps of the progress bar: route, read the experts, change the model."""
 
 
 class MoEApply(StyleRouteNode):
@@ -25,8 +32,8 @@ class MoEApply(StyleRouteNode):
         return schema(
             node_id="StyleRoute_MoEApply",
             display_name="MoE Apply",
-            description="Sends a style to the right experts and adds them to the model, for the whole image. "
-            "It does not slow down sampling. Several in a row add up.",
+            description="Sends a style to the right experts and adds them to the model: for the whole image, inside a "
+            "mask, or on an object that the prompt names. Several in a row add up, each with its own place and time.",
             search_aliases=[
                 "apply style",
                 "style transfer",
@@ -43,6 +50,7 @@ class MoEApply(StyleRouteNode):
                 StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),
                 style_input(),
                 strength_input("Strength of the style: 1 as trained, 0 no effect, below 0 away from the style."),
+                *placement_inputs(),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[
@@ -52,24 +60,59 @@ class MoEApply(StyleRouteNode):
         )
 
     @classmethod
-    def execute(cls, model, style_expert: StyleExpert, strength: float, style: Style | None = None) -> io.NodeOutput:
-        progress = comfy.utils.ProgressBar(STEPS)
+    def execute(
+        cls, model, style_expert: StyleExpert, strength: float, style: Style | None = None, **placement
+    ) -> io.NodeOutput:
+        progress, place = comfy.utils.ProgressBar(STEPS), Placement(**placement)
         embedding = require_style(style_expert, style)
         keys, text = patch_keys(model, style_expert), NodeText(cls.hidden and cls.hidden.unique_id)
         require_same_rows(model, style_expert)
+        chosen = place.chosen_keys(model, keys)
+        at_run_time = place.needs_branch(model, chosen.values())
         if note := left_out(style_expert, keys):
             text.warn(note)
         routing = routing_table(style_expert, embedding)
         progress.update(1)
-        if strength == 0:  # the base model itself: no weights to read
+        if strength == 0 or place.is_nowhere:  # the base model itself: no weights to read
+            if place.is_nowhere:
+                text.warn("The mask is black, so the style changes nothing.")
             progress.update_absolute(STEPS)
             return io.NodeOutput(model.clone(), routing)
-        # The routing above is used again. A plain LoRA has no routing.
-        deltas = style_expert.collapse(None) if embedding is None else style_expert.collapse_routed(routing.layers)
+        pairs = _pairs(style_expert, routing, chosen)
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
-        styled = patched(model, keys, deltas, strength)
+        if at_run_time:
+            styled = _branched(model, style_expert, chosen, pairs, strength, place)
+        else:
+            styled = patched(model, chosen, pairs, strength)
         set_style_rows(styled, style_expert)
         warn_of_other_inputs(styled, style_expert, text)
         progress.update(1)
         return io.NodeOutput(styled, routing)
+
+
+def _pairs(expert: StyleExpert, routing: RoutingTable, chosen: Mapping[str, PatchKey]) -> dict[str, LowRank]:
+    """The low-rank pairs of the chosen layers. Uses the routing again; a plain LoRA has none."""
+    if expert.config.is_lora:
+        return {layer: pair for layer, pair in expert.collapse(None).items() if layer in chosen}
+    return expert.collapse_routed({layer: routing.layers[layer] for layer in chosen})
+
+
+def _branched(
+    model: ModelPatcher,
+    expert: StyleExpert,
+    chosen: Mapping[str, PatchKey],
+    pairs: Mapping[str, LowRank],
+    strength: float,
+    placement: Placement,
+) -> ModelPatcher:
+    """A clone of the model with the style at run time."""
+    branch = StyleBranch(
+        name=expert.path.name,
+        layers=branch_layers(model, chosen, pairs),
+        strength=strength,
+        place=placement.place,
+        schedule=placement.schedule,
+        reads_style_image=reads_style_image(expert),
+    )
+    return branched(model, branch, object_blocks(model))

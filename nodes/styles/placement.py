@@ -1,0 +1,244 @@
+"""Where, when and how MoE Apply adds a style: its optional inputs, and the choice between patch and branch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...attention.phrase_masks import MaskRule
+from ...attention.phrases import without_article
+from ...attention.selection import ALL, parse_blocks
+from ...flux.layer_names import block_of, is_attention, is_feed_forward
+from ...moe import StyleExpertError
+from ..branch.places import ObjectPhrase, Place
+from ..branch.style_branch import Schedule
+from ..maps.capture import block_counts
+from ..model_patching import PatchKey
+from ..schema import advanced
+from ..weight_storage import stores_few_bits
+
+Method = Literal["auto", "patch", "branch"]
+Layers = Literal["all", "attention", "feed-forward"]
+METHODS: tuple[Method, ...] = get_args(Method)
+LAYERS: tuple[Layers, ...] = get_args(Layers)
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """The optional inputs of MoE Apply; see `placement_inputs`.
+
+    Raises:
+        StyleExpertError: the start is not before the end, or the mask has another number of dimensions.
+    """
+
+    mask: Tensor | None = None
+    object: str = ""
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+    blocks: str = ALL
+    layers: Layers = "all"
+    method: Method = "auto"
+    object_size: float = 0.0
+    grow: int = 0
+    feather: float = 0.5
+    hold_from_step: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start_percent >= self.end_percent:
+            raise StyleExpertError(
+                f"The style starts at {self.start_percent:g} and ends at {self.end_percent:g}, so it never acts. Set "
+                "start_percent below end_percent."
+            )
+        if self.mask is not None and (self.mask.ndim != 3 or 0 in self.mask.shape):
+            raise StyleExpertError(
+                f"The mask has shape {list(self.mask.shape)}, expected [masks, height, width]. Connect a MASK."
+            )
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether the mask is black, so that the style changes nothing."""
+        return self.mask is not None and not bool((self.mask > 0).any())
+
+    @property
+    def place(self) -> Place | None:
+        """The place of the style; None for the whole image. A white mask is the whole image."""
+        mask = None if self.mask is None or bool((self.mask >= 1).all()) else self.mask.float().cpu()
+        phrase = without_article(self.object)
+        named = ObjectPhrase(phrase, self._rule, self.hold_from_step or None) if phrase else None
+        return None if mask is None and named is None else Place(mask, named)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The part of the sampling in which the style acts."""
+        return Schedule(self.start_percent, self.end_percent)
+
+    @property
+    def _rule(self) -> MaskRule:
+        threshold = 1 - self.object_size if self.object_size > 0 else "otsu"
+        return MaskRule(threshold=threshold, grow=self.grow, feather=self.feather)
+
+    def chosen_keys(self, model: ModelPatcher, keys: Mapping[str, PatchKey]) -> dict[str, PatchKey]:
+        """The keys of the layers in the chosen blocks and of the chosen kind.
+
+        Raises:
+            AttentionError: `blocks` does not follow the grammar, or names a block that the model does not have.
+            StyleExpertError: no layer is left.
+        """
+        blocks = set(parse_blocks(self.blocks, block_counts(model)))
+        is_all = self.blocks.strip().lower() == ALL
+        kinds = {"attention": is_attention, "feed-forward": is_feed_forward}
+        is_chosen = kinds.get(self.layers, lambda layer: True)
+        chosen = {
+            layer: key for layer, key in keys.items() if is_chosen(layer) and (is_all or block_of(layer) in blocks)
+        }
+        if not chosen:
+            raise StyleExpertError(
+                f"The experts change no layer of kind '{self.layers}' in the blocks '{self.blocks}'. Choose other "
+                "blocks or layers."
+            )
+        return chosen
+
+    def needs_branch(self, model: ModelPatcher, keys: Iterable[PatchKey]) -> bool:
+        """Whether the style is added at run time, and not merged into the weights.
+
+        Raises:
+            StyleExpertError: `method` is "patch", but the style has a place or a time of its own.
+        """
+        is_local = self.place is not None or self.schedule != Schedule()
+        if self.method == "patch" and is_local:
+            raise StyleExpertError(
+                "The method 'patch' changes the whole image at all steps, but a mask, an object or a part of the steps "
+                "was given. Set method to auto."
+            )
+        if self.method != "auto":
+            return self.method == "branch"
+        names = (key if isinstance(key, str) else key[0] for key in keys)
+        return is_local or stores_few_bits(model, names)
+
+
+def require_one_place(placement: Placement, images: int) -> None:
+    """Refuses several masks for one image.
+
+    Raises:
+        AttentionError: the number of masks is neither 1 nor the number of images.
+    """
+    if placement.place is not None:
+        placement.place.require_images(images)
+
+
+def placement_inputs() -> list[io.Input]:
+    """The optional inputs of MoE Apply, in the order of saved workflows."""
+    return [*_place_inputs(), *_time_inputs(), *_object_inputs()]
+
+
+def _place_inputs() -> list[io.Input]:
+    return [
+        io.Mask.Input(
+            "mask",
+            optional=True,
+            tooltip="The style acts where the mask is white. Any size; it covers the whole image. One mask, or one for "
+            "each image.",
+        ),
+        io.String.Input(
+            "object",
+            default="",
+            optional=True,
+            tooltip="The style acts on this object only, found by its words: words of the positive prompt, which must "
+            "come from Region Style Prompt. With a mask: the object inside the mask.",
+        ),
+    ]
+
+
+def _time_inputs() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "start_percent",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            tooltip="The style acts from this part of the sampling on: 0 is the first step.",
+            **advanced(),
+        ),
+        io.Float.Input(
+            "end_percent",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            tooltip="The style acts up to this part of the sampling: 1 is the last step.",
+            **advanced(),
+        ),
+        io.String.Input(
+            "blocks",
+            default=ALL,
+            optional=True,
+            tooltip="The blocks that the style changes: all, middle, or for instance 'double 0-9, single'.",
+            **advanced(),
+        ),
+        io.Combo.Input(
+            "layers",
+            options=list(LAYERS),
+            default="all",
+            optional=True,
+            tooltip="The layers that the style changes: all, only attention, or only feed-forward.",
+            **advanced(),
+        ),
+        io.Combo.Input(
+            "method",
+            options=list(METHODS),
+            default="auto",
+            optional=True,
+            tooltip="patch merges the style into the weights and costs nothing per step. branch adds it at run time. "
+            "auto takes branch for a mask, an object, a part of the steps, and for weights of 8 bits or less.",
+            **advanced(),
+        ),
+    ]
+
+
+def _object_inputs() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "object_size",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            tooltip="The object's share of the image; 0 finds it from the attention map.",
+            **advanced(),
+        ),
+        io.Int.Input(
+            "grow",
+            default=0,
+            min=-16,
+            max=16,
+            optional=True,
+            tooltip="Makes the object's mask larger, or smaller below 0, in steps of 16 pixels.",
+            **advanced(),
+        ),
+        io.Float.Input(
+            "feather",
+            default=0.5,
+            min=0.0,
+            max=16.0,
+            step=0.1,
+            optional=True,
+            tooltip="Softens the edge of the object's mask, in steps of 16 pixels.",
+            **advanced(),
+        ),
+        io.Int.Input(
+            "hold_from_step",
+            default=0,
+            min=0,
+            max=10000,
+            optional=True,
+            tooltip="From this step on, the object's mask no longer changes; 0 lets it change until the last step.",
+            **advanced(),
+        ),
+    ]
