@@ -7,8 +7,10 @@ from comfy.model_patcher import ModelPatcher
 
 from ...moe import StyleExpert
 from ..comfy_server import NodeText
+from ..compilation import is_compiled
 from ..model_wrappers import wrap_run
 from ..text_length import length_note
+from .style_positions import NOT_COMPILED
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -57,6 +59,8 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
         notes = [length_note(expert, (prompt.shape[1] for prompt in prompts))]
         if reads_style_image(expert):
             notes.append(_warning(expert.path.name, guider.conds, default_method))
+        if expert.style_rows and is_compiled(guider.model_patcher):
+            notes.append(NOT_COMPILED.format(name=expert.path.name))
         for note in filter(None, notes):
             shown.warn(note)
         return executor(*arguments, **named)
