@@ -146,7 +146,8 @@ def _pattern(words: Sequence[str]) -> re.Pattern[str]:
 
 
 def _not_found(prompt: str, phrase: str, occurrence: int, found: int, max_length: int | None) -> AttentionError:
-    where = f'in the prompt "{prompt}"' if max_length is None else f'in the first {max_length} tokens of "{prompt}"'
+    place = "in the prompt" if max_length is None else f"in the first {max_length} tokens of"
+    where = f"{place} {quoted(prompt)}"
     if found:
         return AttentionError(
             f"The phrase {quoted(phrase)} occurs {found} times {where}, so there is no occurrence {occurrence}. "

@@ -143,7 +143,7 @@ def _parse(source: str, options: Mapping[str, Any]) -> PeftConfig:
     rank, base = options.get("r"), options.get("base_model_name_or_path")
     use_rslora = options.get("use_rslora") or False
     if type(use_rslora) is not bool or not isinstance(base, str | None) or not (rank is None or type(rank) is int):
-        raise TypeError("an option has another type")
+        raise _unreadable(source)
     alpha_pattern, rank_pattern = (options.get(f"{name}_pattern") or {} for name in ("alpha", "rank"))
     return PeftConfig(
         source=source,

@@ -117,7 +117,7 @@ def test_empty_phrase(tokenizer, phrase):
 
 def test_prompt_that_is_cut(tokenizer):
     assert find_span(tokenizer, PROMPT, "unchanged", max_length=15) == [13]
-    with pytest.raises(AttentionError, match='in the first 10 tokens of "make the man'):
+    with pytest.raises(AttentionError, match="in the first 10 tokens of 'make the man"):
         find_span(tokenizer, PROMPT, "unchanged", max_length=10)
 
 

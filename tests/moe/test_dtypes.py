@@ -26,7 +26,7 @@ def _stored(state, dtype):
 
 
 def test_these_are_all_dtypes_of_weights():
-    assert DTYPES.keys() == {name for name in FLOATS if TensorEntry(name, (1,), 1).is_float} == FLOATS
+    assert DTYPES.keys() == {name for name in FLOATS if TensorEntry(name, (1,), 0, 1).is_float} == FLOATS
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES.keys())
