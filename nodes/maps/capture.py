@@ -123,14 +123,17 @@ class Capture:
 
     def _override(self, run: SamplerRun, call: ModelCall) -> AttentionOverride | None:
         """The override for this model call; None if the run does not capture this call."""
+        with self._lock:
+            run.counts.calls += 1
+        if call.context is None or not {"sigmas", "uuids"} <= call.options.keys():
+            return None  # another pack calls the model without saying which prompts it evaluates
         sigma = call.options["sigmas"][0].item()
         step = run.step_at(sigma)
         with self._lock:
-            run.counts.calls += 1
             spans = run.new_spans(call.options["uuids"], sigma)
             is_captured = any(spans) and (self._steps is None or step in self._steps)
             run.counts.captured_calls += is_captured
-        if not is_captured or call.context is None:
+        if not is_captured:
             return None
         text = call.context.shape[1]
         run.require_whole_images(call.latents, len(spans))

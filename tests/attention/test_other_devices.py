@@ -1,6 +1,9 @@
 """Apple's, Intel's and AMD's devices: no float64 there, and no attention kernel that the device or torch may lack."""
 
+from pathlib import Path
+
 import pytest
+import styleroute
 import torch
 from styleroute.attention import (
     attend_at_once,
@@ -70,16 +73,27 @@ def test_a_single_call_for_output_and_maps_is_left_to_devices_with_a_kernel(devi
     assert attend_at_once(*map(device.put, heads), SPANS, ROWS) is None
 
 
-@pytest.mark.parametrize("name", [kernels.CPU_KERNEL, kernels.FLASH_KERNEL, kernels.EFFICIENT_KERNEL])
-def test_each_named_kernel_has_a_fallback(heads, monkeypatch, name):
-    """A build of torch without the kernel gives the same maps. Its log-sum-exp is not used then."""
-    expected = attend_with_maps(*heads, SPANS, ROWS)
-    assert name in {kernels.CPU_KERNEL, kernels.FLASH_KERNEL, kernels.EFFICIENT_KERNEL}
-    monkeypatch.setattr(kernels, "has_kernel", lambda wanted, device: wanted != name)
-    monkeypatch.delattr(torch.ops.aten, name, raising=False)
-    found = attend_with_maps(*heads, SPANS, ROWS)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+def test_each_named_kernel_has_a_fallback(heads, monkeypatch):
+    """A build of torch without the kernels gives the same maps, on the CPU and on a graphics card."""
+    expected = span_attention(heads[0], heads[1], SPANS, ROWS)
+    monkeypatch.setattr(kernels, "has_kernel", lambda name, device: False)
+    for name in ("can_use_flash_attention", "can_use_efficient_attention"):
+        monkeypatch.setattr(torch.backends.cuda, name, lambda params: True)
+    monkeypatch.setattr(kernels, "_sdpa_params", lambda *tensors: None)
+    with torch.no_grad(), EmulatedDevice("cuda") as card:
+        assert kernels.attention_with_lse(*map(card.put, heads), None, 1.0) is None
+    assert attend_at_once(*heads, SPANS, ROWS) is None
+    torch.testing.assert_close(span_attention(heads[0], heads[1], SPANS, ROWS), expected, rtol=1e-4, atol=1e-6)
+    output, maps = attend_with_maps(*heads, SPANS, ROWS)
+    torch.testing.assert_close(output, torch.nn.functional.scaled_dot_product_attention(*heads), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_named_kernels_are_called_in_one_file_only():
+    """Each call by name needs a check that the device and the build have the kernel."""
+    pack = Path(styleroute.__file__).parent
+    for file in (path for folder in ("attention", "moe", "nodes", "flux") for path in (pack / folder).rglob("*.py")):
+        assert "torch.ops" not in file.read_text(encoding="utf-8") or file.name == "kernels.py", file.name
 
 
 def test_a_build_without_a_kernel_is_recognised():

@@ -134,6 +134,18 @@ def test_a_run_whose_captured_steps_have_no_phrase_says_so(capture, prompt, plai
     assert "no prompt with phrases was used at a captured step" in maps.missing
 
 
+def test_a_pack_that_calls_the_model_without_naming_the_prompts_still_samples(flux, capture, prompt, sample):
+    def wrapper(apply_model, arguments):
+        c = {**arguments["c"], "transformer_options": {}}
+        return apply_model(arguments["input"], arguments["timestep"], **c)
+
+    bare = flux.clone()
+    bare.set_model_unet_function_wrapper(wrapper)
+    model, maps = capture(bare)
+    assert torch.equal(sample(model, prompt()), sample(bare, prompt()))
+    assert not maps.spans
+
+
 def test_a_sampler_that_never_calls_the_model_is_named(flux, region_sample, prompt, sample, shown):
     from styleroute.nodes.maps.capture_attention import CaptureAttention
     from styleroute.nodes.maps.sampler_run import NO_CALL
