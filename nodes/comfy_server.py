@@ -65,9 +65,9 @@ class NodeText:
             self.lines.append(line)
         self.show()
 
-    def warn(self, line: str) -> None:
-        """Logs a warning, and adds it below the node."""
-        logging.warning(line)
+    def warn(self, line: str, sentence: str | None = None) -> None:
+        """Logs a warning, and adds it below the node. With `sentence`, the log gets that text instead."""
+        logging.warning(plain(sentence or line))
         self.add(line)
 
     def show(self) -> None:
