@@ -33,11 +33,16 @@ HARMLESS = frozenset(
 PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal", "mica")
 """Initial values of a LoRA for which PEFT leaves the base model's weights unchanged."""
 
-MAX_PATTERNS, MAX_REPEATING_PATTERNS, MAX_PATTERN_LENGTH = 1000, 64, 200
-"""Limits for `alpha_pattern` and `rank_pattern`: a hostile pattern could otherwise take hours to match."""
+MAX_PATTERN_LENGTH = 200
+MAX_COST = 200_000
+"""Upper limit for the steps that all patterns may need for one layer: a hostile pattern could take hours to match."""
+NAME_LENGTH = 60
+"""Length of the longest layer names of FLUX.1, in characters."""
+
 Patterns = tuple[tuple[re.Pattern[str], float], ...]
 """(pattern of a layer's name, value), in PEFT's order."""
-_REPEATS = re.compile(r"(?<!\\)[*+{]")
+_REPEAT = re.compile(r"(?<!\\)[*+{]|(?<![\\(])\?")
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def read_peft_config(header: Header) -> PeftConfig | None:
         return _parse(source, options)
     except StyleExpertError:
         raise
-    except (ValueError, TypeError, OverflowError, RecursionError, re.error) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, re.error) as error:
         raise _unreadable(source) from error
 
 
@@ -147,7 +152,7 @@ def _parse(source: str, options: Mapping[str, Any]) -> PeftConfig:
     alpha_pattern, rank_pattern = (options.get(f"{name}_pattern") or {} for name in ("alpha", "rank"))
     return PeftConfig(
         source=source,
-        alpha=_number(options.get("lora_alpha", DEFAULT_ALPHA)),
+        alpha=_number(source, options.get("lora_alpha", DEFAULT_ALPHA)),
         rank=rank,
         use_rslora=use_rslora,
         alpha_pattern=_patterns(source, alpha_pattern),
@@ -156,10 +161,10 @@ def _parse(source: str, options: Mapping[str, Any]) -> PeftConfig:
     )
 
 
-def _number(value: Any) -> float:
+def _number(source: str, value: Any) -> float:
     """A finite number. JSON in Python also reads NaN and Infinity."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError("no finite number")
+        raise _unreadable(source)
     return float(value)
 
 
@@ -169,16 +174,20 @@ def _patterns(source: str, stored: Mapping[str, Any]) -> Patterns:
     Raises:
         StyleExpertError: the patterns may take too long to match.
     """
-    repeating = [pattern for pattern in stored if _REPEATS.search(pattern)]
-    slow = [p for p in repeating if len(_REPEATS.findall(p)) > 2 or re.search(r"\)[*+{]", p)]
-    long = [pattern for pattern in stored if len(pattern) > MAX_PATTERN_LENGTH]
-    if slow or long or len(repeating) > MAX_REPEATING_PATTERNS or len(stored) > MAX_PATTERNS:
-        shown = next(iter((*slow, *long, *stored)))
+    if sum(map(_cost, stored)) > MAX_COST:
         raise StyleExpertError(
-            f"{source} has {len(stored)} patterns for layers, such as {quoted(shown)}, expected at most "
-            f"{MAX_PATTERNS} short ones. Save the LoRA with the names of the layers in place of the patterns."
+            f"{source} has {len(stored)} patterns for layers, such as {quoted(max(stored, key=_cost))}, which take too "
+            "long to match. Save the LoRA with the names of the layers in place of the patterns."
         )
-    return tuple((re.compile(rf"(.*\.)?({pattern})$"), _number(value)) for pattern, value in stored.items())
+    return tuple((re.compile(rf"(.*\.)?({pattern})$"), _number(source, value)) for pattern, value in stored.items())
+
+
+def _cost(pattern: str) -> float:
+    """An upper limit for the steps of matching a pattern with one layer's name."""
+    if len(pattern) > MAX_PATTERN_LENGTH or _REPEATED_GROUP.search(pattern):
+        return math.inf
+    repeats, groups, choices = len(_REPEAT.findall(pattern)), pattern.count("("), 1 + pattern.count("|")
+    return float(NAME_LENGTH) ** repeats * float(choices) ** groups
 
 
 def _first_match(patterns: Patterns, layer: str) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 
 MAX_ROWS, MAX_TOKENS = 2**16, 2**16
 """Upper limits for the numbers in a file."""
@@ -41,6 +42,6 @@ def _number(path: Path, training: Mapping[str, Any], name: str, least: int, most
     if value is None or (type(value) is int and least <= value <= most):
         return value
     raise StyleExpertError(
-        f"The training summary of {path.name} has {name} {str(value)[:80]!r}, expected an integer from {least} to "
+        f"The training summary of {path.name} has {name} {quoted(value)}, expected an integer from {least} to "
         f"{most}. Save the file again."
     )

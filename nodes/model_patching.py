@@ -13,10 +13,11 @@ from torch import nn
 from ..flux.base_models import other_family
 from ..flux.layer_names import ComfyTarget, comfy_target, in_comfy_order
 from ..moe import LowRank, StyleExpert, StyleExpertError
+from ..plain_text import short
 from .model_family import require_flux
 
-MAX_NAMES, MAX_NAME_LENGTH = 4, 80
-"""Upper limits for the left out layers' names in a message."""
+MAX_NAMES = 4
+"""Upper limit for the left out layers' names in a message."""
 MAX_STRAY = 1
 """Layers beyond the model's last block up to which they count as unexpected names, and not as a deeper model."""
 PatchKey = str | tuple[str, tuple[int, int, int]]
@@ -62,7 +63,7 @@ def left_out(expert: StyleExpert, keys: Mapping[str, PatchKey]) -> str | None:
         return None
     more = f" and {len(absent) - MAX_NAMES} more" if len(absent) > MAX_NAMES else ""
     number = "1 layer" if len(absent) == 1 else f"{len(absent)} layers"
-    shown = ", ".join(layer[:MAX_NAME_LENGTH] for layer in absent[:MAX_NAMES])
+    shown = ", ".join(short(layer) for layer in absent[:MAX_NAMES])
     return f"{expert.path.name} changes {number} that this model does not have; left out: {shown}{more}."
 
 
@@ -91,8 +92,8 @@ def patched(
 def _require_base(expert: StyleExpert) -> None:
     if family := other_family(expert.config.base):
         raise StyleExpertError(
-            f"{expert.path.name} was trained for {expert.config.base[:80]} ({family}), but the loaded model is FLUX.1. "
-            "Choose experts for FLUX.1 Kontext."
+            f"{expert.path.name} was trained for {short(expert.config.base)} ({family}), but the loaded model is "
+            "FLUX.1. Choose experts for FLUX.1 Kontext."
         )
 
 

@@ -87,6 +87,7 @@ class Capture:
         self._record_source()
         self._maps.size = run.size
         text = self._text.copy()
+        text.show()  # instead of the text of the last run
         if is_compiled(model_wrap.model_patcher):
             text.add(NOT_COMPILED)
         outer, self._run = self._run, run

@@ -9,8 +9,10 @@ from comfy.model_patcher import ModelPatcher
 
 from ...moe import StyleExpert
 from ..comfy_server import NodeText
+from ..compilation import is_compiled
 from ..model_wrappers import wrap_run
 from ..text_length import length_note
+from .style_positions import NOT_COMPILED
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -62,6 +64,8 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
         prompts = [cond["cross_attn"] for cond in guider.conds.get("positive", ()) if "cross_attn" in cond]
         if note := length_note(expert, (prompt.shape[1] for prompt in prompts)):
             shown.warn(note)
+        if expert.style_rows and is_compiled(guider.model_patcher):
+            shown.warn(NOT_COMPILED.format(name=expert.path.name))
         default_method = guider.model_patcher.get_model_object(DEFAULT_METHOD)
         if reads_style_image(expert) and (
             notice := _notice(expert.path.name, guider.conds, default_method, len(noise))

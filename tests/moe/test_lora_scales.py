@@ -12,7 +12,7 @@ from styleroute.moe import StyleExpert, StyleExpertError
 from styleroute.moe.converting import convert
 from styleroute.moe.inspecting import inspect_file
 
-from .conftest import lora_state
+from .conftest import LAYERS, lora_state
 
 TARGETS = ["to_q", "attn.to_out.0", "proj_mlp", "norm1.linear", "x_embedder", "norm_out.linear", "linear_1"]
 CONFIGS = {
@@ -192,7 +192,7 @@ def test_parts_that_a_plain_lora_cannot_express_are_refused_by_name(written, par
 
 
 @pytest.mark.parametrize(
-    "options", [{"use_rslora": "yes"}, {"alpha_pattern": [1]}, {"alpha_pattern": {"(": 1}}, {"r": "4"},
+    "options", [{"use_rslora": "yes"}, {"alpha_pattern": ["to_q"]}, {"alpha_pattern": {"(": 1}}, {"r": "4"},
                 {"alpha_pattern": {"to_q": "1"}}, {"lora_alpha": float("nan")}],
 )  # fmt: skip
 def test_unreadable_options_are_refused(written, options):
@@ -203,12 +203,26 @@ def test_unreadable_options_are_refused(written, options):
 
 @pytest.mark.parametrize(
     "patterns",
-    [{"(a+)+": 1}, {"(.*)*q": 1}, {".*.*.*.*x": 1}, {"x" * 300: 1}, {f"layer{n}": 1 for n in range(2000)}],
+    [
+        {"(a+)+": 1},
+        {"(.*)*q": 1},
+        {".*.*.*.*x": 1},
+        {".?" * 60 + "x": 1},
+        {"(.|.)" * 40 + "x": 1},
+        {"x" * 300: 1},
+        {f".*{n}.*": 1 for n in range(100)},
+    ],
 )
 def test_patterns_that_take_long_are_refused_before_they_are_matched(written, patterns):
     text = json.dumps({"r": 4, "lora_alpha": 4, "alpha_pattern": patterns})
     with pytest.raises(StyleExpertError, match="patterns for layers"):
         StyleExpert.open(written(lora_state(), lora_adapter_metadata=text))
+
+
+def test_names_of_all_layers_as_patterns_are_accepted(written):
+    patterns = {f"single_transformer_blocks.{n}.attn.{end}": n for n in range(200) for end in ("to_q", "to_k", "to_v")}
+    text = json.dumps({"r": 4, "lora_alpha": 4, "alpha_pattern": {**patterns, LAYERS[0]: 6}})
+    assert StyleExpert.open(written(lora_state(), lora_adapter_metadata=text)).config.scale == 1.5
 
 
 def test_a_rank_that_contradicts_the_tensors_is_refused(written):
