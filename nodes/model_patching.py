@@ -92,8 +92,8 @@ def patched(
 def _require_base(expert: StyleExpert) -> None:
     if family := other_family(expert.config.base):
         raise StyleExpertError(
-            f"{expert.path.name} was trained for {short(expert.config.base)} ({family}), but the loaded model is FLUX.1. "
-            "Choose experts for FLUX.1 Kontext."
+            f"{expert.path.name} was trained for {short(expert.config.base)} ({family}), but the loaded model is "
+            "FLUX.1. Choose experts for FLUX.1 Kontext."
         )
 
 
