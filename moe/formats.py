@@ -132,7 +132,7 @@ def require_once(path: Path, found: FileKeys) -> None:
         StyleExpertError: two keys do.
     """
     if found.twice:
-        first, second = map(quoted, found.twice[0])
+        first, second = found.twice[0]
         raise StyleExpertError(
             f"{path.name} holds the same layer twice, as {quoted(first)} and as {quoted(second)}. Remove "
             "one of the two: they may differ."
