@@ -1,13 +1,17 @@
 """ComfyUI's model folders in which expert and encoder files are searched."""
 
 import contextlib
+import functools
 import os
 import re
 from typing import NoReturn
 
 import folder_paths
 
+from ..errors import StyleRouteError
 from ..moe import StyleExpertError
+from ..moe.formats import sort_keys
+from ..moe.header import read_header
 from ..paths import CONVERT_COMMAND
 from ..plain_text import quoted
 
@@ -32,6 +36,15 @@ def expert_names() -> list[str]:
     """Names of all expert files. Files from `loras` carry LORA_PREFIX."""
     loras = (name for name in _file_names(LORAS) if name.lower().endswith(SUFFIX))
     return _file_names(EXPERTS) + [LORA_PREFIX + name for name in loras]
+
+
+def routed_first(names: list[str]) -> list[str]:
+    """The same names, with the files of routed experts first.
+
+    It reads the headers of the files in `style_experts` only. The `loras` folders may have thousands of files.
+    """
+    routed = [name for name in names if not name.startswith(LORA_PREFIX) and _is_routed(name)]
+    return routed + [name for name in names if name not in routed]
 
 
 def encoder_names() -> list[str]:
@@ -81,6 +94,25 @@ def leads_outside(name: str) -> bool:
 def _file_names(kind: str) -> list[str]:
     """Names of the files in the folders of one kind; empty if the folders are not registered."""
     return folder_paths.get_filename_list(kind) if kind in folder_paths.folder_names_and_paths else []
+
+
+def _is_routed(name: str) -> bool:
+    """Whether a file in `style_experts` has routed experts, by its header."""
+    try:
+        path = folder_paths.get_full_path(EXPERTS, name) or ""
+        state = os.stat(path)
+    except OSError:
+        return False
+    return _has_routed_experts(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_routed_experts(path: str, _changed: int, _size: int) -> bool:
+    """Whether the header lists routed experts. It is read again when the file's time (ns) or size (bytes) changes."""
+    try:
+        return sort_keys(read_header(path).tensors).kind == "style-moe"
+    except StyleRouteError:
+        return False
 
 
 def _refuse_bad_name(name: str) -> None:

@@ -74,6 +74,12 @@ def _fill(folder: Path, arrays: Arrays, compute: Compute, title: str, chunk: int
             _save_progress(folder, maps, done)
 
 
+def stored_identity(folder: Path) -> dict[str, Any]:
+    """The identity of the arrays in a folder; empty without arrays."""
+    index = _read(folder / INDEX_FILE)
+    return index.get("identity", {}) if isinstance(index, dict) else {}
+
+
 def fingerprint(path: Path) -> list[Any]:
     """Name, size in bytes and modification time of a file; size and time are -1 for a missing file."""
     try:

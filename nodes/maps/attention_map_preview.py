@@ -39,7 +39,15 @@ class AttentionMapPreview(StyleRouteNode):
             display_name="Attention Map Preview",
             description="Shows where the model found the prompt's object and style: as a heat map over the image, and "
             "as a mask for any other node.",
-            search_aliases=["attention heat map", "show attention", "attention to mask", "segment by prompt"],
+            search_aliases=[
+                "attention heat map",
+                "show attention",
+                "attention to mask",
+                "mask",
+                "mask from text",
+                "segment",
+                "segment by prompt",
+            ],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             inputs=[

@@ -26,7 +26,13 @@ class CaptureAttention(StyleRouteNode):
             display_name="Capture Attention",
             description="Records where the model finds the prompt's phrases in the image while a stock sampler runs: "
             "KSampler, SamplerCustomAdvanced or any other. The image stays the same within rounding.",
-            search_aliases=["attention map", "record attention", "cross attention"],
+            search_aliases=[
+                "attention map",
+                "record attention",
+                "cross attention",
+                "mask from text",
+                "segment",
+            ],
             # ComfyUI's cache would give two nodes with equal inputs the same maps; each sampler needs its own.
             not_idempotent=True,
             hidden=[io.Hidden.unique_id],

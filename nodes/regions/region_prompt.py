@@ -30,7 +30,7 @@ class RegionPrompt(StyleRouteNode):
             display_name="Region Style Prompt",
             description="Encodes a prompt such as 'make the man in pixel-art style' and finds the tokens that name the "
             "object and the style, so that samplers can show where the model finds them in the image.",
-            search_aliases=["regional style", "region prompt", "attention prompt"],
+            search_aliases=["regional style", "region prompt", "attention prompt", "regional prompt", "segment"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoders of FLUX.1: CLIP-L and T5."),
                 io.String.Input(

@@ -47,7 +47,16 @@ class RegionRouteSampler(StyleRouteNode):
             display_name="RegionRoute Sampler",
             description="Samples as KSampler does, with the region expert of the style in the prompt, and records "
             "where the model finds the object and the style in the image. It needs no drawn mask.",
-            search_aliases=["regional style", "region sampler", "ksampler"],
+            search_aliases=[
+                "regional style",
+                "region sampler",
+                "ksampler",
+                "artistic",
+                "painting",
+                "mask",
+                "mask from text",
+                "segment",
+            ],
             hidden=[io.Hidden.unique_id],
             inputs=sampler_inputs(),
             outputs=[

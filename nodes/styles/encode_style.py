@@ -24,7 +24,18 @@ class EncodeStyle(StyleRouteNode):
             display_name="Encode Style",
             description="Reads the style of an image, not its content. "
             "Several images in one batch give their mean style.",
-            search_aliases=["style reference", "style embedding", "siglip"],
+            search_aliases=[
+                "style image",
+                "reference image",
+                "style reference",
+                "style embedding",
+                "ipadapter",
+                "ip-adapter",
+                "redux",
+                "uso",
+                "instantstyle",
+                "siglip",
+            ],
             inputs=[
                 StyleExpertType.Input(
                     "style_expert", tooltip="The experts that will apply this style. Their encoder reads the image."
@@ -36,7 +47,8 @@ class EncodeStyle(StyleRouteNode):
                 ),
                 io.Image.Input(
                     "image",
-                    tooltip="The style image. Put several images into one batch to get their mean style.",
+                    tooltip="The style image. Several images in one batch give one STYLE: the mean of their "
+                    "embeddings.",
                 ),
             ],
             outputs=[StyleType.Output("STYLE", tooltip="The style, for MoE Apply and Save Style as LoRA.")],

@@ -26,13 +26,20 @@ class LoadStyleExpert(StyleRouteNode):
             display_name="Load StyleExpert",
             description="Opens a file of style experts for FLUX.1 Kontext. It reads the file's header only; "
             "the weights of an expert are read when a style is routed to it.",
-            search_aliases=["style transfer", "style expert", "mixture of experts", "region lora"],
+            search_aliases=[
+                "style transfer",
+                "style expert",
+                "mixture of experts",
+                "region lora",
+                "style lora",
+                "ipadapter",
+            ],
             inputs=[
                 io.Combo.Input(
                     "expert",
-                    options=model_folders.expert_names(),
-                    tooltip="The expert file, from models/style_experts. "
-                    "A RegionRoute LoRA may also be in models/loras.",
+                    options=model_folders.routed_first(model_folders.expert_names()),
+                    tooltip="The expert file, from models/style_experts: files with routed experts first, then plain "
+                    "LoRAs. A RegionRoute LoRA may also be in models/loras.",
                 ),
                 io.Combo.Input(
                     "encoder",
@@ -66,10 +73,13 @@ class LoadStyleExpert(StyleRouteNode):
         )
 
     @classmethod
-    def validate_inputs(cls, expert=None, encoder=None) -> bool | str:
-        """Refuses missing files before the workflow runs. None means that a linked node gives the value."""
+    def validate_inputs(cls, expert=None) -> bool | str:
+        """Refuses a missing expert file before the workflow runs. None means that a linked node gives the value.
+
+        ComfyUI marks every input that this method names. It checks the encoder itself, against the list of files.
+        """
         try:
-            _paths(expert, encoder)
+            _paths(expert, None)
         except StyleExpertError as error:
             return str(error)
         return True

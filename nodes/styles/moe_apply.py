@@ -27,7 +27,17 @@ class MoEApply(StyleRouteNode):
             display_name="MoE Apply",
             description="Sends a style to the right experts and adds them to the model, for the whole image. "
             "It does not slow down sampling. Several in a row add up.",
-            search_aliases=["apply style", "style transfer", "mixture of experts"],
+            search_aliases=[
+                "apply style",
+                "style transfer",
+                "artistic",
+                "painting",
+                "ipadapter",
+                "redux",
+                "uso",
+                "instantstyle",
+                "mixture of experts",
+            ],
             inputs=[
                 model_input(),
                 StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),

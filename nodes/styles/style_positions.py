@@ -16,6 +16,7 @@ from ..model_wrappers import ModelCall, wrap_calls
 STYLE_INDEX = 2
 """First number of the style image's positions; the content image has 1, the sampled image 0."""
 KEY = "style_rows"
+NOT_COMPILED = "{name} moves the style image's rows, so the model runs without torch.compile."
 ATTACHMENT = "styleroute_style_rows"
 """Attachment of a MODEL that holds the rows of the experts applied so far. Clones inherit it."""
 

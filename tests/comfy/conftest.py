@@ -259,6 +259,7 @@ def spy():
 def shown(parts, monkeypatch) -> list:
     """The texts that the nodes show, as (text, node id). Nodes run in this process get the id "5"."""
     from comfy_api.latest import io
+    from styleroute.nodes import comfy_server
     from styleroute.nodes.maps.capture_attention import CaptureAttention
     from styleroute.nodes.regions.region_sampler import RegionRouteSampler
 
@@ -267,6 +268,7 @@ def shown(parts, monkeypatch) -> list:
     server = SimpleNamespace(send_progress_text=lambda text, node_id: texts.append((text, node_id)), prompt_queue=queue)
     module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
     monkeypatch.setitem(sys.modules, "server", module)
+    monkeypatch.setattr(comfy_server, "_shown", set())
     for node in (CaptureAttention, RegionRouteSampler):
         monkeypatch.setattr(node, "hidden", io.HiddenHolder.from_dict({io.Hidden.unique_id: "5"}))
     return texts

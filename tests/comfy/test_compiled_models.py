@@ -5,6 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from styleroute.moe import StyleExpert
+
+from .conftest import write_style_expert
 
 
 @pytest.fixture(autouse=True)
@@ -134,9 +137,37 @@ def test_the_node_says_that_a_captured_run_is_not_compiled(flux, prompt, sample,
     region_sample(prompt(), model=flux, steps=1)
     assert shown == []
     region_sample(prompt(), model=compiler(flux), steps=1)
+    assert shown == [(NOT_COMPILED, "5")]
     model, _ = CaptureAttention.execute(flux, prompt()).result
     sample(compiler(model), prompt())  # the compile node may stand behind the capture
-    assert shown == [(NOT_COMPILED, "5")] * 2
+    assert shown[-1] == (NOT_COMPILED, "5")
+    assert len([text for text, _ in shown if text.strip()]) == 2
+
+
+@pytest.mark.parametrize(("rows", "is_said"), [(0, False), (64, True)])
+def test_moe_apply_says_that_moved_style_rows_are_not_compiled(
+    flux, plain, sample, with_reference, tmp_path, caplog, rows, is_said
+):
+    from styleroute.nodes.styles.moe_apply import MoEApply
+    from styleroute.nodes.styles.style_types import Style, encoder_id
+
+    training = {"style_reference": True, "style_rows": rows}
+    expert = StyleExpert.open(write_style_expert(tmp_path / "styles.safetensors", training=training))
+    style = Style(torch.ones(1, 32), 1, encoder_id(expert.encoder))
+    styled = MoEApply.execute(flux, expert, 1.0, style).result[0]
+    logging.disable(logging.NOTSET)
+    caplog.set_level(logging.WARNING)
+    sample(one_block(styled) if is_said else styled, with_reference(plain("a cat")), steps=1)
+    assert ("runs without torch.compile" in caplog.text) == is_said
+    assert compilations() == 0
+
+
+def test_a_compiled_model_is_recognised_as_flux(flux, monkeypatch):
+    from styleroute.nodes.model_family import require_flux
+
+    network = flux.model.diffusion_model
+    monkeypatch.setattr(flux.model, "diffusion_model", torch.compile(network, backend="eager"))
+    assert require_flux(flux) is network
 
 
 def test_calls_in_several_threads_restore_the_stance_of_torch_compile(parts):

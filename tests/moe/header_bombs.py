@@ -41,7 +41,12 @@ BOMBS = {
     "offsets that are true": one_tensor([1], [False, 4]),
     "three offsets": one_tensor([1], [0, 4, 4]),
     "offsets behind the file": one_tensor([10**9], [0, 4 * 10**9]),
-    "an empty tensor of many rows": one_tensor([2**40, 0], [0, 0]),
+    "a LoRA of empty tensors with many rows": file_with_header(
+        {
+            KEY: {"dtype": "F32", "shape": [2**40, 0], "data_offsets": [0, 0]},
+            KEY.replace("lora_A", "lora_B"): {"dtype": "F32", "shape": [0, 2**40], "data_offsets": [0, 0]},
+        }
+    ),
     "30,000 empty tensors": many_tensors(30_000, [0], 0),
     "30,000 tensors": many_tensors(30_000, [1], 1),
     "a dtype that is a list": one_tensor([1], dtype=["F32"]),

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import diffusers.configuration_utils
 import pytest
 import transformers.utils.hub
-from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 from styleroute.errors import StyleRouteError
 from styleroute.evaluation.image_embedding import load_embedding
 from styleroute.training.bases import load_base
 from styleroute.training.hub import hub_problem
 from styleroute.training.style_encoder.vision import load_vision
+from transformers.utils.hub import GatedRepoError, LocalEntryNotFoundError
 
 RESPONSE = SimpleNamespace(headers={}, request=None, status_code=401)
 

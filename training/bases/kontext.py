@@ -40,9 +40,10 @@ class KontextBase:
         sizes = _transformer_config(source)
         self.text_sizes = text_tokens, sizes["joint_attention_dim"], sizes["pooled_projection_dim"]
         self.identity = f"{source} {dtype} {_digest(Path(source))}"
+        self.encodings = (self.identity,)
 
     @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor, encoding: str | None = None) -> Tensor:
         posterior = self._vae.encode((images * 2 - 1).to(self.device, self.dtype)).latent_dist
         return (posterior.mode().float() - self._vae.config.shift_factor) * self._vae.config.scaling_factor
 

@@ -86,7 +86,7 @@ def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, capsys)
 
 def test_a_phrase_without_a_span_is_refused(own_data: Path, base: Base) -> None:
     _edit(own_data, prompt="make the ball lovely")
-    with pytest.raises(AttentionError, match=r'"woven" is not in .* "make the ball lovely"'):
+    with pytest.raises(AttentionError, match=r"'woven' is not in .* 'make the ball lovely'"):
         _described(own_data, base)
 
 

@@ -214,7 +214,7 @@ def test_wrong_styles_blocks_and_prompts_are_refused_before_any_work(
         train_regions(with_options(config, blocks="double 7"))
     _remove_dusk_from_prompts(own_data)
     lost = with_options(config, data=own_data, cache=tmp_path / "cache", styles=())
-    with pytest.raises(AttentionError, match=r'"dusk" is not in .* "make the \w+ in some style'):
+    with pytest.raises(AttentionError, match=r"'dusk' is not in .* 'make the \w+ in some style"):
         train_regions(lost)
     assert not config.run.folder.exists()
 
