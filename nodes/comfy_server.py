@@ -21,6 +21,9 @@ NO_TEXT = " "
 _shown: set[str] = set()
 """Ids of the nodes that have a text below them. The page keeps a text until another one replaces it."""
 
+_refused: set[str] = set()
+"""Ids of the nodes whose text is a refusal."""
+
 
 def show_under_node(text: str, node_id: str) -> None:
     """Shows a text below a node on the page, instead of the earlier text. Does nothing without a server."""
@@ -65,9 +68,9 @@ class NodeText:
             self.lines.append(line)
         self.show()
 
-    def warn(self, line: str) -> None:
-        """Logs a warning, and adds it below the node."""
-        logging.warning(line)
+    def warn(self, line: str, sentence: str | None = None) -> None:
+        """Logs a warning, and adds it below the node. With `sentence`, the log gets that text instead."""
+        logging.warning(plain(sentence or line))
         self.add(line)
 
     def show(self) -> None:
@@ -80,12 +83,21 @@ class NodeText:
 
 @contextmanager
 def errors_below_node() -> Iterator[None]:
-    """Shows a refusal below the node that executes, and raises it again. The page hides the text of an error."""
+    """Shows a refusal below the node that executes, and raises it again. The page hides the text of an error.
+
+    The node may belong to ComfyUI, such as KSampler. Its next run removes the refusal.
+    """
+    context = get_executing_context()
+    node_id = None if context is None else context.node_id
+    if node_id in _refused:
+        clear_under_node(node_id)
+        _refused.discard(node_id)
     try:
         yield
     except StyleRouteError as error:
-        if (context := get_executing_context()) is not None:
-            show_under_node(str(error), context.node_id)
+        if node_id is not None:
+            show_under_node(str(error), node_id)
+            _refused.add(node_id)
         raise
 
 

@@ -77,7 +77,11 @@ def patched(
     Raises:
         StyleExpertError: ComfyUI did not accept all patches.
     """
-    patches = {keys[layer]: _adapter(layer, keys[layer], delta) for layer, delta in deltas.items() if layer in keys}
+    patches = {
+        keys[layer]: _adapter(keys[layer], LowRank(in_comfy_order(layer, delta.up), delta.down))
+        for layer, delta in deltas.items()
+        if layer in keys
+    }
     clone = model.clone()
     # ComfyUI skips unknown keys silently; `add_patches` returns the keys that it accepted.
     refused = patches.keys() - set(clone.add_patches(patches, strength_patch=strength))
@@ -149,6 +153,6 @@ class LowRankAdapter(LoRAAdapter):
         return weight.addmm_(up, down, alpha=strength)
 
 
-def _adapter(layer: str, key: PatchKey, delta: LowRank) -> LowRankAdapter:
-    up, down = (torch.as_tensor(matrix).contiguous() for matrix in (in_comfy_order(layer, delta.up), delta.down))
+def _adapter(key: PatchKey, delta: LowRank) -> LowRankAdapter:
+    up, down = (torch.as_tensor(matrix).contiguous() for matrix in (delta.up, delta.down))
     return LowRankAdapter({str(key)}, (up, down, None, None, None, None))

@@ -17,6 +17,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from .comfy_server import errors_below_node
 from .compilation import eager
 
 OWN = "styleroute"
@@ -102,7 +103,12 @@ def without_own_wrappers(options: Options) -> dict[str, Any]:
 
 
 def _wrap(model: ModelPatcher, kind: str, key: str, wrapper: Callable) -> None:
-    model.add_wrapper_with_key(kind, _own(key), wrapper)
+    def showing_errors(executor, *arguments, **named):
+        with errors_below_node():
+            return wrapper(executor, *arguments, **named)
+
+    # A plain function, because ComfyUI 0.3.75 copies bound methods with their objects when it clones a model.
+    model.add_wrapper_with_key(kind, _own(key), showing_errors)
     # Takes the wrapper out of `transformer_options`, also if no feature changes the model's calls.
     if not model.get_wrappers(WrappersMP.APPLY_MODEL, OWN):
         wrap_calls(model, "", lambda call: None)

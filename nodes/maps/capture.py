@@ -21,7 +21,7 @@ from ..model_family import require_flux
 from ..model_wrappers import ModelCall, wrap_calls, wrap_evaluation, wrap_sampler
 from .attention_override import AttentionOverride
 from .recorded_maps import RecordedMaps
-from .sampler_run import SamplerRun, require_steps, require_tokens, spans_by_id
+from .sampler_run import SamplerRun, changed_texts, require_steps, require_tokens, spans_by_id
 
 OVERRIDE = "optimized_attention_override"
 """Key of an attention override in ComfyUI's `transformer_options`."""
@@ -90,6 +90,8 @@ class Capture:
         text.show()  # instead of the text of the last run
         if is_compiled(model_wrap.model_patcher):
             text.add(NOT_COMPILED)
+        for change in changed_texts(model_wrap.conds):
+            text.warn(change)
         outer, self._run = self._run, run
         try:
             samples = executor(model_wrap, sigmas, extra_args, callback, noise, *rest, **named)

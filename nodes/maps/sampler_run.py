@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...attention import AttentionError
 from ...plain_text import quoted
-from .region_spans import RegionSpan, number_mentions, spans_in
+from .region_spans import RegionSpan, number_mentions, spans_in, text_changes
 
 NO_CALL = (
     "No attention map was captured: the sampler never called the model, so the image is only noise. The sampler "
@@ -131,7 +131,7 @@ def spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[Re
     Raises:
         AttentionError: no conditioning has spans, or one holds for a rectangle only.
     """
-    wanted = [cond for name, group in conds.items() if name != "negative" for cond in group if spans_in(cond)]
+    wanted = _with_spans(conds)
     if not wanted:
         raise AttentionError(
             "No conditioning of the sampler has phrases to capture. Encode the prompt with Region Style Prompt."
@@ -139,6 +139,16 @@ def spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[Re
     require_no_rectangle(wanted)
     numbered = number_mentions(spans_in(cond) for cond in wanted)
     return {cond["uuid"]: numbered[spans_in(cond)] for cond in wanted}
+
+
+def changed_texts(conds: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    """Sentences about conditionings of a guider whose spans may no longer fit their text."""
+    return text_changes((cond["cross_attn"], cond) for cond in _with_spans(conds) if "cross_attn" in cond)
+
+
+def _with_spans(conds: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The conditionings of a guider that have spans; without the negative ones."""
+    return [cond for name, group in conds.items() if name != "negative" for cond in group if spans_in(cond)]
 
 
 def require_no_rectangle(conditionings: Iterable[Mapping[str, Any]]) -> None:

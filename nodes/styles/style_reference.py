@@ -1,6 +1,5 @@
 """Warns if experts are sampled without the inputs of their training: the style image, and the prompt's length."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +47,8 @@ def reads_style_image(expert: StyleExpert) -> bool:
 def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText) -> None:
     """Makes `model` warn each time it is sampled without the inputs of the experts' training.
 
-    These are the style image, if the experts were trained with it, and the prompt's length, if the file records it. It
-    also warns if the style reference is a batch: ComfyUI then gives each sampled image another style image.
+    These are the style image, if the experts were trained with it, and the prompt's length, if the file records it.
+    It also warns if the style reference is a batch: ComfyUI then gives each sampled image another style image.
 
     Args:
         model: a clone with the experts.
@@ -61,18 +60,17 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
 
     def around_sampling(executor, noise, *arguments, **named):
         guider, shown = executor.class_obj, text.copy()
+        default_method = guider.model_patcher.get_model_object(DEFAULT_METHOD)
         prompts = [cond["cross_attn"] for cond in guider.conds.get("positive", ()) if "cross_attn" in cond]
         if note := length_note(expert, (prompt.shape[1] for prompt in prompts)):
             shown.warn(note)
         if expert.style_rows and is_compiled(guider.model_patcher):
             shown.warn(NOT_COMPILED.format(name=expert.path.name))
-        default_method = guider.model_patcher.get_model_object(DEFAULT_METHOD)
-        if reads_style_image(expert) and (
-            notice := _notice(expert.path.name, guider.conds, default_method, len(noise))
-        ):
-            logging.warning(notice.sentence)
-            shown.lines.append(notice.line)
-        shown.show()
+        if reads_style_image(expert):
+            notice = _notice(expert.path.name, guider.conds, default_method, len(noise))
+            if notice is not None:
+                shown.warn(notice.line, notice.sentence)
+        shown.show()  # removes the warnings of an earlier run
         return executor(noise, *arguments, **named)
 
     wrap_run(model, "trained_inputs", around_sampling)

@@ -84,7 +84,7 @@ def test_the_prompt_equals_that_of_clip_text_encode(clip, prompt):
     text, options = prompt()[0]
     (expected, expected_options) = clip.encode_from_tokens_scheduled(clip.tokenize(SENTENCE))[0]
     assert text.equal(expected)
-    assert options.keys() - expected_options.keys() == {"styleroute_spans"}
+    assert options.keys() - expected_options.keys() == {"styleroute_spans", "styleroute_text"}
 
 
 def test_a_phrase_that_is_not_there_is_refused(prompt):

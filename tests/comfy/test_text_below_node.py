@@ -11,7 +11,10 @@ def shown(parts, monkeypatch):
 
     class Server:
         def __init__(self):
-            self.texts = []
+            self.texts, self.prompt_queue = [], self
+
+        def get_current_queue_volatile(self):
+            return [], []
 
         def send_progress_text(self, text, node_id):
             self.texts.append((text, node_id))
@@ -19,6 +22,7 @@ def shown(parts, monkeypatch):
     server = Server()
     monkeypatch.setattr(comfy_server, "_server", lambda: server)
     monkeypatch.setattr(comfy_server, "_shown", set())
+    monkeypatch.setattr(comfy_server, "_refused", set())
     return server.texts
 
 
@@ -79,3 +83,16 @@ def test_nothing_is_shown_without_a_node(shown, style_expert):
 
     NodeText(None).warn("a warning")
     assert not shown
+
+
+def test_a_refusal_while_a_stock_sampler_runs_is_shown_and_disappears(
+    shown, executing, capture, sample, plain, prompt, parts
+):
+    from styleroute.nodes.comfy_server import NO_TEXT
+
+    model, _ = capture()
+    with executing(), pytest.raises(StyleRouteError) as refused:
+        sample(model, plain("a cat"), steps=1)
+    with executing():
+        sample(model, prompt(), steps=1)
+    assert shown == [(str(refused.value), "5"), (NO_TEXT, "5")]
