@@ -17,11 +17,14 @@ from .expert import StyleExpert
 from .expert_sizes import read_entry
 from .formats import FileKeys, sort_keys
 from .header import Header, read_header
+from .style import Style
+from .style_file import load_style, read_style_entry
 
 _TITLES = {
     "style-moe": "StyleExpert experts",
     "lora": "plain LoRA",
     "style-encoder": "style encoder",
+    "style": "style",
     "unknown": "unknown",
 }
 _CHUNK = 64
@@ -34,7 +37,7 @@ class FileReport:
 
     Attributes:
         path: the file.
-        kind: "style-moe", "lora", "style-encoder" or "unknown".
+        kind: "style-moe", "lora", "style-encoder", "style" or "unknown".
         own_format: whether the file has StyleRoute's header entry.
         num_bytes, num_parameters: size of the file; 0 if unknown.
         dtypes: number of tensors of each dtype.
@@ -42,6 +45,7 @@ class FileReport:
         layers: diffusers names of the adapted layers.
         encoder_config: configuration of the style encoder; None without an encoder.
         training: training summary; empty without a summary.
+        style: the style in a file of Save Style; None in other files.
         problems: one sentence for each fault.
     """
 
@@ -55,6 +59,7 @@ class FileReport:
     layers: tuple[str, ...] = ()
     encoder_config: EncoderConfig | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    style: Style | None = None
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -64,6 +69,7 @@ class FileReport:
             *self._size_lines(),
             *(_expert_lines(self.config, self.layers) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
+            *(_style_lines(self.style) if self.style else []),
             *_training_lines(self.training),
             *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
         ]
@@ -110,6 +116,10 @@ def _fill_sizes(report: FileReport, header: Header) -> None:
 
 
 def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
+    if read_style_entry(header) is not None:
+        report.kind, report.own_format = "style", True
+        report.style = load_style(header.path)
+        return
     report.kind = found.kind or "unknown"
     report.own_format = read_entry(header) is not None
     if report.kind == "style-encoder" and not found.other:
@@ -174,6 +184,16 @@ def _encoder_lines(config: EncoderConfig) -> list[str]:
         f"style encoder: taps {', '.join(map(str, config.taps))} of {config.vision_model} "
         f"({config.num_tokens} tokens x {config.hidden_size})",
         f"  {config.num_queries} queries per tap, projection {widths}{post}, style embedding of {config.cond_dim}",
+    ]
+
+
+def _style_lines(style: Style) -> list[str]:
+    rows, width = style.embedding.shape
+    images = "1 reference image" if style.num_references == 1 else f"{style.num_references} reference images"
+    shown = "without a thumbnail" if style.thumbnail is None else "with a thumbnail"
+    return [
+        f"name: {style.name}",
+        f"style encoder: {style.encoder_id}; {rows} x {width} numbers, from {images}, {shown}",
     ]
 
 
