@@ -45,7 +45,7 @@ def mix(styles: Tensor, weights: Sequence[float]) -> Tensor:
     Raises:
         StyleExpertError: the weights do not fit the styles, or the styles cancel each other.
     """
-    shares = _shares(weights, len(styles))
+    shares = weight_shares(weights, len(styles))
     used = shares.nonzero().flatten()
     if len(used) == 1:
         return styles[used]
@@ -76,8 +76,12 @@ def mix_pair(first: Tensor, second: Tensor, amount: float) -> Tensor:
     return torch.cat([mix(torch.stack(pair), (1 - amount, amount)) for pair in pairs])
 
 
-def _shares(weights: Sequence[float], count: int) -> Tensor:
-    """The weights divided by their sum, float64 [count]."""
+def weight_shares(weights: Sequence[float], count: int) -> Tensor:
+    """The weights divided by their sum, float64 [count].
+
+    Raises:
+        StyleExpertError: their count is another, or their sum is not above 0.
+    """
     values = torch.tensor(list(weights), dtype=torch.float64)
     if len(values) != count:
         raise StyleExpertError(f"There are {len(values)} weights for {count} styles. Give one weight for each style.")

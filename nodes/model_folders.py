@@ -10,21 +10,25 @@ import folder_paths
 from ..moe import StyleExpertError
 from ..paths import CONVERT_COMMAND
 
-EXPERTS, ENCODERS, LORAS = "style_experts", "style_encoders", "loras"
+EXPERTS, ENCODERS, STYLES, LORAS = "style_experts", "style_encoders", "styles", "loras"
 SUFFIX = ".safetensors"
 LORA_PREFIX = "loras/"
 """Prefix of the files in ComfyUI's own `loras` folders, which may hold region experts too."""
 
 
 def register_model_folders() -> None:
-    """Adds `models/style_experts` and `models/style_encoders` behind the folders of the user's extra model paths."""
-    for kind in (EXPERTS, ENCODERS):
+    """Adds this pack's folders in `models` behind the folders of the user's extra model paths.
+
+    Styles are also found in `output/styles`, where Save Style writes them.
+    """
+    for kind in (EXPERTS, ENCODERS, STYLES):
         folder = os.path.join(folder_paths.models_dir, kind)
         folder_paths.add_model_folder_path(kind, folder)
         # A new folder has an empty set of suffixes, and ComfyUI would list every file in it.
         folder_paths.folder_names_and_paths[kind][1].add(SUFFIX)
         with contextlib.suppress(OSError):  # the models folder may be read-only
             os.makedirs(folder, exist_ok=True)
+    folder_paths.add_model_folder_path(STYLES, os.path.join(folder_paths.get_output_directory(), STYLES))
 
 
 def expert_names() -> list[str]:
@@ -36,6 +40,11 @@ def expert_names() -> list[str]:
 def encoder_names() -> list[str]:
     """Names of all encoder files."""
     return folder_paths.get_filename_list(ENCODERS)
+
+
+def style_names() -> list[str]:
+    """Names of all style files."""
+    return folder_paths.get_filename_list(STYLES)
 
 
 def expert_path(name: str) -> str:
@@ -59,6 +68,16 @@ def encoder_path(name: str) -> str:
     """
     _refuse_bad_name(name)
     return folder_paths.get_full_path(ENCODERS, name) or _refuse_missing("Encoder", ENCODERS, name)
+
+
+def style_path(name: str) -> str:
+    """The full path of a style file.
+
+    Raises:
+        StyleExpertError: the file does not exist, is not a safetensors file, or is outside the model folders.
+    """
+    _refuse_bad_name(name)
+    return folder_paths.get_full_path(STYLES, name) or _refuse_missing("Style", STYLES, name)
 
 
 def leads_outside(name: str) -> bool:

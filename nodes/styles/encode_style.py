@@ -1,5 +1,8 @@
 """Encode Style: reads the style of one or several reference images."""
 
+import re
+from collections.abc import Sequence
+
 import comfy.model_management
 import comfy.utils
 import torch
@@ -7,9 +10,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
-from ..schema import StyleExpertType, StyleType, schema
+from ...moe.mixing import mix, weight_shares
+from ...moe.thumbnail import make_thumbnail, side_by_side
+from ..schema import StyleExpertType, StyleType, advanced, schema
+from .style_images import more_image_inputs, single_images
 from .style_types import Style, encoder_id
 from .vision_states import hidden_states, require_vision_model
+
+MEAN = "mean of the references"
+PER_IMAGE = "one style per image"
+MAX_STRIPS = 4
+"""Most images that a thumbnail shows side by side."""
 
 
 class EncodeStyle(io.ComfyNode):
@@ -36,19 +47,47 @@ class EncodeStyle(io.ComfyNode):
                     "image",
                     tooltip="The style image. Put several images into one batch to get their mean style.",
                 ),
+                *more_image_inputs(),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    optional=True,
+                    tooltip="A weight for each style image in order, such as '1, 0.5': only their ratios matter. "
+                    "A negative weight moves away from an image. Empty: the plain mean.",
+                ),
+                io.Combo.Input(
+                    "combine",
+                    options=[MEAN, PER_IMAGE],
+                    default=MEAN,
+                    optional=True,
+                    tooltip="One style from all images, or a style for each image of the batch that is sampled.",
+                    **advanced(),
+                ),
             ],
             outputs=[StyleType.Output("STYLE", tooltip="The style, for MoE Apply and Save Style as LoRA.")],
         )
 
     @classmethod
-    def execute(cls, style_expert: StyleExpert, clip_vision, image: Tensor) -> io.NodeOutput:
+    def execute(
+        cls,
+        style_expert: StyleExpert,
+        clip_vision,
+        image: Tensor,
+        image_2: Tensor | None = None,
+        image_3: Tensor | None = None,
+        image_4: Tensor | None = None,
+        weights: str = "",
+        combine: str = MEAN,
+    ) -> io.NodeOutput:
         require_vision_model(clip_vision, _require_encoder(style_expert))
-        _require_images(image)
-        embeddings = _embeddings(style_expert, clip_vision, image)
+        images = single_images((image, image_2, image_3, image_4))
+        numbers = _require_weights(weights, len(images), combine)
+        embeddings = _embeddings(style_expert, clip_vision, images)
         style = Style(
-            embedding=embeddings.mean(dim=0, keepdim=True),
-            num_references=len(image),
+            embedding=_combined(embeddings, numbers, combine),
+            num_references=len(images),
             encoder_id=encoder_id(style_expert.encoder),
+            thumbnail=side_by_side([make_thumbnail(one[0]) for one in images[:MAX_STRIPS]]),
         )
         return io.NodeOutput(style)
 
@@ -72,19 +111,42 @@ def _require_encoder(expert: StyleExpert) -> EncoderConfig:
     return expert.encoder_config
 
 
-def _require_images(image: Tensor) -> None:
-    if image.ndim != 4 or 0 in image.shape:
+def _require_weights(text: str, count: int, combine: str) -> list[float]:
+    """The weights in a text, one for each image; empty for the plain mean.
+
+    Raises:
+        StyleExpertError: the text holds no numbers, their count or sum is wrong, or they are given for one style per image.
+    """
+    parts = [part for part in re.split(r"[,;\s]+", text) if part]
+    try:
+        weights = [float(part) for part in parts]
+    except ValueError:
         raise StyleExpertError(
-            f"The batch of style images is empty: its shape is {list(image.shape)}, expected [images, height, width, "
-            "channels]. Connect at least one image."
+            f"The weights are '{text[:80]}', expected {count} numbers with commas between them, such as '1, 0.5'. "
+            "Write decimals with a point."
+        ) from None
+    if weights and combine == PER_IMAGE:
+        raise StyleExpertError(
+            f"Weights are given, but '{PER_IMAGE}' does not combine the images. Clear the weights, or choose '{MEAN}'."
         )
+    if weights:
+        weight_shares(weights, count)
+    return weights
+
+
+def _combined(embeddings: Tensor, weights: Sequence[float], combine: str) -> Tensor:
+    """The style [1, cond_dim] of all images, or their styles [images, cond_dim]."""
+    if combine == PER_IMAGE:
+        return embeddings
+    # Without weights: the plain mean, as in version 0.1.0.
+    return mix(embeddings, weights) if weights else embeddings.mean(dim=0, keepdim=True)
 
 
 @torch.no_grad()
-def _embeddings(expert: StyleExpert, clip_vision, image: Tensor) -> Tensor:
+def _embeddings(expert: StyleExpert, clip_vision, images: Sequence[Tensor]) -> Tensor:
     """Embeddings [B, cond_dim]. Encodes one image at a time: all layers of a large batch need too much memory."""
-    progress, embeddings = comfy.utils.ProgressBar(len(image)), []
-    for one in image.split(1):
+    progress, embeddings = comfy.utils.ProgressBar(len(images)), []
+    for one in images:
         comfy.model_management.throw_exception_if_processing_interrupted()
         embeddings.append(expert.encoder(hidden_states(clip_vision, one)))
         progress.update(1)

@@ -1,17 +1,16 @@
 """Save Style as LoRA: writes a style to a plain LoRA file, for people who do not have this pack."""
 
 import os
-from pathlib import Path
 
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
-from ...moe import StyleExpert, StyleExpertError
+from ...moe import StyleExpert
 from ...moe.lora import lora_state
 from ...moe.saving import write_atomically
 from ..comfy_server import warn
-from ..model_folders import leads_outside
+from ..output_files import free_path, refuse_outside
 from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
 from .style_reference import REMEDY, reads_style_image
 from .style_types import Style, require_style
@@ -64,28 +63,13 @@ class SaveStyleLoRA(io.ComfyNode):
         style: Style | None = None,
         precision: str = "float16",
     ) -> io.NodeOutput:
-        _refuse_outside(filename_prefix)
+        refuse_outside(filename_prefix)
         deltas = style_expert.collapse(require_style(style_expert, style), strength)
         state = lora_state(deltas, PRECISIONS[precision])
-        path = _free_path(filename_prefix)
+        path = free_path(filename_prefix)
         needs_image = reads_style_image(style_expert)
         metadata = {"format": "pt", "source": style_expert.path.name, "style_reference": str(needs_image).lower()}
         write_atomically(path, state, metadata, check=False)
         if needs_image:
             warn(NEEDS_IMAGE, cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
-
-
-def _refuse_outside(filename_prefix: str) -> None:
-    if leads_outside(filename_prefix) or filename_prefix.endswith(("/", "\\")):
-        raise StyleExpertError(
-            f"The file name '{filename_prefix}' is empty or leads out of the output folder. "
-            "Enter a name such as 'loras/my_style'."
-        )
-
-
-def _free_path(filename_prefix: str) -> Path:
-    folder, name, counter, *_ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
-    while (path := Path(folder, f"{name}_{counter:05}.safetensors")).exists():
-        counter += 1
-    return path

@@ -17,8 +17,8 @@ DEFAULT_METHOD = "diffusion_model.params.default_ref_method"
 """Model object that holds the reference method for prompts that do not name one."""
 REMEDY = (
     "Add a Reference Latent with the style image after the content image's, and then "
-    f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow: otherwise the style is "
-    "weaker."
+    f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow (Style References does "
+    "both): otherwise the style is weaker."
 )
 MISSING = "{name} was trained with the style image as a second reference, but the prompt has {found}. " + REMEDY
 WRONG_METHOD = (
