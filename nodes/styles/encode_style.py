@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import comfy.model_management
 import comfy.utils
@@ -10,17 +11,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
-from ...moe.mixing import mix, weight_shares
-from ...moe.thumbnail import make_thumbnail, side_by_side
+from ...moe.baking import style_of
+from ...moe.mixing import weight_shares
 from ..schema import StyleExpertType, StyleType, advanced, schema
 from .style_images import more_image_inputs, single_images
-from .style_types import Style, encoder_id
+from .style_types import encoder_id
 from .vision_states import hidden_states, require_vision_model
 
 MEAN = "mean of the references"
 PER_IMAGE = "one style per image"
-MAX_STRIPS = 4
-"""Most images that a thumbnail shows side by side."""
 
 
 class EncodeStyle(io.ComfyNode):
@@ -83,13 +82,8 @@ class EncodeStyle(io.ComfyNode):
         images = single_images((image, image_2, image_3, image_4))
         numbers = _require_weights(weights, len(images), combine)
         embeddings = _embeddings(style_expert, clip_vision, images)
-        style = Style(
-            embedding=_combined(embeddings, numbers, combine),
-            num_references=len(images),
-            encoder_id=encoder_id(style_expert.encoder),
-            thumbnail=side_by_side([make_thumbnail(one[0]) for one in images[:MAX_STRIPS]]),
-        )
-        return io.NodeOutput(style)
+        style = style_of(embeddings, [one[0] for one in images], encoder_id(style_expert.encoder), numbers)
+        return io.NodeOutput(replace(style, embedding=embeddings) if combine == PER_IMAGE else style)
 
 
 def _require_encoder(expert: StyleExpert) -> EncoderConfig:
@@ -115,7 +109,7 @@ def _require_weights(text: str, count: int, combine: str) -> list[float]:
     """The weights in a text, one for each image; empty for the plain mean.
 
     Raises:
-        StyleExpertError: the text holds no numbers, their count or sum is wrong, or they are given for one style per image.
+        StyleExpertError: the text holds no numbers, their count or sum is wrong, or each image keeps its style.
     """
     parts = [part for part in re.split(r"[,;\s]+", text) if part]
     try:
@@ -132,14 +126,6 @@ def _require_weights(text: str, count: int, combine: str) -> list[float]:
     if weights:
         weight_shares(weights, count)
     return weights
-
-
-def _combined(embeddings: Tensor, weights: Sequence[float], combine: str) -> Tensor:
-    """The style [1, cond_dim] of all images, or their styles [images, cond_dim]."""
-    if combine == PER_IMAGE:
-        return embeddings
-    # Without weights: the plain mean, as in version 0.1.0.
-    return mix(embeddings, weights) if weights else embeddings.mean(dim=0, keepdim=True)
 
 
 @torch.no_grad()

@@ -7,7 +7,10 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ...moe import StyleExpert
+from ...moe.baking import reads_style_image
 from ..comfy_server import warn
+
+__all__ = ["REMEDY", "reads_style_image", "warn_without_style_image"]
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -29,11 +32,6 @@ WRONG_METHOD = (
 
 Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 """A guider's conditionings, by kind ("positive", "negative")."""
-
-
-def reads_style_image(expert: StyleExpert) -> bool:
-    """Whether the expert file records a training with the style image as a second reference."""
-    return bool((expert.training or {}).get("style_reference"))
 
 
 def warn_without_style_image(model: ModelPatcher, expert: StyleExpert, node_id: str | None) -> None:
