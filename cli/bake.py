@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import StyleExpertError
-from ..moe import EncoderConfig, Style, StyleExpert, load_style, save_style
-from ..moe.baking import PRECISIONS, encode_style, reads_style_image, save_style_lora
+from ..moe import EncoderConfig, StyleExpert, save_style
+from ..moe.baking import PRECISIONS, reads_style_image, save_style_lora
 from ..moe.config import TINY_SIGLIP
 from ..moe.siglip import SiglipVision, load_siglip
-from ..moe.style import mix_styles
 from ..paths import PACK, TINY_MODELS
-from ..storage.image_tensor import read_image_tensor
+from .style_files import STYLE_SUFFIX, read_style
 
-STYLE_SUFFIX = ".safetensors"
 CLIP_VISION = PACK.parent.parent / "models" / "clip_vision"
 """ComfyUI's folder of vision models, if this pack is in `custom_nodes`."""
 
@@ -27,7 +25,7 @@ def main(arguments: Sequence[str], prog: str) -> None:
     options = _parser(prog).parse_args(arguments)
     _require_targets(options)
     expert = StyleExpert.open(options.experts, encoder_path=options.encoder)
-    style = _style(expert, options)
+    style = read_style(expert, options.style, options.weight, lambda: _load_vision(expert, options.vision))
     if style is not None and options.name:
         style = replace(style, name=options.name)
     save_style_lora(options.target, expert, style, options.strength, options.precision)
@@ -42,52 +40,10 @@ def main(arguments: Sequence[str], prog: str) -> None:
         )
 
 
-def _style(expert: StyleExpert, options: argparse.Namespace) -> Style | None:
-    """The style of all files in --style; None for a plain LoRA.
-
-    Raises:
-        StyleExpertError: there are no styles for routed experts, or styles for a plain LoRA.
-    """
-    if expert.config.is_lora:
-        if options.style:
-            raise StyleExpertError(f"{expert.path.name} is a plain LoRA of one style. Leave out --style.")
-        return None
-    if not options.style:
-        raise StyleExpertError(
-            f"{expert.path.name} needs a style to choose among its {expert.config.num_experts} experts. Give one or "
-            "more images or saved styles with --style."
-        )
-    if options.weight and len(options.weight) != len(options.style):
-        raise StyleExpertError(
-            f"There are {len(options.weight)} weights for {len(options.style)} styles. Give one --weight for each."
-        )
-    images = [path for path in options.style if path.suffix != STYLE_SUFFIX]
-    pixels = {path: read_image_tensor(path) for path in images}
-    saved = {path: load_style(path) for path in options.style if path not in pixels}
-    vision = _vision(expert, options.vision) if images else None
-    if vision is not None and not saved:
-        return encode_style(expert, vision, [pixels[path] for path in images], options.weight)
-    styles = []
-    for path in options.style:
-        if path in saved:
-            styles.append(saved[path])
-        else:
-            assert vision is not None
-            styles.append(replace(encode_style(expert, vision, [pixels[path]]), name=path.stem))
-    return styles[0] if len(styles) == 1 else mix_styles(styles, options.weight or [1.0] * len(styles))
-
-
-def _vision(expert: StyleExpert, given: Path | None) -> SiglipVision:
-    """The given vision model, or the one in ComfyUI's folder; checked against the encoder.
-
-    Raises:
-        StyleExpertError: the experts have no encoder, or no vision model is found, or it does not fit.
-    """
-    if expert.encoder_config is None:
-        raise StyleExpertError(f"{expert.path.name} holds no style encoder. Give its file with --encoder.")
-    vision = load_siglip(given or _find_vision(expert.encoder_config))
-    vision.require_fit(expert.encoder_config)
-    return vision
+def _load_vision(expert: StyleExpert, given: Path | None) -> SiglipVision:
+    """The given vision model, or the one in ComfyUI's folder."""
+    assert expert.encoder_config is not None
+    return load_siglip(given or _find_vision(expert.encoder_config))
 
 
 def _find_vision(config: EncoderConfig) -> Path:

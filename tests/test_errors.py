@@ -18,6 +18,7 @@ CODE = (
     "demo",
     "evaluation",
     "flux",
+    "generation",
     "moe",
     "nodes",
     "storage",

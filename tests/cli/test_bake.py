@@ -125,7 +125,7 @@ def test_a_style_of_another_encoder_and_a_style_for_a_plain_lora_are_refused(
     assert bake(EXPERTS, target, "--style", saved) == 1
     assert "comes from the style encoder 0123456789abcdef" in capsys.readouterr().err
     assert bake(REGION, target, "--style", saved) == 1
-    assert "is a plain LoRA of one style. Leave out --style" in capsys.readouterr().err
+    assert "is a plain LoRA of one style. Leave out the styles" in capsys.readouterr().err
     assert bake(saved, target, "--style", saved) == 1
     assert not target.exists()
 
