@@ -97,8 +97,9 @@ def run(
 
 def _apply(pipeline: Any, expert: StyleExpert, embedding: torch.Tensor | None, strength: float) -> None:
     """Merges the style into the transformer's weights, so that a step costs no more than before."""
-    pipeline.load_lora_weights(lora_state(expert.collapse(embedding, strength), pipeline.transformer.dtype))
-    pipeline.fuse_lora(components=["transformer"])
+    transformer = pipeline.transformer
+    transformer.load_lora_adapter(lora_state(expert.collapse(embedding, strength), transformer.dtype))
+    transformer.fuse_lora()
 
 
 def _references(
