@@ -99,14 +99,11 @@ def evaluate_mixing(expert: StyleExpert, embeddings: Tensor) -> MixingEvaluation
     return MixingEvaluation(rows, len(pairs), angles.mean().item() * 180 / pi)
 
 
-def embed_styles(
-    expert: StyleExpert, styles: Sequence[int] = range(len(STYLE_NAMES)), models: Path = TINY_MODELS
-) -> Tensor:
-    """Embeddings [N, cond_dim] of one test photo in the teacher's styles."""
-    photo = ImageOps.fit(Image.fromarray(load_photos("test")[0].pixels).convert("RGB"), (SIDE, SIDE))
-    images = [
-        torch.from_numpy(stylise(np.asarray(photo), style).copy()).float() / 255 for style in range(len(STYLE_NAMES))
-    ]
+def embed_styles(expert: StyleExpert) -> Tensor:
+    """Embeddings [N, cond_dim] of one test photo in all of the teacher's styles."""
+    photo = np.asarray(ImageOps.fit(Image.fromarray(load_photos("test")[0].pixels).convert("RGB"), (SIDE, SIDE)))
+    stylised = (stylise(photo, style).copy() for style in range(len(STYLE_NAMES)))
+    images = [torch.from_numpy(pixels).float() / 255 for pixels in stylised]
     return encode_images(load_siglip(TINY_MODELS / "siglip.safetensors"), expert.encoder, images)
 
 
