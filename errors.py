@@ -4,11 +4,30 @@ A message says what was found, what was expected and what to do. An error is rai
 is lost or half applied.
 """
 
-from typing import Any
+from typing import Any, ClassVar
+
+from .plain_text import MAX_MESSAGE, plain
 
 
 class StyleRouteError(ValueError):
-    """Base class of all errors for users. Nodes, commands and trainers raise only its subclasses on purpose."""
+    """Base class of all errors for users. Nodes, commands and trainers raise only its subclasses on purpose.
+
+    Args:
+        message: the sentence. It may quote a hostile file or prompt: characters that cannot be shown become escapes,
+            and a longer message than `limit` loses its middle.
+
+    Attributes:
+        limit: upper limit for the characters of a message.
+    """
+
+    limit: ClassVar[int] = MAX_MESSAGE
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(plain(str(message), self.limit))
+
+    def __init_subclass__(cls) -> None:
+        # ComfyUI loads the pack under the path of its folder, and would print that path before each error.
+        cls.__module__ = cls.__module__.replace(str(__package__), "styleroute", 1)
 
 
 class StyleExpertError(StyleRouteError):
@@ -41,6 +60,9 @@ class ComfyError(StyleRouteError):
     Attributes:
         node_errors: by node id: `{"class_type": ..., "errors": [{"type", "message", "details"}, ...]}`.
     """
+
+    # The message may end with the last lines of the server's log.
+    limit = 10_000
 
     def __init__(self, message: str, node_errors: dict[str, dict[str, Any]] | None = None):
         super().__init__(message)

@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import venv
@@ -44,8 +45,21 @@ def main(arguments: list[str]) -> int:
     prepare()
     command, *rest = arguments
     if command == "test":
-        return subprocess.run([PYTHON, "-m", "pytest", *rest], cwd=ROOT).returncode
-    return subprocess.run([PYTHON, "-m", "styleroute.cli", *arguments]).returncode
+        os.chdir(ROOT)
+        return become([str(PYTHON), "-m", "pytest", *rest])
+    return become([str(PYTHON), "-m", "styleroute.cli", *arguments])
+
+
+def become(command: list[str]) -> int:
+    """Replace this process with a command, so that Ctrl-C and `kill` reach the command, which saves its work first.
+
+    Windows cannot replace a process: there the command runs below this one, which waits for it also after Ctrl-C.
+    """
+    sys.stdout.flush()
+    if os.name != "nt":
+        os.execv(command[0], command)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return subprocess.run(command).returncode
 
 
 def prepare() -> None:

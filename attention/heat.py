@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
+from ..plain_text import quoted
 from .resizing import blur
 
 
@@ -49,16 +50,16 @@ def otsu(values: Tensor) -> Tensor:
     """Otsu's threshold [...] of maps [..., h, w], which maximises the variance between the cells above and below it.
 
     It is exact: it uses the values themselves instead of a histogram. A value equal to the threshold belongs to the
-    lower group, so a constant map has no cell above it.
+    lower group, so a constant map has no cell above it. It runs on the CPU, because Apple's devices have no float64.
     """
-    ordered = values.flatten(-2).double().sort(dim=-1).values
+    ordered = values.flatten(-2).cpu().double().sort(dim=-1).values
     cells = ordered.shape[-1]
-    count = torch.arange(1, cells + 1, dtype=torch.float64, device=values.device)  # cells in the lower group
+    count = torch.arange(1, cells + 1, dtype=torch.float64)  # cells in the lower group
     lower, total = ordered.cumsum(dim=-1), ordered.sum(dim=-1, keepdim=True)
     # The variance between the groups, times the squared number of cells.
     between = (total * count / cells - lower).square() * cells / (count * (cells - count)).clamp_min(1)
     between[..., -1] = 0  # the upper group is empty
-    return ordered.gather(-1, between.argmax(dim=-1, keepdim=True)).squeeze(-1).to(values.dtype)
+    return ordered.gather(-1, between.argmax(dim=-1, keepdim=True)).squeeze(-1).to(values)
 
 
 def _level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
@@ -66,9 +67,8 @@ def _level(heat: Tensor, threshold: Literal["otsu"] | float) -> Tensor:
     if threshold == "otsu":
         return otsu(heat)
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-        raise AttentionError(f'The threshold is {threshold!r}, expected "otsu" or a quantile from 0 to 1.')
-    cells = heat.flatten(-2)
-    level = cells.kthvalue(1 + round(threshold * (cells.shape[-1] - 1)), dim=-1).values
-    low, high = cells.aminmax(dim=-1, keepdim=True)
+        raise AttentionError(f'The threshold is {quoted(threshold)}, expected "otsu" or a quantile from 0 to 1.')
+    ordered = heat.flatten(-2).sort(dim=-1).values  # Apple's devices have no `kthvalue`
+    level, low, high = ordered[..., round(threshold * (ordered.shape[-1] - 1))], ordered[..., :1], ordered[..., -1:]
     # If many cells tie for the strongest, the quantile may equal their value, and no cell would be above it.
-    return level.minimum(cells.where(cells < high, low).amax(dim=-1))
+    return level.minimum(ordered.where(ordered < high, low).amax(dim=-1))

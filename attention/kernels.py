@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -10,7 +11,19 @@ from torch.utils.checkpoint import checkpoint
 CHUNK_ELEMENTS = 2**24
 """Upper limit for the scores in memory where no fused kernel exists: 2**24 numbers, 64 MiB in float32."""
 
+CPU_KERNEL = "_scaled_dot_product_flash_attention_for_cpu"
+FLASH_KERNEL = "_scaled_dot_product_flash_attention"
+EFFICIENT_KERNEL = "_scaled_dot_product_efficient_attention"
+
 aten = torch.ops.aten
+
+
+@cache
+def has_kernel(name: str, device: str) -> bool:
+    """Whether this build of torch has the kernel `name` of `torch.ops.aten` for a type of device."""
+    if not hasattr(aten, name):
+        return False
+    return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", device.upper())
 
 
 @contextmanager
@@ -44,7 +57,7 @@ def attention_with_lse(
     """
     if v.shape != k.shape or any(tensor.stride(-1) != 1 for tensor in (q, k, v)):
         return None
-    if q.device.type == "cpu":
+    if q.device.type == "cpu" and has_kernel(CPU_KERNEL, "cpu"):
         added = added_mask(mask, q.dtype)
         return aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=added, scale=scale)
     # On AMD cards some versions of torch return the log-sum-exp to the base 2.
@@ -55,10 +68,11 @@ def attention_with_lse(
 
 def _attention_with_lse_on_cuda(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor] | None:
     """Call the first kernel that torch allows for this card, these sizes and the user's settings."""
-    params = _sdpa_params(q, k, v, None)
-    if q.shape[-1] % 8 == 0 and torch.backends.cuda.can_use_flash_attention(params):
+    params, kernels = _sdpa_params(q, k, v, None), torch.backends.cuda
+    has_flash = q.shape[-1] % 8 == 0 and has_kernel(FLASH_KERNEL, "cuda")
+    if has_flash and kernels.can_use_flash_attention(params):
         return aten._scaled_dot_product_flash_attention(q, k, v, scale=scale)[:2]
-    if torch.backends.cuda.can_use_efficient_attention(params):
+    if has_kernel(EFFICIENT_KERNEL, "cuda") and kernels.can_use_efficient_attention(params):
         output, lse = aten._scaled_dot_product_efficient_attention(q, k, v, None, True, scale=scale)[:2]
         return output, lse[..., : q.shape[2]]  # the kernel pads the rows
     return None
@@ -67,7 +81,9 @@ def _attention_with_lse_on_cuda(q: Tensor, k: Tensor, v: Tensor, scale: float) -
 def has_fused_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
     """Whether torch's attention has a kernel for these tensors that never holds the full matrix."""
     device = q.device.type
-    return device == "cpu" or (device == "cuda" and _has_fused_kernel_on_cuda(q, k, v, mask))
+    if device == "cpu":
+        return has_kernel(CPU_KERNEL, device)
+    return device == "cuda" and _has_fused_kernel_on_cuda(q, k, v, mask)
 
 
 def _has_fused_kernel_on_cuda(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import AttentionError
+from ..plain_text import quoted
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _preset(preset: AttentionLosses | str) -> AttentionLosses:
         return preset
     if preset not in PRESETS:
         raise AttentionError(
-            f'Found the attention-loss preset "{preset}", expected {" or ".join(PRESETS)}. Choose one of these.'
+            f"Found the attention-loss preset {quoted(preset)}, expected {' or '.join(PRESETS)}. Choose one of these."
         )
     return PRESETS[preset]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
+from ..plain_text import quoted
 
 MEAN = "mean"
 """Block name of a running mean over all blocks."""
@@ -126,5 +127,5 @@ def _choose(values: Tensor, choice: Choice, axis: int, name: str) -> Tensor:
     last = values.shape[axis] - 1
     index = last if choice == "last" else choice
     if not isinstance(index, int) or not 0 <= index <= last:
-        raise AttentionError(f"The choice of {name} is {choice!r}, expected mean, last, each or 0 to {last}.")
+        raise AttentionError(f"The choice of {name} is {quoted(choice)}, expected mean, last, each or 0 to {last}.")
     return values.narrow(axis, index, 1)

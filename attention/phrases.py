@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .nesting import require_shallow
+
 
 @dataclass(frozen=True)
 class Mention:
@@ -96,7 +98,11 @@ def parse_instruction(text: str) -> tuple[Phrases, ...]:
 
     Several clauses, or several objects with one style, give several results. The result is empty if no clause is
     recognised, or if a phrase contains another clause. Weights such as `(pixel-art:1.2)` are removed from the phrases.
+
+    Raises:
+        AttentionError: the text has too many parentheses inside each other.
     """
+    require_shallow(text)
     text = " ".join(_without_weights(text).split())
     pairs = _pairs(text)
     if any(_TWO_CLAUSES(words.text) for pair in pairs for words in pair if words):

@@ -20,8 +20,7 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
         raise AttentionError(f"The new size is {height} x {width} cells, expected at least 1 x 1.")
     if not maps.is_floating_point():
         maps = maps.float()
-    rows, columns = _shares(maps.shape[-2], height), _shares(maps.shape[-1], width)
-    return rows.to(maps) @ maps @ columns.to(maps).T
+    return _between(_shares(maps.shape[-2], height), maps, _shares(maps.shape[-1], width))
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
@@ -37,7 +36,14 @@ def blur(maps: Tensor, sigma: float) -> Tensor:
         raise AttentionError(f"The smoothing is {sigma} cells, expected 0 or more.")
     if sigma == 0:
         return maps
-    return _gaussians(maps.shape[-2], sigma).to(maps) @ maps @ _gaussians(maps.shape[-1], sigma).to(maps).T
+    return _between(_gaussians(maps.shape[-2], sigma), maps, _gaussians(maps.shape[-1], sigma))
+
+
+def _between(rows: Tensor, maps: Tensor, columns: Tensor) -> Tensor:
+    """rows @ maps @ columns.T for float64 matrices on the CPU."""
+    # The dtype changes before the device: Apple's devices have no float64.
+    rows, columns = (matrix.to(maps.dtype).to(maps.device) for matrix in (rows, columns))
+    return rows @ maps @ columns.T
 
 
 def _shares(old: int, new: int) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ..errors import AttentionError
+from ..plain_text import quoted
 
 ALL, NONE = "all", "none"
 MIDDLE = "middle"
@@ -70,7 +71,7 @@ def parse_steps(text: str) -> frozenset[int] | None:
     for part in plain.split(","):
         match = re.fullmatch(_STEPS, part.strip())
         if match is None:
-            raise AttentionError(f'"{part.strip()}" chooses no steps. Write all, or for instance "0-9, 19".')
+            raise AttentionError(f'{quoted(part.strip())} chooses no steps. Write all, or for instance "0-9, 19".')
         chosen.update(_range(match[1], match[2]))
     return frozenset(chosen)
 
@@ -84,7 +85,7 @@ def _blocks(part: str, network: tuple[Block, ...], counts: Mapping[str, int]) ->
     match = re.fullmatch(_BLOCKS, part)
     if match is None:
         raise AttentionError(
-            f'"{part}" chooses no blocks. Write all, middle, none, or for instance "double 0-2, single 5".'
+            f'{quoted(part)} chooses no blocks. Write all, middle, none, or for instance "double 0-2, single 5".'
         )
     kind, first, last = match.groups()
     for index in range(counts[kind]) if first is None else _range(first, last):
@@ -99,7 +100,7 @@ def _range(first: str, last: str | None) -> range:
     """
     last = last or first
     if max(len(first), len(last)) > MOST_DIGITS:
-        raise AttentionError(f'"{max(first, last, key=len)}" is too large. Blocks and steps count from 0.')
+        raise AttentionError(f"{quoted(max(first, last, key=len))} is too large. Blocks and steps count from 0.")
     if int(last) < int(first):
-        raise AttentionError(f'"{first}-{last}" runs backwards. Write {last}-{first}.')
+        raise AttentionError(f"{quoted(f'{first}-{last}')} runs backwards. Write {last}-{first}.")
     return range(int(first), int(last) + 1)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ..errors import AttentionError
+from ..plain_text import quoted
+from .nesting import require_shallow
 
 UNKNOWN = "\ufffd"
 """Character for a token outside the vocabulary."""
@@ -46,7 +48,8 @@ def find_span(
         max_length: number of tokens after which the prompt is cut before encoding; None: it is not cut.
 
     Raises:
-        AttentionError: the phrase is empty, is not in the prompt, or does not occur that often.
+        AttentionError: the phrase is empty, is not in the prompt, or does not occur that often. Or the prompt has too
+            many parentheses inside each other.
     """
     read = _reader(tokenizer)
     seen = read(prompt, limit=max_length)
@@ -80,6 +83,8 @@ def _reader(tokenizer: Any) -> _Reader:
     if hasattr(tokenizer, "tokenize_with_weights"):
 
         def read_chunks(text: str, *, plain: bool = False, limit: int | None = None) -> TokenText:
+            if not plain:
+                require_shallow(text)
             chunks = tokenizer.tokenize_with_weights(text, **({"disable_weights": True} if plain else {}))
             return _rebuild(tokenizer.tokenizer, [token[0] for chunk in chunks for token in chunk][:limit])
 
@@ -102,7 +107,7 @@ def _find(read: _Reader, seen: TokenText, phrase: str, prompt: str) -> list[re.M
     for wanted in (read(phrase), read(phrase, plain=True)):
         words = re.findall(r"\w+|[^\w\s]", wanted.text)
         if not words:
-            raise AttentionError(f'The phrase is empty. Give words of the prompt "{prompt}".')
+            raise AttentionError(f"The phrase is empty. Give words of the prompt {quoted(prompt)}.")
         if found := list(_pattern(words).finditer(seen.text)):
             return found
     return []
@@ -141,10 +146,11 @@ def _pattern(words: Sequence[str]) -> re.Pattern[str]:
 
 
 def _not_found(prompt: str, phrase: str, occurrence: int, found: int, max_length: int | None) -> AttentionError:
-    where = f'in the prompt "{prompt}"' if max_length is None else f'in the first {max_length} tokens of "{prompt}"'
+    place = "in the prompt" if max_length is None else f"in the first {max_length} tokens of"
+    where = f"{place} {quoted(prompt)}"
     if found:
         return AttentionError(
-            f'The phrase "{phrase}" occurs {found} times {where}, so there is no occurrence {occurrence}. '
+            f"The phrase {quoted(phrase)} occurs {found} times {where}, so there is no occurrence {occurrence}. "
             "Occurrences count from 0."
         )
-    return AttentionError(f'The phrase "{phrase}" is not {where}. Give words exactly as they are written there.')
+    return AttentionError(f"The phrase {quoted(phrase)} is not {where}. Give words exactly as they are written there.")

@@ -11,9 +11,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, TextIO
 
 from ..errors import StyleRouteError
+from ..interruption import Stopped, sigterm_stops
+from ..plain_text import quoted
 from .missing import missing_module
 
 COMMANDS = {
@@ -36,11 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command's name and options; None: those of this process.
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    _accept_any_text(sys.stdout)
     try:
-        try:
-            return _main(name, rest)
-        finally:
-            sys.stdout.flush()
+        with sigterm_stops():
+            try:
+                return _main(name, rest)
+            finally:
+                sys.stdout.flush()
+    except Stopped as stop:
+        return stop.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -49,12 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _accept_any_text(stream: TextIO) -> None:
+    """Let a stream write escapes for characters that it cannot encode, as the error stream does already.
+
+    File names may hold bytes that are no text, and a Windows console knows few characters.
+    """
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
 def _main(name: str, arguments: list[str]) -> int:
     if name in ("-h", "--help"):
         print(_overview())
         return 0
     if name not in COMMANDS:
-        print(f"There is no command {name!r}.\n\n{_overview()}", file=sys.stderr)
+        print(f"There is no command {quoted(name)}.\n\n{_overview()}", file=sys.stderr)
         return 2
     try:
         _run(name, arguments)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..moe.converting import convert
 from ..moe.formats import sort_keys
 from ..moe.header import read_header
+from ..plain_text import plain
 
 
 def main(arguments: Sequence[str], prog: str) -> None:
@@ -14,7 +15,8 @@ def main(arguments: Sequence[str], prog: str) -> None:
     options = _parser(prog).parse_args(arguments)
     header = read_header(convert(options.source, options.target, encoder=options.encoder))
     folder = "style_encoders" if sort_keys(header.tensors).kind == "style-encoder" else "style_experts"
-    print(f"Wrote {options.target} ({header.num_bytes / 2**20:,.1f} MiB). Put it into ComfyUI's models/{folder}.")
+    size = f"{header.num_bytes / 2**20:,.1f} MiB"
+    print(f"Wrote {plain(str(options.target))} ({size}). Put it into ComfyUI's models/{folder}.")
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:

@@ -85,7 +85,7 @@ def run(
         photo,
         prompt,
         images,
-        style_rows=(expert.training or {}).get("style_rows", 0),
+        style_rows=expert.style_rows or 0,
         num_inference_steps=steps,
         guidance_scale=guidance,
         latents=kontext_noise(seed, width, height),

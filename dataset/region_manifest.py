@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..progress import console
+from ..storage.text_reader import read_text
 
 MANIFEST_FILE = "manifest.json"
 REMEDY = "make one with `styleroute data regions`"
@@ -114,8 +115,9 @@ def _entry(folder: Path, example: RegionExample) -> dict[str, Any]:
 
 
 def _entries(manifest: Path) -> list[Any]:
+    text = read_text(manifest)
     try:
-        entries = json.loads(manifest.read_text(encoding="utf-8"))
+        entries = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{manifest} is not JSON ({error}): {REMEDY}") from error
     if not isinstance(entries, list):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..progress import console
+from ..storage.text_reader import read_text
 
 METADATA_FILE = "metadata.jsonl"
 
@@ -62,7 +63,7 @@ def read_triplets(folder: Path, split: str) -> list[Triplet]:
     metadata = Path(folder).resolve() / split / METADATA_FILE
     if not metadata.is_file():
         raise DataError(f"{folder} is not a triplet dataset, because {split}/{METADATA_FILE} is missing: {REMEDY}")
-    lines = enumerate(metadata.read_text(encoding="utf-8").splitlines(), start=1)
+    lines = enumerate(read_text(metadata).splitlines(), start=1)
     triplets = [_read_row(metadata, number, line) for number, line in lines if line.strip()]
     whole = [triplet for triplet in triplets if not _missing(triplet)]
     if not whole:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from ..errors import DataError
 from ..storage.image_reader import read_image
+from ..storage.text_reader import read_text
 from .triplet_report import TripletReport
 from .triplet_writer import StylisedContent, TripletStyle
 
@@ -122,7 +123,7 @@ def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[st
 
 
 class FolderContents:
-    """The contents of one split, read from disk one by one. Unreadable images are skipped and reported."""
+    """The contents of one split, read from disk one by one. Unreadable images and captions are skipped and reported."""
 
     def __init__(self, folder: UserFolder, plan: SplitPlan, size: int, report: TripletReport) -> None:
         self._folder, self._plan, self._size, self._report = folder, plan, size, report
@@ -134,13 +135,13 @@ class FolderContents:
         for name, styles in self._plan:
             paths = {style: self._folder.styles[style.name][name] for style in styles}
             path = self._folder.contents[name]
-            content = self._open(path)
+            content, caption = self._open(path), self._read_caption(path)
             if content is None:
                 self._leave_out("its content image is broken", *paths.values())
+            elif caption is None:
+                self._leave_out("the caption of its content cannot be read", *paths.values())
             else:
-                yield StylisedContent(
-                    name, _caption(path), self._square(content), self._stylised(paths, _aspect(content))
-                )
+                yield StylisedContent(name, caption, self._square(content), self._stylised(paths, _aspect(content)))
 
     def _stylised(self, paths: dict[TripletStyle, Path], aspect: float) -> Iterator[tuple[TripletStyle, np.ndarray]]:
         for style, path in paths.items():
@@ -158,6 +159,14 @@ class FolderContents:
             return read_image(path)
         except DataError:
             self._leave_out("broken, or no image", path)
+            return None
+
+    def _read_caption(self, content: Path) -> str | None:
+        """The caption; None if it cannot be read, which is reported."""
+        try:
+            return _caption(content)
+        except DataError:
+            self._leave_out("a caption that is no UTF-8 text: save it again as UTF-8", content.with_suffix(".txt"))
             return None
 
     def _square(self, image: Image.Image) -> np.ndarray:
@@ -178,5 +187,10 @@ def _aspect(image: Image.Image) -> float:
 
 
 def _caption(content: Path) -> str:
+    """The caption of a content, in one line; empty without a file.
+
+    Raises:
+        DataError: the file is no text in UTF-8, UTF-16 or UTF-32.
+    """
     caption = content.with_suffix(".txt")
-    return " ".join(caption.read_text(encoding="utf-8-sig", errors="replace").split()) if caption.is_file() else ""
+    return " ".join(read_text(caption).split()) if caption.is_file() else ""

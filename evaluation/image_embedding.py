@@ -47,10 +47,14 @@ class PretrainedEmbedding:
     def __init__(self, name: str) -> None:
         from transformers import AutoImageProcessor, AutoModel
 
+        from ..training.hub import hub_problem
+
         try:
             self._processor = AutoImageProcessor.from_pretrained(name)
             model = AutoModel.from_pretrained(name, dtype=torch.float32)
         except (OSError, ValueError, KeyError) as error:
+            if problem := hub_problem(error):
+                raise DataError(f"the image embedding {name} could not be loaded: {problem}") from error
             reason = str(error).splitlines()[0]
             raise DataError(
                 f"the image embedding {name} could not be loaded ({reason}): give the name or folder of a CLIP or "

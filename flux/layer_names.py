@@ -3,7 +3,11 @@
 import re
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 
 
 class ComfyTarget(NamedTuple):
@@ -76,9 +80,25 @@ _OUTER = {
     "time_text_embed.guidance_embedder.linear_1": "guidance_in.in_layer",
     "time_text_embed.guidance_embedder.linear_2": "guidance_in.out_layer",
     "proj_out": "final_layer.linear",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
 }
-OUTER_LAYERS = tuple(_OUTER)
-"""The linear layers outside the blocks that are one whole weight in both layouts (all except `norm_out.linear`)."""
+SWAPPED_LAYER = "norm_out.linear"
+"""The layer whose two halves of rows stand in the opposite order in ComfyUI: shift and scale, not scale and shift."""
+OUTER_LAYERS = tuple(layer for layer in _OUTER if layer != SWAPPED_LAYER)
+"""The linear layers outside the blocks that are one whole weight, with the same rows, in both layouts."""
+_FLUX2_LAYER = re.compile(
+    r"(time_guidance_embed|(double|single)_stream_modulation).*"
+    r"|transformer_blocks\.\d+\.ff(_context)?\.linear_(in|out)"
+    r"|single_transformer_blocks\.\d+\.attn\.(to_qkv_mlp_proj|to_out)"
+)
+"""Names of linear layers in diffusers that only FLUX.2 has."""
+
+_LAYER = "norm_out.linear"
+"""The layer whose two halves of rows stand in the opposite order in ComfyUI: shift and scale, not scale and shift."""
+_FLUX2_PARTS = (".to_qkv_mlp_proj", ".ff.linear_in", ".ff.linear_out", ".ff_context.linear_in",
+                ".ff_context.linear_out", "_stream_modulation.linear", "_stream_modulation_img.linear",
+                "_stream_modulation_txt.linear")  # fmt: skip
+"""Ends of layers' names that only FLUX.2 has in diffusers."""
 
 _LAYER = r"(transformer_blocks|single_transformer_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
 _KEY = r"(double_blocks|single_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
@@ -91,11 +111,34 @@ def all_layers(num_double: int, num_single: int) -> tuple[str, ...]:
     return (*double, *single)
 
 
+def is_flux_layer(layer: str) -> bool:
+    """Whether FLUX.1 has a linear layer of this name in diffusers, with any number of blocks."""
+    return layer in _OUTER or _found(layer) is not None
+
+
+def is_flux2_layer(layer: str) -> bool:
+    """Whether only FLUX.2 has a linear layer of this name in diffusers."""
+    return _FLUX2_LAYER.fullmatch(layer) is not None
+
+
+def in_comfy_order(layer: str, rows: Tensor) -> Tensor:
+    """The rows (dim 0) of a diffusers layer's weight, bias or LoRA `up`, in the order of ComfyUI's weight.
+
+    It is its own inverse: only two halves change places, in one layer.
+    """
+    if layer != SWAPPED_LAYER:
+        return rows
+    first, second = rows.chunk(2)
+    return torch.cat([second, first])
+
+
 def comfy_target(layer: str, hidden_size: int, mlp_ratio: float = 4.0) -> ComfyTarget:
     """The weight, and its rows, that hold the diffusers layer `layer` in a ComfyUI Flux of this hidden size.
 
+    `in_comfy_order` gives the order of the rows.
+
     Raises:
-        StyleExpertError: Flux has no such linear layer, or no rows in ComfyUI hold the same numbers.
+        StyleExpertError: Flux has no such linear layer.
     """
     if layer in _OUTER:
         return ComfyTarget(_OUTER[layer], None)
@@ -117,8 +160,8 @@ def diffusers_layer(key: str, rows: tuple[int, int] | None, hidden_size: int, ml
             return candidate
     where = "as a whole" if rows is None else f"at rows {rows[0]} to {sum(rows)}"
     raise StyleExpertError(
-        f"Found the weight '{key}' {where} at hidden size {hidden_size}, which no layer of diffusers' Flux matches. "
-        "Expected a whole weight of FLUX.1, or exactly the rows of q, k, v or the MLP."
+        f"Found the weight {quoted(key)} {where} at hidden size {hidden_size}, which no layer of diffusers' Flux "
+        "matches. Expected a whole weight of FLUX.1, or exactly the rows of q, k, v or the MLP."
     )
 
 
@@ -135,25 +178,27 @@ def layer_order(layer: str) -> tuple[int, int, int]:
         StyleExpertError: Flux has no such linear layer.
     """
     if layer in _OUTER:
-        return 0, 0, OUTER_LAYERS.index(layer)
+        return 0, 0, list(_OUTER).index(layer)
     blocks, block, linear = _parse(layer)
     names = list(_BLOCKS)
     return 1 + names.index(blocks), block, list(_BLOCKS[blocks][1].values()).index(linear)
 
 
 def _parse(layer: str) -> tuple[str, int, _Linear]:
+    if found := _found(layer):
+        return found
+    raise StyleExpertError(
+        f"{quoted(layer)} is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q. "
+        "Choose a file that was trained for FLUX.1 Kontext."
+    )
+
+
+def _found(layer: str) -> tuple[str, int, _Linear] | None:
+    """(name of the blocks, number of the block, linear layer) of a layer in a block; None for any other name."""
     match = re.fullmatch(_LAYER, layer)
     if match and (linear := _BLOCKS[match[1]][1].get(match[3])):
         return match[1], int(match[2]), linear
-    if layer == "norm_out.linear":
-        raise StyleExpertError(
-            "The layer norm_out.linear cannot be adapted, because ComfyUI stores its scale and shift in the opposite "
-            "order. Train the experts without this layer."
-        )
-    raise StyleExpertError(
-        f"'{layer}' is no linear layer of FLUX.1 in diffusers' names, such as transformer_blocks.0.attn.to_q. "
-        "Choose a file that was trained for FLUX.1 Kontext."
-    )
+    return None
 
 
 def _layers_of(key: str) -> list[str]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StyleExpertError
-from .layer_names import OUTER_LAYERS, all_layers, comfy_target
+from .layer_names import OUTER_LAYERS, SWAPPED_LAYER, all_layers, comfy_target, in_comfy_order
 
 GUIDANCE = "time_text_embed.guidance_embedder."
 DOUBLE_NORMS = {
@@ -35,13 +35,13 @@ class Piece:
     Attributes:
         diffusers, comfy: the keys in the two layouts.
         rows: (start, length) in dim 0 of ComfyUI's tensor; None if it is the whole tensor.
-        swapped: whether the two halves of dim 0 are in the opposite order.
+        layer: the linear layer's name in diffusers; "" for a norm.
     """
 
     diffusers: str
     comfy: str
     rows: tuple[int, int] | None = None
-    swapped: bool = False
+    layer: str = ""
 
 
 def to_comfy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -54,7 +54,7 @@ def to_comfy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     _require_same_keys(state, [piece.diffusers for piece in pieces], "diffusers")
     fused = defaultdict(list)
     for piece in sorted(pieces, key=lambda piece: piece.rows or (0, 0)):
-        fused[piece.comfy].append(_swapped(state[piece.diffusers]) if piece.swapped else state[piece.diffusers])
+        fused[piece.comfy].append(in_comfy_order(piece.layer, state[piece.diffusers]))
     return {key: parts[0] if len(parts) == 1 else torch.cat(parts) for key, parts in fused.items()}
 
 
@@ -87,18 +87,16 @@ def _pieces(state: Mapping[str, Tensor], layout: str, inlet: str, double: str, s
 
 
 def _all_pieces(num_double: int, num_single: int, hidden: int, mlp_ratio: float) -> Iterator[Piece]:
-    for layer in (*OUTER_LAYERS, *all_layers(num_double, num_single)):
+    for layer in (*all_layers(num_double, num_single), *OUTER_LAYERS, SWAPPED_LAYER):
         target = comfy_target(layer, hidden, mlp_ratio)
         for part in ("weight", "bias"):
-            yield Piece(f"{layer}.{part}", f"{target.key}.{part}", target.rows)
+            yield Piece(f"{layer}.{part}", f"{target.key}.{part}", target.rows, layer)
     for block in range(num_double):
         for name, comfy in DOUBLE_NORMS.items():
             yield Piece(f"transformer_blocks.{block}.{name}.weight", f"double_blocks.{block}.{comfy}.scale")
     for block in range(num_single):
         for name, comfy in SINGLE_NORMS.items():
             yield Piece(f"single_transformer_blocks.{block}.{name}.weight", f"single_blocks.{block}.{comfy}.scale")
-    for part in ("weight", "bias"):
-        yield Piece(f"norm_out.linear.{part}", f"final_layer.adaLN_modulation.1.{part}", swapped=True)
 
 
 def _count(state: Mapping[str, Tensor], blocks: str) -> int:
@@ -120,12 +118,7 @@ def _mlp_ratio(state: Mapping[str, Tensor], hidden: int) -> float:
 def _taken(tensor: Tensor, piece: Piece) -> Tensor:
     if piece.rows is not None:
         return tensor.narrow(0, *piece.rows).clone()
-    return _swapped(tensor) if piece.swapped else tensor
-
-
-def _swapped(tensor: Tensor) -> Tensor:
-    first, second = tensor.chunk(2)
-    return torch.cat([second, first])
+    return in_comfy_order(piece.layer, tensor)
 
 
 def _require_same_keys(state: Mapping[str, Tensor], expected: list[str], layout: str) -> None:

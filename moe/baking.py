@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StyleExpertError
+from ..plain_text import plain
 from .expert import StyleExpert
 from .lora import lora_state
 from .mixing import mix
@@ -24,8 +25,8 @@ MAX_STRIPS = 4
 
 
 def reads_style_image(expert: StyleExpert) -> bool:
-    """Whether the expert file records a training with the style image as a second reference."""
-    return bool((expert.training or {}).get("style_reference"))
+    """Whether the experts were trained with the style image as a second reference."""
+    return expert.style_rows is not None
 
 
 def encode_style(
@@ -84,8 +85,10 @@ def save_style_lora(
     state = lora_state(expert.collapse(require_style(expert, style), strength), PRECISIONS[precision])
     metadata = {
         "format": "pt",
-        "source": expert.path.name,
+        "source": plain(expert.path.name),
         "style": clean_name(style.name) if style else "",
         "style_reference": str(reads_style_image(expert)).lower(),
     }
+    if expert.style_rows is not None:
+        metadata["style_rows"] = str(expert.style_rows)
     write_atomically(Path(path), state, metadata, check=False)

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 
 KINDS = ("style-moe", "lora")
 ROUTINGS = ("paper", "release-1")
@@ -24,8 +25,8 @@ class ExpertConfig:
     Attributes:
         kind: "style-moe", a routed mixture of experts, or "lora", one plain LoRA.
         num_experts: E, without the shared expert.
-        rank: r of a routed expert (or of the plain LoRA).
-        shared_rank: r_s of the shared expert; 0 without a shared expert.
+        rank: r of a routed expert (or of the plain LoRA); the largest one if the layers have different ranks.
+        shared_rank: r_s of the shared expert, likewise; 0 without a shared expert.
         top_k: k, the number of experts that a style is routed to.
         alpha: numerator of the paper's scale alpha / r.
         cond_dim: width of the style embedding; 0 for a plain LoRA.
@@ -60,9 +61,9 @@ class ExpertConfig:
                 f"Set top_k to {self.num_experts} or less."
             )
         if not _is_finite(self.alpha):
-            raise StyleExpertError(f"alpha is {repr(self.alpha)[:80]}, expected a finite number. Save the file again.")
+            raise StyleExpertError(f"alpha is {quoted(self.alpha)}, expected a finite number. Save the file again.")
         if not isinstance(self.base, str):
-            raise StyleExpertError(f"base is {self.base!r}, expected the name of a model. Save the file again.")
+            raise StyleExpertError(f"base is {quoted(self.base)}, expected the name of a model. Save the file again.")
 
     @classmethod
     def plain_lora(cls, rank: int, base: str = "flux-kontext", alpha: float | None = None) -> "ExpertConfig":
@@ -77,10 +78,14 @@ class ExpertConfig:
 
     @property
     def scale(self) -> float:
-        """Factor of the summed experts: alpha / r, or the release's integer 16 // r."""
+        """Factor of the summed experts in a layer of rank `rank`."""
+        return self.scale_at(self.rank)
+
+    def scale_at(self, rank: int) -> float:
+        """Factor of the summed experts in a layer of this rank r: alpha / r, or the release's integer 16 // r."""
         if self.routing == "release-1":
-            return float(RELEASE_ALPHA // self.rank)
-        return self.alpha / self.rank
+            return float(RELEASE_ALPHA // rank)
+        return self.alpha / rank
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ class EncoderConfig:
         projection_widths: inner widths of a deeper projection; () for a single linear layer.
         projection_activation: whether a SiLU follows each inner linear layer of a deeper projection.
         post_projection: whether a last linear layer follows the concatenation.
+        release_projection: whether a deeper projection has the order of StyleExpert's own class, in place of
+            `projection_activation`: no SiLU after the first linear layer, and one after every later layer.
+        layer_norm: whether a layer norm precedes the projection.
+        projection: whether there is a projection; without one, proj_dim is hidden_size.
 
     Raises:
         StyleExpertError: a value is impossible.
@@ -113,6 +122,9 @@ class EncoderConfig:
     projection_widths: tuple[int, ...] = ()
     projection_activation: bool = True
     post_projection: bool = False
+    release_projection: bool = False
+    layer_norm: bool = True
+    projection: bool = True
 
     def __post_init__(self) -> None:
         for name in ("num_queries", "num_tokens", "hidden_size", "proj_dim", "cond_dim"):
@@ -133,15 +145,15 @@ class EncoderConfig:
         negative = all(type(tap) is int and tap < 0 for tap in self.taps)
         if not self.taps or not negative or len(set(self.taps)) != len(self.taps):
             raise StyleExpertError(
-                f"The style encoder's taps are {self.taps}, expected different negative indices of the vision model's "
-                "layers, such as (-2, -11, -20)."
+                f"The style encoder's taps are {quoted(list(self.taps))}, expected different negative indices of the "
+                "vision model's layers, such as (-2, -11, -20)."
             )
 
 
 def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise StyleExpertError(
-            f"{name} is {value!r}, expected {' or '.join(known)}. A newer version of StyleRoute may read it."
+            f"{name} is {quoted(value)}, expected {' or '.join(known)}. A newer version of StyleRoute may read it."
         )
 
 
@@ -154,4 +166,6 @@ def _is_finite(value: object) -> bool:
 def _require_int(config: object, name: str, least: int) -> None:
     value = getattr(config, name)
     if type(value) is not int or value < least:
-        raise StyleExpertError(f"{name} is {value!r}, expected an integer of {least} or more. Save the file again.")
+        raise StyleExpertError(
+            f"{name} is {quoted(value)}, expected an integer of {least} or more. Save the file again."
+        )

@@ -1,24 +1,20 @@
 """Converts published files to the safetensors files that the nodes read."""
 
-import pickle
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import StyleExpertError
-from .config import ExpertConfig
 from .encoder_sizes import read_encoder_config
-from .expert import StyleExpert
-from .expert_sizes import read_entry
-from .formats import foreign_kind, sort_keys
-from .header import read_header
-from .saving import save_expert, write_atomically
-
-PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+from .expert_sizes import ExpertSizes, read_entry, read_expert_sizes
+from .formats import FileKeys, foreign_kind, require_expert_keys, sort_keys
+from .lora import alpha_tensors
+from .lora_scales import alpha_keys
+from .saving import save_encoder, save_expert, write_atomically
+from .source_file import SourceFile, open_source, shapes
 
 
 def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
@@ -39,110 +35,93 @@ def convert(source: Path, target: Path, encoder: Path | None = None) -> Path:
     """
     source, target = Path(source), Path(target)
     _require_target(target, source, encoder)
-    state = _read_state(source)
-    found = sort_keys(state)
+    file = open_source(source)
+    # The keys show the kind, so a foreign file is refused before any tensor is read.
+    found = sort_keys(file.header.tensors)
     if found.kind is None or found.other:
         raise StyleExpertError(
             f"{source.name} is {foreign_kind(found.other)}, expected experts, a plain LoRA or a style encoder. "
             "Choose a file of one of these kinds."
         )
+    encoder_file = None if encoder is None else open_source(Path(encoder))
     if found.kind == "style-encoder":
-        _convert_encoder(source, target, encoder, {name: state[key] for name, key in found.encoder.items()})
+        _convert_encoder(file, found, target, encoder_file)
     else:
-        _convert_experts(source, target, encoder, state)
+        _convert_experts(file, found, target, encoder_file)
     return target
 
 
-def _convert_encoder(source: Path, target: Path, encoder: Path | None, state: dict[str, Tensor]) -> None:
-    if encoder is not None:
+def _convert_encoder(file: SourceFile, found: FileKeys, target: Path, encoder_file: SourceFile | None) -> None:
+    if encoder_file is not None:
         raise StyleExpertError(
-            f"{source.name} is a style encoder, expected an expert file as SOURCE. Give the encoder with --encoder."
+            f"{file.path.name} is a style encoder, expected an expert file as SOURCE. Give the encoder with --encoder."
         )
-    read_encoder_config(source, _shapes(state))
-    write_atomically(target, state, {"format": "pt"}, check=False)
+    state = _renamed(file, found.encoder)
+    entry = _entry(file)
+    config = read_encoder_config(file.path, shapes(state), entry.get("encoder"))
+    if entry:  # only the entry holds the order of the taps and the vision model
+        save_encoder(target, state, config, entry.get("training"))
+    else:
+        write_atomically(target, state, {"format": "pt"}, check=False)
 
 
-def _convert_experts(source: Path, target: Path, encoder: Path | None, state: Mapping[str, Tensor]) -> None:
-    found = sort_keys(state)
-    experts = {f"{layer}.{part}": state[key] for layer, parts in found.layers.items() for part, key in parts.items()}
-    entry = _entry(source)
-    encoder_state, encoder_entry = {name: state[key] for name, key in found.encoder.items()}, entry.get("encoder")
-    if encoder is not None:
-        encoder_state, encoder_entry = _read_encoder(Path(encoder)), _entry(Path(encoder)).get("encoder")
-    config = _config(source, target, experts)
-    encoder_config = (
-        read_encoder_config(encoder or source, _shapes(encoder_state), encoder_entry) if encoder_state else None
+def _convert_experts(file: SourceFile, found: FileKeys, target: Path, encoder_file: SourceFile | None) -> None:
+    keys = {f"{layer}.{part}": key for layer, parts in found.layers.items() for part, key in parts.items()}
+    experts, entry = _renamed(file, keys), _entry(file)
+    sizes = _sizes(file, found, entry)
+    encoder_keys = _encoder_keys(encoder_file) if encoder_file else found.encoder
+    encoder_state = _renamed(encoder_file or file, encoder_keys)
+    encoder_config = None
+    if encoder_state:
+        encoder_entry = _entry(encoder_file or file).get("encoder")
+        encoder_config = read_encoder_config((encoder_file or file).path, shapes(encoder_state), encoder_entry)
+    experts |= alpha_tensors(sizes.lora_scales, sizes.layer_ranks)
+    save_expert(target, experts, sizes.config, encoder_state or None, encoder_config, entry.get("training"))
+
+
+def _sizes(file: SourceFile, found: FileKeys, entry: Mapping[str, Any]) -> ExpertSizes:
+    """The sizes and scales of the experts, checked as `StyleExpert.open` checks them."""
+    require_expert_keys(file.path, found)
+    alphas = {layer: float(weight) for layer, weight in _renamed(file, alpha_keys(file.header, found)).items()}
+    return read_expert_sizes(file.header, found, entry or None, alphas)
+
+
+def _encoder_keys(file: SourceFile) -> dict[str, str]:
+    if keys := sort_keys(file.header.tensors).encoder:
+        return keys
+    raise StyleExpertError(
+        f"{file.path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight). Give the "
+        "encoder file of the release."
     )
-    save_expert(target, experts, config, encoder_state or None, encoder_config, entry.get("training"))
 
 
-def _config(source: Path, target: Path, experts: Mapping[str, Tensor]) -> ExpertConfig:
-    """The configuration of the experts in `source`; for a pickle, it is read from a temporary safetensors copy."""
-    if source.suffix not in PICKLES:
-        return StyleExpert.open(source).config
-    draft = target.with_name(f"{target.name}.draft")
-    try:
-        write_atomically(draft, experts, {"format": "pt"}, check=False)
-        return StyleExpert.open(draft).config
-    finally:
-        draft.unlink(missing_ok=True)
+def _renamed(file: SourceFile, keys: Mapping[str, str]) -> dict[str, Tensor]:
+    """Tensors of the file by their new names.
+
+    Args:
+        file: the file.
+        keys: new name -> key in the file.
+    """
+    state = file.read(keys.values())
+    return {name: state[key] for name, key in keys.items()}
 
 
-def _read_encoder(path: Path) -> dict[str, Tensor]:
-    state = _read_state(path)
-    found = sort_keys(state)
-    if not found.encoder:
-        raise StyleExpertError(
-            f"{path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight). Give the "
-            "encoder file of the release."
-        )
-    return {name: state[key] for name, key in found.encoder.items()}
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    """Load the tensors of a safetensors or PyTorch file."""
-    if path.suffix not in PICKLES:
-        read_header(path)
-        return load_file(str(path))
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise StyleExpertError(
-            f"{path.name} holds more than weights, or is no PyTorch file, so it is not unpickled for safety. Ask its "
-            "author for a safetensors file or a plain state dict."
-        ) from error
-    # Arbitrary bytes make the unpickler raise arbitrary errors.
-    except Exception as error:
-        reason = str(error).split("\n")[0]
-        raise StyleExpertError(
-            f"{path.name} cannot be read as a PyTorch file ({type(error).__name__}: {reason}). Download it again."
-        ) from error
-    return _state_dict(path, loaded)
-
-
-def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
-    """The state dict in the unpickled object; trainers often nest it one level down."""
-    for name in ("state_dict", "model", "module"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
-            loaded = loaded[name]
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise StyleExpertError(f"{path.name} holds no state dict of tensors. Save the model's state_dict() instead.")
-    # Tensors of a pickle may share memory, which safetensors refuses, so they are cloned.
-    return {str(key): weight.clone(memory_format=torch.contiguous_format) for key, weight in loaded.items()}
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    return {} if path.suffix in PICKLES else read_entry(read_header(path)) or {}
-
-
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(weight.shape) for name, weight in state.items()}
+def _entry(file: SourceFile) -> dict[str, Any]:
+    return read_entry(file.header) or {}
 
 
 def _require_target(target: Path, source: Path, encoder: Path | None) -> None:
     if target.suffix != ".safetensors":
         raise StyleExpertError(f"The target is named {target.name}, expected a name that ends in .safetensors.")
-    if target.resolve() in {Path(path).resolve() for path in (source, encoder) if path is not None}:
+    if any(_is_same(target, Path(path)) for path in (source, encoder) if path is not None):
         raise StyleExpertError(f"The target {target.name} is also an input file. Give the target another name.")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise StyleExpertError(f"The folder {target.parent} does not exist. Create it first.")
+
+
+def _is_same(target: Path, source: Path) -> bool:
+    """Whether two paths lead to one file. A path that cannot exist, or whose links form a loop, leads to none."""
+    try:
+        return os.path.samefile(target, source)
+    except (OSError, ValueError):
+        return False

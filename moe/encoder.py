@@ -27,7 +27,7 @@ class StyleEncoder(nn.Module):
         self.embedding_linears = nn.ModuleDict(
             {tap: nn.Sequential(nn.Linear(config.num_tokens, config.num_queries), nn.SiLU()) for tap in taps}
         )
-        self.layer_norms = nn.ModuleDict({tap: nn.LayerNorm(config.hidden_size) for tap in taps})
+        self.layer_norms = nn.ModuleDict({tap: _layer_norm(config) for tap in taps})
         self.projections = nn.ModuleDict({tap: _projection(config) for tap in taps})
         if config.post_projection:
             self.post_projection = nn.Linear(config.concat_dim, config.cond_dim)
@@ -43,7 +43,7 @@ class StyleEncoder(nn.Module):
             StyleExpertError: the states come from a vision model of other sizes.
         """
         self._require_sizes(hidden_states)
-        weight = self.get_parameter(f"layer_norms.{self.config.taps[0]}.weight")
+        weight = self.get_parameter(f"embedding_linears.{self.config.taps[0]}.0.weight")
         tapped = self._tapped(hidden_states.to(weight.device, weight.dtype))
         pooled = torch.cat([self._pool(str(tap), states) for tap, states in tapped.items()], dim=1)  # [B, taps*Q, P]
         embedding = pooled.flatten(1)
@@ -79,13 +79,24 @@ class StyleEncoder(nn.Module):
             )
 
 
+def _layer_norm(config: EncoderConfig) -> nn.Module:
+    return nn.LayerNorm(config.hidden_size) if config.layer_norm else nn.Identity()
+
+
 def _projection(config: EncoderConfig) -> nn.Module:
-    """One linear layer, or several in a row, with or without SiLU between them."""
+    """No layer, one linear layer, or several in a row with their activations."""
+    if not config.projection:
+        return nn.Identity()
     widths = (config.hidden_size, *config.projection_widths, config.proj_dim)
     linears = [nn.Linear(width, following) for width, following in pairwise(widths)]
     if len(linears) == 1:
         return linears[0]
-    if not config.projection_activation:
-        return nn.Sequential(*linears)
-    activated = [module for linear in linears for module in (linear, nn.SiLU())]
-    return nn.Sequential(*activated[:-1])
+    if config.release_projection:
+        return nn.Sequential(linears[0], *_each_with_silu(linears[1:]))
+    if config.projection_activation:
+        return nn.Sequential(*_each_with_silu(linears)[:-1])
+    return nn.Sequential(*linears)
+
+
+def _each_with_silu(linears: list[nn.Linear]) -> list[nn.Module]:
+    return [module for linear in linears for module in (linear, nn.SiLU())]

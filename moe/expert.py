@@ -1,7 +1,7 @@
 """StyleExpert: an opened expert file. Its weights stay on disk until a style needs them."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ from .config import EncoderConfig, ExpertConfig
 from .encoder import StyleEncoder
 from .encoder_sizes import read_encoder_config
 from .expert_sizes import read_entry, read_expert_sizes
-from .formats import FileKeys, require_expert_keys, sort_keys
+from .formats import LORA_PARTS, FileKeys, require_expert_keys, require_once, sort_keys
 from .header import read_header
+from .lora_scales import alpha_keys
 from .router import Routing, route
+from .trained_inputs import read_trained_inputs
 from .weight_file import OpenWeights, WeightFile, is_finite
 
 GATE = "lora_layer.cond_gate.weight"
@@ -32,16 +34,25 @@ class StyleExpert:
         config: sizes and arithmetic of the experts.
         layers: diffusers names of the adapted layers, in the order of the blocks.
         layer_shapes: (out, in) of each adapted layer.
+        layer_ranks: rank r of each adapted layer.
+        skipped_layers: layers of the file that are no linear layer of FLUX.1; nothing applies them.
         encoder_config: sizes of the style encoder; None without an encoder.
         training: training summary from the header entry; None without a summary.
+        style_rows: rows of tokens by which the style image stands below the content image as a second reference; None
+            if the experts were trained without the style image.
+        text_tokens: length of the training's prompts in T5 tokens; None if the file does not record it.
     """
 
     path: Path
     config: ExpertConfig
     layers: tuple[str, ...]
     layer_shapes: Mapping[str, tuple[int, int]]
+    layer_ranks: Mapping[str, int]
+    skipped_layers: tuple[str, ...]
     encoder_config: EncoderConfig | None
     training: dict[str, Any] | None
+    style_rows: int | None
+    text_tokens: int | None
 
     def __init__(
         self,
@@ -50,16 +61,22 @@ class StyleExpert:
         encoder_file: WeightFile | None = None,
         encoder_keys: Mapping[str, str] | None = None,
         routing: str | None = None,
+        style_rows: int | None = None,
     ) -> None:
         header, entry = file.header, read_entry(file.header)
         require_expert_keys(header.path, found)
-        sizes = read_expert_sizes(header, found, entry)
+        sizes = read_expert_sizes(header, found, entry, _alphas(file, found))
         self._file, self._keys = file, found.layers
+        self._lora_scales = sizes.lora_scales
         self._encoder_file, self._encoder_keys = encoder_file or file, encoder_keys or found.encoder
         self.path = header.path
         self.config = _with_routing(sizes.config, routing)
         self.layers, self.layer_shapes = tuple(sizes.layer_shapes), sizes.layer_shapes
+        self.layer_ranks, self.skipped_layers = sizes.layer_ranks, found.skipped
         self.training = (entry or {}).get("training")
+        inputs = read_trained_inputs(header.path, self.training or {})
+        self.style_rows = inputs.style_rows if style_rows is None else style_rows
+        self.text_tokens = inputs.text_tokens
         self.encoder_config = self._read_encoder_config()
 
     @classmethod
@@ -68,6 +85,7 @@ class StyleExpert:
         path: str | os.PathLike[str],
         encoder_path: str | os.PathLike[str] | None = None,
         routing: str | None = None,
+        style_rows: int | None = None,
     ) -> "StyleExpert":
         """Open a StyleRoute file, a file of the StyleExpert release, or a plain LoRA; only headers are read.
 
@@ -75,6 +93,7 @@ class StyleExpert:
             path: the expert file.
             encoder_path: file of the style encoder, or another expert file with an encoder; None: use the expert file.
             routing: "paper" or "release-1", replaces the arithmetic that the file names; ignored for a plain LoRA.
+            style_rows: replaces the position of the style image that the file records. Release files record none.
 
         Raises:
             StyleExpertError: a file is incomplete or of another kind, or contradicts itself or the other file.
@@ -82,11 +101,16 @@ class StyleExpert:
         file = WeightFile(read_header(path))
         found = sort_keys(file.header.tensors)
         if encoder_path is None:
-            return cls(file, found, routing=routing)
+            return cls(file, found, routing=routing, style_rows=style_rows)
         encoder_file = WeightFile(read_header(encoder_path))
-        encoder_keys = sort_keys(encoder_file.header.tensors).encoder
-        _require_encoder_keys(encoder_file, encoder_keys)
-        return cls(file, found, encoder_file, encoder_keys, routing)
+        encoder_found = sort_keys(encoder_file.header.tensors)
+        _require_encoder_keys(encoder_file, encoder_found)
+        return cls(file, found, encoder_file, encoder_found.encoder, routing, style_rows)
+
+    @property
+    def version(self) -> tuple[str | int, ...]:
+        """Path, inode, time and size of the expert file when it was opened; another content has another version."""
+        return str(self.path), *self._file.header.state
 
     @property
     def bytes_read(self) -> int:
@@ -106,6 +130,12 @@ class StyleExpert:
                 f"{self.path.name} holds no style encoder. Open it together with its encoder file (encoder_path)."
             )
         return _read_encoder(self._encoder_file, self._encoder_keys, self.encoder_config)
+
+    def scale_of(self, layer: str) -> float:
+        """Factor of a layer's summed experts, or of B @ A in a plain LoRA."""
+        if self.config.is_lora:
+            return self._lora_scales[layer]
+        return self.config.scale_at(self.layer_ranks[layer])
 
     def route(self, style: Tensor) -> dict[str, Routing]:
         """Route each style of a batch to the experts of every layer.
@@ -164,21 +194,18 @@ class StyleExpert:
 
     def _collapse_mixture(self, weights: OpenWeights, layer: str, routing: Routing, strength: float) -> LowRank:
         parts, keys = [], []
-        for expert, factor in mixture(routing, self.config):
+        for expert, factor in mixture(routing, self.config, self.scale_of(layer)):
             names, index = (("shared_A", "shared_B"), 0) if expert == SHARED else (("loraA", "loraB"), expert)
             key_a, key_b = (self._keys[layer][f"lora_layer.{name}"] for name in names)
             lora_a, lora_b = weights.expert(key_a, index), weights.expert(key_b, index)
             parts.append((strength * factor, lora_a, lora_b))
-            keys += [(key_a, lora_a), (key_b, lora_b)]
-        pair = collapse(parts)
-        if not (is_finite(pair.up) and is_finite(pair.down)):
-            raise weights.not_finite(next((key for key, stored in keys if not is_finite(stored)), layer))
-        return pair
+            keys += [key_a, key_b]
+        return _collapsed(weights, layer, parts, keys)
 
     def _collapse_lora(self, weights: OpenWeights, layer: str, strength: float) -> LowRank:
-        keys = self._keys[layer]
-        lora_a, lora_b = weights.whole(keys["lora_A.weight"]), weights.whole(keys["lora_B.weight"])
-        return collapse([(strength * self.config.scale, lora_a, lora_b)])
+        keys = [self._keys[layer][part] for part in LORA_PARTS]
+        lora_a, lora_b = (weights.whole(key) for key in keys)
+        return _collapsed(weights, layer, [(strength * self.scale_of(layer), lora_a, lora_b)], keys)
 
     def _read_encoder_config(self) -> EncoderConfig | None:
         if not self._encoder_keys:
@@ -215,6 +242,35 @@ class StyleExpert:
         )
 
 
+def _collapsed(
+    weights: OpenWeights, layer: str, parts: Sequence[tuple[float, Tensor, Tensor]], keys: Sequence[str]
+) -> LowRank:
+    """`collapse`, whose message names the tensor at fault if a stored number is not finite.
+
+    Args:
+        weights: the open file.
+        layer: name of the layer.
+        parts: factor, A and B of each expert.
+        keys: the keys of all A and B, in the order of `parts`.
+    """
+    try:
+        return collapse(layer, parts)
+    except StyleExpertError:
+        stored = [weight for _, *pair in parts for weight in pair]
+        for key, weight in zip(keys, stored, strict=True):
+            if not is_finite(weight):
+                raise weights.not_finite(key) from None
+        raise
+
+
+def _alphas(file: WeightFile, found: FileKeys) -> dict[str, float]:
+    """By layer, the tensors `alpha` of a plain LoRA: a few bytes each."""
+    if not (keys := alpha_keys(file.header, found)):
+        return {}
+    with file.opened() as weights:
+        return {layer: float(weights.whole(key)) for layer, key in keys.items()}
+
+
 def _with_routing(config: ExpertConfig, routing: str | None) -> ExpertConfig:
     return config if routing is None or config.is_lora else replace(config, routing=routing)
 
@@ -226,9 +282,9 @@ def open_encoder(path: str | os.PathLike[str]) -> StyleEncoder:
         StyleExpertError: the file holds no style encoder, or an incomplete one.
     """
     file = WeightFile(read_header(path))
-    keys = sort_keys(file.header.tensors).encoder
-    _require_encoder_keys(file, keys)
-    return _read_encoder(file, keys, _encoder_config(file, keys))
+    found = sort_keys(file.header.tensors)
+    _require_encoder_keys(file, found)
+    return _read_encoder(file, found.encoder, _encoder_config(file, found.encoder))
 
 
 def _encoder_config(file: WeightFile, keys: Mapping[str, str]) -> EncoderConfig:
@@ -244,8 +300,9 @@ def _read_encoder(file: WeightFile, keys: Mapping[str, str], config: EncoderConf
     return encoder.eval().requires_grad_(False)
 
 
-def _require_encoder_keys(file: WeightFile, keys: Mapping[str, str]) -> None:
-    if not keys:
+def _require_encoder_keys(file: WeightFile, found: FileKeys) -> None:
+    require_once(file.header.path, found)
+    if not found.encoder:
         raise StyleExpertError(
             f"{file.header.path.name} holds no style encoder (keys such as embedding_linears.-2.0.weight). Choose the "
             "encoder file of a StyleExpert release."

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeGuard
 
 from ..errors import StyleExpertError
+from ..flux.base_models import other_family
+from ..plain_text import short
 from .config import RELEASE_ALPHA, RELEASE_TOP_K, ExpertConfig
 from .formats import LORA_PARTS, MOE_PARTS, SHARED_PARTS, FileKeys
 from .header import Header
+from .lora_scales import lora_scales
+from .peft_config import PeftConfig, read_peft_config
 from .shapes import SizeBook, require_keys
 
 FORMAT_VERSION = 1
@@ -20,10 +24,19 @@ ENTRY = "styleroute"
 
 @dataclass(frozen=True)
 class ExpertSizes:
-    """The result of `read_expert_sizes`: the configuration, and (out, in) of every layer."""
+    """The result of `read_expert_sizes`.
+
+    Attributes:
+        config: the configuration.
+        layer_shapes: (out, in) of every layer.
+        layer_ranks: rank r of every layer.
+        lora_scales: factor of B @ A in every layer of a plain LoRA; empty for routed experts.
+    """
 
     config: ExpertConfig
     layer_shapes: dict[str, tuple[int, int]]
+    layer_ranks: dict[str, int]
+    lora_scales: dict[str, float]
 
 
 def read_entry(header: Header) -> dict[str, Any] | None:
@@ -55,23 +68,36 @@ def _is_readable(entry: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(entry.get("training"), dict | None)
 
 
-def read_expert_sizes(header: Header, found: FileKeys, entry: Mapping[str, Any] | None) -> ExpertSizes:
+def read_expert_sizes(
+    header: Header, found: FileKeys, entry: Mapping[str, Any] | None, alphas: Mapping[str, float]
+) -> ExpertSizes:
     """Read the sizes from all expert keys and shapes, and check them against each other and the header entry.
 
+    Args:
+        header: the file's header.
+        found: the file's keys.
+        entry: our header entry, if there is one.
+        alphas: by layer, the tensors `alpha` of a plain LoRA.
+
     Raises:
-        StyleExpertError: keys are missing, or shapes contradict each other or the entry.
+        StyleExpertError: keys are missing, or shapes contradict each other, the entry or PEFT's configuration.
     """
     parts = LORA_PARTS if found.kind == "lora" else MOE_PARTS | _shared_parts(found)
-    shapes = header.shapes
     _require_parts(header, found, parts)
-    sizes, layer_shapes = SizeBook(header.path), {}
+    shapes, sizes = header.shapes, SizeBook(header.path)
+    layer_shapes, ranks, shared_ranks = {}, {}, {}
     for layer, keys in found.layers.items():
-        sizes.forget("in", "out")
+        sizes.forget("in", "out", "r", "r_s")
         for part, symbolic in parts.items():
             sizes.learn(keys[part], symbolic, shapes[keys[part]])
-        layer_shapes[layer] = (sizes["out"], sizes["in"])
-    config = _lora_config(header, sizes) if found.kind == "lora" else _moe_config(found, sizes)
-    return ExpertSizes(_with_entry(header, config, entry), layer_shapes)
+        layer_shapes[layer], ranks[layer] = (sizes["out"], sizes["in"]), sizes["r"]
+        shared_ranks[layer] = sizes.get("r_s", 0)
+    if found.kind == "lora":
+        config, scales = _lora_config(header, ranks, alphas, entry)
+    else:
+        config, scales = _moe_config(sizes, max(ranks.values()), max(shared_ranks.values())), {}
+        config = config if entry is None else _with_entry(header, config, entry)
+    return ExpertSizes(config, layer_shapes, ranks, scales)
 
 
 def _shared_parts(found: FileKeys) -> dict[str, tuple[int | str, ...]]:
@@ -86,18 +112,18 @@ def _require_parts(header: Header, found: FileKeys, parts: Mapping[str, object])
     for key in (*own, *found.encoder.values()):
         if not header.tensors[key].is_float:
             raise StyleExpertError(
-                f"{key} in {header.path.name} holds integers ({header.tensors[key].dtype}), expected floating point. "
-                "Choose a file that is not quantized."
+                f"{short(key)} in {header.path.name} holds {header.tensors[key].dtype} numbers, expected floating "
+                "point. Choose a file that is not quantized."
             )
 
 
-def _moe_config(found: FileKeys, sizes: SizeBook) -> ExpertConfig:
+def _moe_config(sizes: SizeBook, rank: int, shared_rank: int) -> ExpertConfig:
     """The configuration of a release file, which stores neither k nor alpha."""
     return ExpertConfig(
         kind="style-moe",
         num_experts=sizes["E"],
-        rank=sizes["r"],
-        shared_rank=sizes["r_s"] if _shared_parts(found) else 0,
+        rank=rank,
+        shared_rank=shared_rank,
         top_k=min(RELEASE_TOP_K, sizes["E"]),
         alpha=float(RELEASE_ALPHA),
         cond_dim=sizes["cond_dim"],
@@ -105,26 +131,27 @@ def _moe_config(found: FileKeys, sizes: SizeBook) -> ExpertConfig:
     )
 
 
-def _lora_config(header: Header, sizes: SizeBook) -> ExpertConfig:
-    return ExpertConfig.plain_lora(sizes["r"], alpha=_lora_alpha(header, default=float(sizes["r"])))
+def _lora_config(
+    header: Header, ranks: Mapping[str, int], alphas: Mapping[str, float], entry: Mapping[str, Any] | None
+) -> tuple[ExpertConfig, dict[str, float]]:
+    """The configuration of a plain LoRA, and the scale of each layer. alpha / r is the scale at the largest rank."""
+    largest = max(ranks, key=ranks.__getitem__)
+    peft = read_peft_config(header)
+    config = ExpertConfig.plain_lora(ranks[largest])
+    own = None if entry is None else _with_entry(header, config, entry)
+    scales = lora_scales(header.path, ranks, alphas, peft, own)
+    return replace(own or _for_base(config, peft), alpha=scales[largest] * ranks[largest]), scales
 
 
-def _lora_alpha(header: Header, default: float) -> float:
-    """Alpha from PEFT's configuration, which diffusers may write into the header; without it, `default`."""
-    try:
-        adapter = json.loads(header.metadata.get("lora_adapter_metadata", "{}"))
-        return float(next((adapter[key] for key in adapter if key.split(".")[-1] == "lora_alpha"), default))
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise StyleExpertError(
-            f"The header entry 'lora_adapter_metadata' of {header.path.name} is unreadable. Save the file again."
-        ) from error
+def _for_base(config: ExpertConfig, peft: PeftConfig | None) -> ExpertConfig:
+    """The configuration with the base model that PEFT names, if that is another family than FLUX.1."""
+    named = peft and peft.base
+    return replace(config, base=named) if named and other_family(named) else config
 
 
-def _with_entry(header: Header, from_shapes: ExpertConfig, entry: Mapping[str, Any] | None) -> ExpertConfig:
-    """The header entry's configuration, after checking it against `from_shapes`; without an entry, `from_shapes`."""
+def _with_entry(header: Header, from_shapes: ExpertConfig, entry: Mapping[str, Any]) -> ExpertConfig:
+    """The header entry's configuration, after checking it against `from_shapes`."""
     names = [field.name for field in fields(ExpertConfig)]
-    if entry is None:
-        return from_shapes
     if missing := [name for name in names if name not in entry]:
         raise StyleExpertError(f"The header entry of {header.path.name} lacks {', '.join(missing)}. Save it again.")
     values = {name: entry[name] for name in names}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import StyleExpertError
-from ..flux.layer_names import layer_order
+from ..flux.layer_names import is_flux2_layer, is_flux_layer, layer_order
+from ..plain_text import quoted
 
 MOE_PARTS = {
     "lora_layer.loraA": ("E", "r", "in"),
@@ -23,6 +24,16 @@ LORA_PARTS = {
     "lora_B.weight": ("out", "r"),
 }
 """Parts of a layer in a plain LoRA, with their shapes."""
+ALPHA = "alpha"
+"""Part of a layer in a plain LoRA: the numerator of its scale, one number. It is optional."""
+FOREIGN_PARTS = {
+    "lora_magnitude_vector": "DoRA",
+    "lora_magnitude_vector.weight": "DoRA",
+    "dora_scale": "DoRA",
+    "lora_B.bias": "a LoRA with biases",
+    "lora_embedding_A": "a LoRA of an embedding",
+}
+"""Parts of adapters that one pair of matrices per layer cannot express, with the adapter's name."""
 
 _MODEL_PREFIXES = ("base_model.model.", "transformer.")
 _ENCODER_PREFIXES = ("encoder.", "proj_model.")
@@ -46,11 +57,15 @@ class FileKeys:
         layers: layer -> part -> key in the file. Layers have diffusers names, in the order of the blocks.
         encoder: the style encoder's key without prefix (`encoder_sizes.py`) -> key in the file.
         other: keys that belong neither to experts nor to an encoder.
+        twice: pairs of keys with the same meaning, such as one layer under two prefixes.
+        skipped: layers that are no linear layer of FLUX.1 and are left out; `require_expert_keys` fills it.
     """
 
     layers: dict[str, dict[str, str]] = field(default_factory=dict)
     encoder: dict[str, str] = field(default_factory=dict)
     other: list[str] = field(default_factory=list)
+    twice: list[tuple[str, str]] = field(default_factory=list)
+    skipped: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str | None:
@@ -58,7 +73,7 @@ class FileKeys:
         parts = {part for layer in self.layers.values() for part in layer}
         if parts & MOE_PARTS.keys() or parts & SHARED_PARTS.keys():
             return "style-moe"
-        if parts:
+        if parts & LORA_PARTS.keys():
             return "lora"
         return "style-encoder" if self.encoder else None
 
@@ -68,38 +83,89 @@ def sort_keys(keys: Iterable[str]) -> FileKeys:
     found = FileKeys()
     for key in keys:
         if (name := _encoder_name(key)) is not None:
-            found.encoder[name] = key
+            _add(found, found.encoder, name, key)
         elif layer_part := _layer_part(key):
             layer, part = layer_part
-            found.layers.setdefault(layer, {})[part] = key
+            _add(found, found.layers.setdefault(layer, {}), part, key)
         else:
             found.other.append(key)
     return found
 
 
+def _add(found: FileKeys, keys: dict[str, str], name: str, key: str) -> None:
+    if name in keys:
+        found.twice.append((keys[name], key))
+    keys[name] = key
+
+
 def require_expert_keys(path: Path, found: FileKeys) -> None:
-    """Check that the keys belong to an expert file, and sort its layers.
+    """Check that the keys belong to an expert file, sort its layers, and leave out layers that FLUX.1 does not have.
 
     Raises:
-        StyleExpertError: the file is of another kind, mixes two kinds, or holds layers that Flux does not have.
+        StyleExpertError: the file is of another kind or for another model, mixes two kinds, or holds a key twice.
     """
     if found.kind == "style-encoder":
         raise StyleExpertError(
             f"{path.name} holds a style encoder and no experts. Choose it as the encoder, together with an expert file."
         )
+    _require_plain_adapter(path, found.other)
     if found.kind is None or found.other:
+        foreign = found.other or [key for parts in found.layers.values() for key in parts.values()]
         raise StyleExpertError(
-            f"{path.name} is {foreign_kind(found.other)}, expected StyleExpert experts or a RegionRoute LoRA for "
+            f"{path.name} is {foreign_kind(foreign)}, expected StyleExpert experts or a RegionRoute LoRA for "
             f"FLUX.1 Kontext in diffusers' layer names{_first(found.other)}. Choose such a file, "
             "or load this one with a node for its kind."
         )
-    own = MOE_PARTS.keys() | SHARED_PARTS.keys() if found.kind == "style-moe" else LORA_PARTS.keys()
+    require_once(path, found)
+    own = MOE_PARTS.keys() | SHARED_PARTS.keys() if found.kind == "style-moe" else {*LORA_PARTS, ALPHA}
     mixed = [key for parts in found.layers.values() for part, key in parts.items() if part not in own]
     if mixed:
         raise StyleExpertError(
             f"{path.name} mixes routed experts with a plain LoRA{_first(mixed)}. Choose a file of one kind."
         )
-    found.layers = {layer: found.layers[layer] for layer in sorted(found.layers, key=layer_order)}
+    _leave_out_unknown_layers(path, found)
+
+
+def require_once(path: Path, found: FileKeys) -> None:
+    """Check that no two keys of a file mean the same tensor.
+
+    Raises:
+        StyleExpertError: two keys do.
+    """
+    if found.twice:
+        first, second = found.twice[0]
+        raise StyleExpertError(
+            f"{path.name} holds the same layer twice, as {quoted(first)} and as {quoted(second)}. Remove "
+            "one of the two: they may differ."
+        )
+
+
+def _leave_out_unknown_layers(path: Path, found: FileKeys) -> None:
+    """Keep FLUX.1's layers, in the order of the blocks. A release may adapt a layer that nobody expects.
+
+    Raises:
+        StyleExpertError: the layers are those of another model.
+    """
+    known = sorted(filter(is_flux_layer, found.layers), key=layer_order)
+    found.skipped = tuple(sorted(found.layers.keys() - set(known)))
+    if len(found.skipped) > len(known) or any(map(is_flux2_layer, found.skipped)):
+        first = next(filter(is_flux2_layer, found.skipped), found.skipped[0])
+        family = "FLUX.2" if is_flux2_layer(first) else "another model"
+        raise StyleExpertError(
+            f"{path.name} is for {family}: {quoted(first)} is no linear layer of FLUX.1 in diffusers' names, such as "
+            "transformer_blocks.0.attn.to_q. Choose a file that was trained for FLUX.1 Kontext."
+        )
+    found.layers = {layer: found.layers[layer] for layer in known}
+
+
+def _require_plain_adapter(path: Path, keys: list[str]) -> None:
+    for key in keys:
+        for part, adapter in FOREIGN_PARTS.items():
+            if key.endswith(f".{part}"):
+                raise StyleExpertError(
+                    f"{path.name} is {adapter} (found {quoted(key)}), expected a plain LoRA. Merge it with the program "
+                    "that trained it, or train it without this option."
+                )
 
 
 def foreign_kind(keys: list[str]) -> str:
@@ -111,7 +177,7 @@ def foreign_kind(keys: list[str]) -> str:
 
 
 def _first(keys: list[str]) -> str:
-    return f" (found {sorted(keys)[0][:80]!r})" if keys else ""
+    return f" (found {quoted(min(keys))})" if keys else ""
 
 
 def _encoder_name(key: str) -> str | None:
@@ -123,7 +189,7 @@ def _encoder_name(key: str) -> str | None:
 
 def _layer_part(key: str) -> tuple[str, str] | None:
     """(diffusers layer, part) of an expert's key; None for any other key."""
-    for part in (*MOE_PARTS, *SHARED_PARTS, *LORA_PARTS):
+    for part in (*MOE_PARTS, *SHARED_PARTS, *LORA_PARTS, ALPHA):
         if key.endswith(f".{part}"):
             layer = key.removesuffix(f".{part}")
             break

@@ -3,14 +3,13 @@
 import math
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
-
 from ..errors import StyleExpertError
+from ..plain_text import plain, quoted, shown
 from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
 from .expert import StyleExpert
@@ -19,6 +18,7 @@ from .formats import FileKeys, sort_keys
 from .header import Header, read_header
 from .style import Style
 from .style_file import load_style, read_style_entry
+from .weight_file import WeightFile
 
 _TITLES = {
     "style-moe": "StyleExpert experts",
@@ -27,8 +27,8 @@ _TITLES = {
     "style": "style",
     "unknown": "unknown",
 }
-_CHUNK = 64
-"""Number of rows of dim 0 that are checked at once, so that no large tensor is in memory as a whole."""
+MAX_NAMES = 8
+"""Upper limit for the names of left out layers in a report."""
 
 
 @dataclass
@@ -43,9 +43,12 @@ class FileReport:
         dtypes: number of tensors of each dtype.
         config: configuration of the experts; None without experts.
         layers: diffusers names of the adapted layers.
+        ranks, scales: the different ranks and scales of the layers, in rising order.
+        skipped_layers: layers of the file that FLUX.1 does not have.
         encoder_config: configuration of the style encoder; None without an encoder.
         training: training summary; empty without a summary.
         style: the style in a file of Save Style; None in other files.
+        style_rows, text_tokens: see `StyleExpert`.
         problems: one sentence for each fault.
     """
 
@@ -57,21 +60,38 @@ class FileReport:
     dtypes: dict[str, int] = field(default_factory=dict)
     config: ExpertConfig | None = None
     layers: tuple[str, ...] = ()
+    ranks: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    skipped_layers: tuple[str, ...] = ()
     encoder_config: EncoderConfig | None = None
     training: dict[str, Any] = field(default_factory=dict)
     style: Style | None = None
+    style_rows: int | None = None
+    text_tokens: int | None = None
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The report for a terminal."""
-        return [
+        """The report for a terminal, without terminal codes from the file."""
+        lines = [
             f"{self.path.name}: {self._title()}",
             *self._size_lines(),
-            *(_expert_lines(self.config, self.layers) if self.config else []),
+            *(self._expert_lines(self.config) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
             *(_style_lines(self.style) if self.style else []),
             *_training_lines(self.training),
+            *_input_lines(self.style_rows, self.text_tokens),
             *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
+        ]
+        return [plain(line) for line in lines]
+
+    def _expert_lines(self, config: ExpertConfig) -> list[str]:
+        kinds = Counter(".".join(part for part in layer.split(".") if not part.isdecimal()) for layer in self.layers)
+        skipped = f"leaves out {len(self.skipped_layers)} layers that FLUX.1 does not have: "
+        return [
+            *_mixture_lines(config, self.ranks, self.scales),
+            f"changes {len(self.layers)} layers of {config.base}:",
+            *(f"  {count:3} x {kind}" for kind, count in kinds.items()),
+            *([skipped + ", ".join(self.skipped_layers[:MAX_NAMES])] if self.skipped_layers else []),
         ]
 
     def _title(self) -> str:
@@ -93,10 +113,9 @@ def inspect_file(path: str | os.PathLike[str]) -> FileReport:
         header = read_header(path)
         _fill_sizes(report, header)
         _fill_contents(report, header, sort_keys(header.tensors))
+        report.problems += _warnings(report) + _not_finite(header)
     except StyleExpertError as error:
         report.problems.append(str(error))
-        return report
-    report.problems += _warnings(report) + _not_finite(header)
     return report
 
 
@@ -105,7 +124,7 @@ def _trained_as(kind: str, training: dict[str, Any]) -> str:
     if kind != "lora" or not training:
         return ""
     if style := training.get("style"):
-        return f", region expert for the style '{style}' (RegionRoute)"
+        return f", region expert for the style {quoted(style)} (RegionRoute)"
     return ", style expert without routing (a comparison for StyleExpert)" if "condition" in training else ""
 
 
@@ -128,14 +147,22 @@ def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
         return
     expert = StyleExpert.open(header.path)
     report.config, report.layers, report.encoder_config = expert.config, expert.layers, expert.encoder_config
+    report.ranks = tuple(sorted(set(expert.layer_ranks.values())))
+    report.scales = tuple(sorted({expert.scale_of(layer) for layer in expert.layers}))
+    report.skipped_layers = expert.skipped_layers
+    report.style_rows, report.text_tokens = expert.style_rows, expert.text_tokens
     report.training = expert.training or {}
 
 
 def _warnings(report: FileReport) -> list[str]:
     """Values that are valid, but probably a mistake."""
     config = report.config
-    if config is None or config.scale:
+    if config is None or any(report.scales):
         return []
+    if config.routing == "paper":
+        return [
+            "Its alpha is 0, so the file changes nothing. Use another copy of the file, or train it with another alpha."
+        ]
     return [
         f"At rank {config.rank} the release's scale 16 // r is 0, so the experts change nothing. "
         "Open the file with the paper's arithmetic."
@@ -144,46 +171,41 @@ def _warnings(report: FileReport) -> list[str]:
 
 def _not_finite(header: Header) -> list[str]:
     """A sentence that names the tensors with NaN or infinite numbers; the file is read in small pieces."""
-    with safe_open(str(header.path), framework="pt") as tensors:
-        bad = [key for key, entry in header.tensors.items() if entry.is_float and not _is_finite(tensors, key, entry)]
+    with WeightFile(header).opened() as weights:
+        bad = [key for key, entry in header.tensors.items() if entry.is_float and not weights.is_finite(key)]
     if not bad:
         return []
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    return [f"NaN or infinite numbers are in {bad[0]}{more}. Use another copy or an earlier checkpoint."]
+    return [f"NaN or infinite numbers are in {quoted(bad[0])}{more}. Use another copy or an earlier checkpoint."]
 
 
-def _is_finite(tensors: safe_open, key: str, entry) -> bool:
-    part = tensors.get_slice(key)
-    if not entry.shape:
-        return bool(tensors.get_tensor(key).float().isfinite())
-    pieces = (part[start : start + _CHUNK] for start in range(0, entry.shape[0], _CHUNK))
-    return all(bool(piece.to(torch.float32).isfinite().all()) for piece in pieces)
-
-
-def _expert_lines(config: ExpertConfig, layers: tuple[str, ...]) -> list[str]:
-    kinds = Counter(".".join(part for part in layer.split(".") if not part.isdecimal()) for layer in layers)
-    adapted = [f"  {count:3} x {kind}" for kind, count in kinds.items()]
-    return [*_mixture_lines(config), f"changes {len(layers)} layers of {config.base}:", *adapted]
-
-
-def _mixture_lines(config: ExpertConfig) -> list[str]:
+def _mixture_lines(config: ExpertConfig, ranks: Sequence[int], scales: Sequence[float]) -> list[str]:
+    rank, scale = _range(ranks), _range(scales)
     if config.is_lora:
-        return [f"one LoRA of rank {config.rank}, alpha {config.alpha:g}"]
+        number = f"alpha {config.alpha:g}" if len(ranks) == len(scales) == 1 else f"scale {scale}"
+        return [f"one LoRA of rank {rank}, {number}"]
     shared = f"a shared expert of rank {config.shared_rank}" if config.shared_rank else "no shared expert"
-    scale = f"16 // {config.rank}" if config.routing == "release-1" else f"{config.alpha:g} / {config.rank}"
+    formula = f"16 // {rank}" if config.routing == "release-1" else f"{config.alpha:g} / {rank}"
     return [
-        f"experts: {config.num_experts} of rank {config.rank}, {shared}; each style is routed to {config.top_k}",
-        f"arithmetic: {config.routing}, scale {scale} = {config.scale:g}; style embedding of {config.cond_dim}",
+        f"experts: {config.num_experts} of rank {rank}, {shared}; each style is routed to {config.top_k}",
+        f"arithmetic: {config.routing}, scale {formula} = {scale}; style embedding of {config.cond_dim}",
     ]
+
+
+def _range(numbers: Sequence[float]) -> str:
+    """One number, or the lowest and the highest of several."""
+    return f"{numbers[0]:g}" if len(numbers) == 1 else f"{numbers[0]:g} to {numbers[-1]:g}"
 
 
 def _encoder_lines(config: EncoderConfig) -> list[str]:
     widths = " -> ".join(map(str, (config.hidden_size, *config.projection_widths, config.proj_dim)))
+    projection = f"projection {widths}" if config.projection else "no projection"
+    norm = "" if config.layer_norm else "no layer norm, "
     post = ", then a last projection" if config.post_projection else ""
     return [
         f"style encoder: taps {', '.join(map(str, config.taps))} of {config.vision_model} "
         f"({config.num_tokens} tokens x {config.hidden_size})",
-        f"  {config.num_queries} queries per tap, projection {widths}{post}, style embedding of {config.cond_dim}",
+        f"  {config.num_queries} queries per tap, {norm}{projection}{post}, style embedding of {config.cond_dim}",
     ]
 
 
@@ -198,13 +220,23 @@ def _style_lines(style: Style) -> list[str]:
 
 
 def _training_lines(training: dict[str, Any]) -> list[str]:
+    if not training:
+        return []
+    return ["training: " + ", ".join(f"{name} {shown(value)}" for name, value in training.items())]
+
+
+def _input_lines(style_rows: int | None, text_tokens: int | None) -> list[str]:
+    """What sampling must give the model, because the training did."""
     lines = []
-    if training:
-        lines.append("training: " + ", ".join(f"{name} {value}" for name, value in training.items()))
-    if training.get("style_reference"):
+    if text_tokens is not None:
         lines.append(
-            "The experts were trained with the style image as a second reference. In a graph, add a second Reference "
-            "Latent with the style image after the content image's, and set FluxKontextMultiReferenceLatentMethod to "
-            "'index', as the example workflow does."
+            f"prompts: {text_tokens} T5 tokens in training. In a graph, set min_length {text_tokens} in "
+            "T5TokenizerOptions between the text encoder and the prompt."
+        )
+    if style_rows is not None:
+        lines.append(
+            f"style image: a second reference, {style_rows} rows of tokens below the content image. In a graph, add a "
+            "second Reference Latent with the style image after the content image's, and set "
+            "FluxKontextMultiReferenceLatentMethod to 'index', as the example workflow does. MoE Apply sets the rows."
         )
     return lines

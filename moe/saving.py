@@ -13,10 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import StyleExpertError
+from ..files import temporary_beside
 from .config import EncoderConfig, ExpertConfig
 from .encoder_sizes import read_encoder_config
 from .expert import StyleExpert
 from .expert_sizes import ENTRY, FORMAT_VERSION
+from .lora import loadable_lora
 
 ENCODER_PREFIX = "encoder."
 
@@ -33,7 +35,8 @@ def save_expert(
 
     Args:
         path: the .safetensors file to write.
-        experts: tensors by `<layer>.<part>`, with the parts of `formats.py`.
+        experts: tensors by `<layer>.<part>`, with the parts of `formats.py`. A plain LoRA gets the keys that other
+            programs read, see `loadable_lora`.
         config: configuration of the experts.
         encoder_state: state dict of the style encoder, keys without prefix; None for no encoder.
         encoder_config: configuration of the encoder; it stores the order of the taps and the vision model's name.
@@ -44,6 +47,8 @@ def save_expert(
             old file stays unchanged.
     """
     path = _require_name(path)
+    if config.is_lora:
+        experts = loadable_lora(experts, config.scale)
     encoder = {f"{ENCODER_PREFIX}{name}": weight for name, weight in (encoder_state or {}).items()}
     entry = {"format": FORMAT_VERSION, **asdict(config)}
     if encoder_config is not None:
@@ -91,16 +96,16 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
     Raises:
         StyleExpertError: the disk is full or `path` cannot be written; an old file stays unchanged.
     """
-    unfinished = path.with_name(f"{path.name}.part")
+    unfinished = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = temporary_beside(path)
         # safetensors gives read permission to the owner only, but ComfyUI may run as another user.
         unfinished.touch()
         readable = unfinished.stat().st_mode
         save_file(dict(tensors), str(unfinished), metadata=metadata)
         unfinished.chmod(readable)
         if check:
-            StyleExpert.open(unfinished)
+            _require_expert(unfinished, path)
         os.replace(unfinished, path)
     except (OSError, SafetensorError) as error:
         raise StyleExpertError(
@@ -108,9 +113,17 @@ def write_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
             "another path with write permission."
         ) from error
     finally:
-        # If the folder does not exist, there is no file to delete either.
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        if unfinished is not None:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+
+
+def _require_expert(unfinished: Path, path: Path) -> None:
+    """Check that the temporary file for `path` opens as an expert file. The message names `path`."""
+    try:
+        StyleExpert.open(unfinished)
+    except StyleExpertError as error:
+        raise StyleExpertError(str(error).replace(unfinished.name, path.name)) from error
 
 
 def _require_name(path: str | os.PathLike[str]) -> Path:

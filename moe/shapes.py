@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import StyleExpertError
+from ..plain_text import short
 
 Symbolic = tuple[str | int, ...]
 """A shape such as ("E", "r", "in"); a number is a fixed size."""
@@ -23,6 +24,10 @@ class SizeBook:
     def __getitem__(self, symbol: str) -> int:
         return self._sizes[symbol][0]
 
+    def get(self, symbol: str, default: int) -> int:
+        """The size of a symbol; `default` if no tensor has it."""
+        return self._sizes.get(symbol, (default, ""))[0]
+
     def learn(self, key: str, symbolic: Symbolic, shape: tuple[int, ...]) -> None:
         """Learn the sizes of the tensor `key`.
 
@@ -31,12 +36,12 @@ class SizeBook:
         """
         if len(shape) != len(symbolic):
             expected = ", ".join(map(str, symbolic))
-            raise self._contradiction(f"{key} has shape {list(shape)}, expected [{expected}]")
+            raise self._contradiction(f"{short(key)} has shape {list(shape)}, expected [{expected}]")
         for symbol, size in zip(symbolic, shape, strict=True):
             known, since = (symbol, "") if isinstance(symbol, int) else self._sizes.setdefault(symbol, (size, key))
             if size != known:
-                first = f"{since} has {known}" if since else f"{known} is expected"
-                raise self._contradiction(f"{key} has shape {list(shape)}, but {first} for {symbol}")
+                first = f"{short(since)} has {known}" if since else f"{known} is expected"
+                raise self._contradiction(f"{short(key)} has shape {list(shape)}, but {first} for {symbol}")
 
     def forget(self, *symbols: str) -> None:
         """Forget the sizes of some symbols, so that the next tensor can set them."""
@@ -58,7 +63,7 @@ def require_keys(path: Path, needed: Iterable[str], shapes: Mapping[str, object]
     """
     missing = [key for key in needed if key not in shapes]
     if missing:
+        named = ", ".join(map(short, missing[:3])) + (" ..." if missing[3:] else "")
         raise StyleExpertError(
-            f"{path.name} lacks {len(missing)} of its keys: {', '.join(missing[:3])}{' ...' if missing[3:] else ''}. "
-            "Download or save the whole file again."
+            f"{path.name} lacks {len(missing)} of its keys: {named}. Download or save the whole file again."
         )

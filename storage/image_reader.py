@@ -15,6 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ..errors import DataError
+from ..files import open_regular
 
 MAX_PIXELS = 2**29
 """Limit for images, in pixels (23,170 x 23,170, about 2 GiB in memory). Pillow's own limit is a third of this."""
@@ -105,19 +106,22 @@ def _read(path: Path, convert: Callable[[Image.Image], _Result]) -> _Result:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Image.Image]:
-    """Opens an image of at most `MAX_PIXELS`; only the header is read."""
-    with _opening:
-        # Pillow knows only a global limit. It is lifted here alone, while the header is read.
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
-        try:
-            opened = Image.open(path)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    with opened as image:
+    """Opens an image of at most `MAX_PIXELS`; only the header is read. A pipe never blocks."""
+    with io.BufferedReader(open_regular(path)) as file, _image_in(file) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise Image.DecompressionBombError(f"{width:,} x {height:,} pixels, the limit is {MAX_PIXELS:,}")
         yield image
+
+
+def _image_in(file: io.BufferedReader) -> Image.Image:
+    with _opening:
+        # Pillow knows only a global limit. It is lifted here alone, while the header is read.
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
+        try:
+            return Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _upright(image: Image.Image) -> Image.Image:

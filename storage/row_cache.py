@@ -10,11 +10,15 @@ import numpy as np
 
 from ..progress import track
 from .disk_space import require_room
+from .folder_lock import locked
 from .whole_file import whole_file
 
 INDEX_FILE, PROGRESS_FILE = "index.json", "progress.json"
 SAVE_EVERY = 16
 """Number of chunks between two updates of the progress file."""
+
+Arrays = Mapping[str, tuple[tuple[int, ...], Any]]
+"""Shape and dtype of each array, by name."""
 
 Compute = Callable[[range], Mapping[str, np.ndarray]]
 """Row numbers -> the values of these rows, by array name."""
@@ -23,7 +27,7 @@ Compute = Callable[[range], Mapping[str, np.ndarray]]
 def cached_rows(
     folder: Path,
     identity: Mapping[str, Any],
-    arrays: Mapping[str, tuple[tuple[int, ...], Any]],
+    arrays: Arrays,
     compute: Compute,
     title: str,
     chunk: int = 16,
@@ -32,7 +36,8 @@ def cached_rows(
 
     Args:
         folder: the cache folder.
-        identity: everything that determines the values, as JSON. Another identity recomputes everything.
+        identity: everything that determines the values, as JSON. Another identity recomputes everything; a run that
+            still reads the earlier arrays keeps them.
         arrays: shape and dtype of each array; the first number of the shape is the number of rows.
         compute: computes the given rows.
         title: title of the progress bar.
@@ -42,8 +47,16 @@ def cached_rows(
         StorageError: the disk has no room for the arrays; existing files stay as they are.
     """
     index = json.loads(json.dumps({"identity": identity, "arrays": {k: [s, str(d)] for k, (s, d) in arrays.items()}}))
-    if _read(folder / INDEX_FILE) != index or not _is_complete(folder, arrays):
-        _start(folder, index, arrays, title.capitalize())
+    # Other runs may fill the same folder: with the lock, the files belong to one identity until they are opened here.
+    with locked(folder, f"computes {title}"):
+        if _read(folder / INDEX_FILE) != index or not _is_complete(folder, arrays):
+            _start(folder, index, arrays, title.capitalize())
+        _fill(folder, arrays, compute, title, chunk)
+        return {name: np.load(_file(folder, name), mmap_mode="r") for name in arrays}
+
+
+def _fill(folder: Path, arrays: Arrays, compute: Compute, title: str, chunk: int) -> None:
+    """Computes the rows that are missing."""
     count = next(iter(arrays.values()))[0][0]
     done = _read(folder / PROGRESS_FILE)["done"]
     maps = {name: np.load(_file(folder, name), mmap_mode="r+") for name in arrays}
@@ -59,7 +72,12 @@ def cached_rows(
     finally:
         if starts:
             _save_progress(folder, maps, done)
-    return {name: np.load(_file(folder, name), mmap_mode="r") for name in arrays}
+
+
+def stored_identity(folder: Path) -> dict[str, Any]:
+    """The identity of the arrays in a folder; empty without arrays."""
+    index = _read(folder / INDEX_FILE)
+    return index.get("identity", {}) if isinstance(index, dict) else {}
 
 
 def fingerprint(path: Path) -> list[Any]:
@@ -76,7 +94,7 @@ def _is_complete(folder: Path, arrays: Mapping[str, Any]) -> bool:
     return _read(folder / PROGRESS_FILE) is not None and all(_file(folder, name).is_file() for name in arrays)
 
 
-def _start(folder: Path, index: dict[str, Any], arrays: Mapping[str, tuple[tuple[int, ...], Any]], what: str) -> None:
+def _start(folder: Path, index: dict[str, Any], arrays: Arrays, what: str) -> None:
     """Creates the files at full size and replaces those of another cache; other files in the folder stay."""
     own = (folder / INDEX_FILE, folder / PROGRESS_FILE, *(_file(folder, name) for name in arrays))
     old = [path for path in own if path.exists()]

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import StorageError
+from ..files import temporary_beside
 
 
 @contextmanager
@@ -15,9 +16,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full or not writable. The previous file stays.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = temporary_beside(path)
         yield partial
         # Without this, a power cut may leave the new name with an empty file.
         with partial.open("rb+") as file:
@@ -29,5 +30,6 @@ def whole_file(path: Path) -> Iterator[Path]:
             "The previous file stays."
         ) from error
     finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)

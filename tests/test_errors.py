@@ -2,6 +2,8 @@
 
 import ast
 import builtins
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ ALLOWED = {"KeyboardInterrupt", "SystemExit"}
 CAUGHT_INSIDE = {
     ("dataset/region_manifest.py", "ValueError"),
     ("dataset/triplets.py", "ValueError"),  # a caller's mistake: lists of different lengths
+    ("moe/peft_config.py", "TypeError"),
     ("training/adapters/config.py", "TypeError"),  # a caller's mistake: an unknown field of a configuration
     ("training/adapters/optimizer.py", "ImportError"),
 }
@@ -45,6 +48,64 @@ def test_every_refusal_derives_from_one_base(name: str) -> None:
 def test_the_ideas_export_their_refusal() -> None:
     assert styleroute.moe.StyleExpertError is errors.StyleExpertError
     assert styleroute.attention.AttentionError is errors.AttentionError
+
+
+def test_the_name_of_an_error_has_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI imports a pack under the path of its folder, and reports an error as module and class."""
+    name = "/home/artist/ComfyUI/custom_nodes/ComfyUI-StyleRoute"
+    spec = importlib.util.spec_from_file_location(name, PACK / "__init__.py")
+    monkeypatch.setitem(sys.modules, name, importlib.util.module_from_spec(spec))
+    loaded = importlib.import_module(f"{name}.errors")
+    classes = [value for value in vars(loaded).values() if isinstance(value, type)]
+    subclasses = [
+        one for one in classes if issubclass(one, loaded.StyleRouteError) and one is not loaded.StyleRouteError
+    ]
+    assert len(subclasses) >= 7
+    assert {error.__module__ for error in subclasses} == {"styleroute.errors"}
+    for module in [module for module in sys.modules if module.startswith(f"{name}.")]:
+        monkeypatch.delitem(sys.modules, module)
+
+
+HOSTILE = "\ud800 \x1b[2J \x07 \u202e"
+"""A lone surrogate, terminal codes and a control that reverses the reading direction."""
+
+
+def all_errors(base: type[errors.StyleRouteError]) -> list[type[errors.StyleRouteError]]:
+    return [base, *(one for below in base.__subclasses__() for one in all_errors(below))]
+
+
+def test_every_error_can_be_logged() -> None:
+    """ComfyUI's worker thread ends when it logs a lone surrogate."""
+    for error in all_errors(errors.StyleRouteError):
+        message = str(error(f"It holds {HOSTILE}{'x' * 1_000_000}. Download it again."))
+        message.encode("utf-8")
+        assert message.isprintable()
+        assert len(message) <= error.limit
+        assert message.startswith(r"It holds \ud800 \x1b[2J \x07 \u202exxx")
+        assert message.endswith("xxx. Download it again.")
+
+
+def test_the_message_of_another_error_is_cleaned_too() -> None:
+    assert str(errors.StyleExpertError(f"It failed ({ValueError(HOSTILE)}).")).isprintable()
+
+
+READS_HOSTILE_TEXT = ("moe", "attention", "flux", "nodes")
+"""Folders whose messages quote files, prompts and options."""
+
+
+def quoting_by_repr(file: Path) -> list[int]:
+    """Lines of f-strings with `!r`, which shows a text of any length."""
+    parts = [
+        node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.FormattedValue)
+    ]
+    return [part.lineno for part in parts if part.conversion == ord("r")]
+
+
+@pytest.mark.parametrize("folder", READS_HOSTILE_TEXT)
+def test_messages_quote_with_a_limit(folder: str) -> None:
+    for file in sorted((PACK / folder).rglob("*.py")):
+        lines = quoting_by_repr(file)
+        assert not lines, f"{file.relative_to(PACK)}, lines {lines}: use plain_text.quoted, which shortens and escapes"
 
 
 def raised_builtins(file: Path) -> set[str]:

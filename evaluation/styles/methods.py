@@ -122,18 +122,13 @@ def _check_kind(method: StyleMethod) -> None:
 
 
 def _check_references(method: StyleMethod) -> None:
-    """The method must get the style image as in its training. Stock nodes give it without a shift of its rows."""
+    """The method must get the style image as in its training. MoE Apply gives it the position of the training."""
     trained = method.training.get("style_reference", method.style_reference)
     if trained != method.style_reference:
         found, expected = ("with", "without") if trained else ("without", "with")
         raise TrainingError(
             f"{method.file} was trained {found} the style image beside the content, expected {expected} it for "
             f"{method.name!r}: give another file"
-        )
-    if method.style_reference and (rows := method.training.get("style_rows", 0)):
-        raise TrainingError(
-            f"{method.file} was trained with the style image {rows} rows below the content, expected 0, because stock "
-            "nodes cannot shift it: train with --style-rows 0"
         )
 
 

@@ -21,6 +21,7 @@ from ...training.experts.config import PRESETS
 from ...training.experts.examples import TripletBatch
 from ...training.experts.routed_linear import BatchStyle
 from ...training.experts.trainer import flow_matching_loss
+from ...training.precision import cpu_autocast
 from ...training.style_encoder.vision import load_vision
 from ..images import open_pixels
 from ..method_scores import MethodScores
@@ -134,5 +135,5 @@ def _loss(
     generator = torch.Generator().manual_seed(number)
     noise = torch.randn(stylised.shape, generator=generator)
     sigma = sampler_sigmas(LEVELS, generator)
-    with added_to_weights(transformer, source.pairs(row.reference)), torch.autocast("cpu", torch.bfloat16):
+    with added_to_weights(transformer, source.pairs(row.reference)), cpu_autocast():
         return flow_matching_loss(transformer, batch, noise, sigma, BatchStyle(), source.objective).item()

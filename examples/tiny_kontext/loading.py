@@ -93,7 +93,7 @@ def _read(name: str) -> dict[str, Tensor]:
     if not file.is_file():
         raise TinyKontextError(
             f"The small Kontext's weights {name} were not found in {file.parent}. Download them with the repository, "
-            "or train them with `styleroute train tiny`."
+            "or train them with `styleroute train tiny --models FOLDER`."
         )
     return {key: tensor.to(DTYPE) for key, tensor in comfy.utils.load_torch_file(str(file), safe_load=True).items()}
 
@@ -104,5 +104,5 @@ def _require_keys(file: str, expected: Iterable[str], state: dict[str, Tensor]) 
         raise TinyKontextError(
             f"{models_folder() / file} is not a file of the small Kontext: it lacks {len(missing)} weights "
             f"({', '.join(missing[:3])}{' ...' if missing[3:] else ''}). Download the file again, or train it with "
-            "`styleroute train tiny`."
+            "`styleroute train tiny --models FOLDER`."
         )

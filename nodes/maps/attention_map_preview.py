@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ...attention import AttentionError
 from ..execution_order import comes_from, upstream_signatures, waits_for_sampler
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
 from .captions import captioned
 from .colour_maps import COLOUR_MAPS
@@ -26,8 +27,10 @@ from .recorded_maps import RecordedMaps
 CAPTURE_CLASS = "StyleRoute_CaptureAttention"
 
 
-class AttentionMapPreview(io.ComfyNode):
+class AttentionMapPreview(StyleRouteNode):
     """Shows ATTENTION_MAPS as images and masks."""
+
+    refusal = AttentionError
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -36,7 +39,15 @@ class AttentionMapPreview(io.ComfyNode):
             display_name="Attention Map Preview",
             description="Shows where the model found the prompt's object and style: as a heat map over the image, and "
             "as a mask for any other node.",
-            search_aliases=["attention heat map", "show attention", "attention to mask", "segment by prompt"],
+            search_aliases=[
+                "attention heat map",
+                "show attention",
+                "attention to mask",
+                "mask",
+                "mask from text",
+                "segment",
+                "segment by prompt",
+            ],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             inputs=[

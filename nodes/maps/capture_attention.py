@@ -3,7 +3,10 @@
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from ...attention import AttentionError
 from ...attention.selection import ALL, parse_blocks, parse_steps
+from ..comfy_server import NodeText
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, model_input, schema
 from .capture import block_counts, with_capture
 from .recorded_maps import KEEP, RecordedMaps
@@ -11,8 +14,10 @@ from .region_spans import require_spans, spans_of
 from .shared_inputs import capture_inputs
 
 
-class CaptureAttention(io.ComfyNode):
+class CaptureAttention(StyleRouteNode):
     """Turns a MODEL into a MODEL that fills ATTENTION_MAPS while a sampler runs."""
+
+    refusal = AttentionError
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -20,10 +25,17 @@ class CaptureAttention(io.ComfyNode):
             node_id="StyleRoute_CaptureAttention",
             display_name="Capture Attention",
             description="Records where the model finds the prompt's phrases in the image while a stock sampler runs: "
-            "KSampler, SamplerCustomAdvanced or any other. The image stays the same.",
-            search_aliases=["attention map", "record attention", "cross attention"],
+            "KSampler, SamplerCustomAdvanced or any other. The image stays the same within rounding.",
+            search_aliases=[
+                "attention map",
+                "record attention",
+                "cross attention",
+                "mask from text",
+                "segment",
+            ],
             # ComfyUI's cache would give two nodes with equal inputs the same maps; each sampler needs its own.
             not_idempotent=True,
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 model_input(),
                 io.Conditioning.Input("conditioning", tooltip="The sampler's prompt, from Region Style Prompt."),
@@ -44,5 +56,5 @@ class CaptureAttention(io.ComfyNode):
     ) -> io.NodeOutput:
         chosen, steps = parse_blocks(blocks, block_counts(model)), parse_steps(capture_steps)
         require_spans(spans_of(conditioning))
-        maps = RecordedMaps(keep)
-        return io.NodeOutput(with_capture(model, maps, chosen, steps), maps)
+        maps, text = RecordedMaps(keep), NodeText(cls.hidden and cls.hidden.unique_id)
+        return io.NodeOutput(with_capture(model, maps, chosen, steps, text), maps)

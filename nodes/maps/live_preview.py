@@ -1,16 +1,18 @@
 """Shows the growing heat map over a sampler's live preview."""
 
+import logging
 from collections.abc import Callable
 
 import comfy.utils
 import latent_preview
 import numpy as np
 import torch
+from comfy.model_management import InterruptProcessingException
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from PIL import Image
 from torch import Tensor
 
+from ..model_wrappers import wrap_sampler
 from .overlay import overlay_heat
 from .recorded_maps import RecordedMaps
 from .region_mask import has_region, region_heat
@@ -25,27 +27,48 @@ Callback = Callable[[int, Tensor, Tensor, int], None]
 def with_heat_preview(model: ModelPatcher, maps: RecordedMaps, region: str) -> ModelPatcher:
     """A clone of `model` whose sampler shows the heat map of `region` in its preview."""
 
-    def around_sampler(executor, guider, sigmas, extra_args, callback, *rest):
-        return executor(guider, sigmas, extra_args, heat_callback(model, maps, region, len(sigmas) - 1), *rest)
+    def around_sampler(executor, model_wrap, sigmas, extra_args, callback, *rest, **named):
+        preview = heat_callback(model, maps, region, len(sigmas) - 1)
+        return executor(model_wrap, sigmas, extra_args, preview, *rest, **named)
 
     clone = model.clone()
-    clone.add_wrapper_with_key(WrappersMP.SAMPLER_SAMPLE, "styleroute_preview", around_sampler)
+    wrap_sampler(clone, "preview", around_sampler)
     return clone
 
 
 def heat_callback(model: ModelPatcher, maps: RecordedMaps, region: str, steps: int) -> Callback:
-    """A callback that reports progress and shows the preview. If ComfyUI's previews are off, it shows heat only."""
+    """A callback that reports progress and shows the preview. If ComfyUI's previews are off, it shows heat only.
+
+    A preview that fails never ends the sampling: the log names the reason once, and the progress goes on.
+    """
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
-    progress = comfy.utils.ProgressBar(steps)
+    progress, failed = comfy.utils.ProgressBar(steps), False
 
     def callback(step: int, x0: Tensor, x: Tensor, total: int) -> None:
-        image = _preview(previewer, x0)
-        if has_region(maps, region):
-            heat = region_heat(maps, region, (image.shape[1], image.shape[2]))[:1]
-            image = overlay_heat(image, heat, COLOUR_MAP, OPACITY if previewer else 1.0)
-        progress.update_absolute(step + 1, total, (FORMAT, _to_pillow(image), latent_preview.MAX_PREVIEW_RESOLUTION))
+        nonlocal failed
+        image = None
+        try:
+            image = None if failed else _heat_over_preview(previewer, x0, maps, region)
+        except InterruptProcessingException:
+            raise
+        except Exception as error:  # previewers of other packs may raise anything
+            failed = True
+            logging.warning(f"The heat preview stops, but the sampling goes on: {error}")
+        shown = image and (FORMAT, image, latent_preview.MAX_PREVIEW_RESOLUTION)
+        progress.update_absolute(step + 1, total, shown)
 
     return callback
+
+
+def _heat_over_preview(
+    previewer: latent_preview.LatentPreviewer | None, x0: Tensor, maps: RecordedMaps, region: str
+) -> Image.Image:
+    """The preview of the first image, with the region's heat map over it if there is one."""
+    image = _preview(previewer, x0)
+    if has_region(maps, region):
+        heat = region_heat(maps, region, (image.shape[1], image.shape[2]))[:1]
+        image = overlay_heat(image, heat, COLOUR_MAP, OPACITY if previewer else 1.0)
+    return _to_pillow(image)
 
 
 def _preview(previewer: latent_preview.LatentPreviewer | None, x0: Tensor) -> Tensor:

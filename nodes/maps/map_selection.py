@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...attention import AttentionError, AttentionMaps, heat_map
 from ...attention.maps import MEAN, MEAN_STEP
-from .recorded_maps import RecordedMaps, no_maps_error, quoted
+from ...plain_text import quoted
+from .recorded_maps import RecordedMaps, all_quoted, no_maps_error
 from .region_mask import cell_mask, certainty, region_names
 
 SpanChoice = Literal["style", "object", "both", "each"]
@@ -83,7 +84,7 @@ def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
 def _phrase_groups(maps: RecordedMaps, choice: MapChoice) -> list[tuple[str, ...]]:
     """Groups of phrase names; each group is shown as one map."""
     if not maps.spans:
-        raise no_maps_error()
+        raise no_maps_error(maps)
     if choice.phrase.strip():
         return [_names_of_phrase(maps, choice.phrase.strip())]
     return [(name,) for name in maps.spans] if choice.span == "each" else [region_names(maps, choice.span)]
@@ -94,7 +95,8 @@ def _names_of_phrase(maps: RecordedMaps, phrase: str) -> tuple[str, ...]:
     if not names:
         phrases = dict.fromkeys(span.phrase for span in maps.spans.values())
         raise AttentionError(
-            f"No map of \"{phrase}\" was captured. Enter one of {quoted(phrases)} in 'phrase', or leave it empty."
+            f"No map of {quoted(phrase)} was captured. "
+            f"Enter one of {all_quoted(phrases)} in 'phrase', or leave it empty."
         )
     return names
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ...attention import AttentionError, AttentionMaps, MapCollector
+from ...plain_text import quoted
 from .region_spans import RegionSpan
 
 KEEP = ("steps and blocks", "steps", "blocks", "mean only")
@@ -35,6 +36,8 @@ class RecordedMaps:
         spans: the captured phrases, by name.
         source: signature of the sampler's node and everything upstream; None if it is unknown.
         samplings: how often that node has sampled in this execution of the workflow. The maps are from the last time.
+        not_finite: the first step and block with NaN or infinity in a map; None if all maps are finite.
+        missing: why the last run has no map; None if it has maps, or if no sampler ran.
     """
 
     keep: str = KEEP[0]
@@ -42,15 +45,20 @@ class RecordedMaps:
     spans: dict[str, RegionSpan] = field(default_factory=dict)
     source: str | None = None
     samplings: int = 1
+    not_finite: str | None = None
+    missing: str | None = None
     _phrases: dict[tuple[int, str], PhraseMaps] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Removes the maps of the last run."""
         self.spans, self.source, self._phrases = {}, None, {}
+        self.not_finite = self.missing = None
 
     def add(self, image: int, span: RegionSpan, step: int, block: str, cells: Tensor) -> None:
         """Adds the map [h, w] of a phrase at one step and block."""
         self.spans.setdefault(span.name, span)
+        if self.not_finite is None and not cells.isfinite().all():
+            self.not_finite = f"step {step}, {block}"
         phrase = self._phrases.get((image, span.name))
         if phrase is None:
             phrase = self._phrases[image, span.name] = self._new_phrase(span.name)
@@ -62,11 +70,23 @@ class RecordedMaps:
         """Number of images in the batch."""
         return 1 + max((image for image, _ in self._phrases), default=-1)
 
+    def require_finite(self) -> None:
+        """Checks that the maps show attention.
+
+        Raises:
+            AttentionError: a map has NaN or infinity.
+        """
+        if self.not_finite is not None:
+            raise AttentionError(
+                f"The attention has values that are not finite (NaN), first at {self.not_finite}. Choose another "
+                "weight_dtype in Load Diffusion Model, or remove the LoRA or style that causes it."
+            )
+
     def read(self, image: int, name: str) -> AttentionMaps:
         """The kept maps of a phrase: [steps, blocks, 1, h, w].
 
         Raises:
-            AttentionError: no map of the phrase was captured.
+            AttentionError: no map of the phrase was captured, or a map is not finite.
         """
         return self._phrase(image, name).kept.read()
 
@@ -74,7 +94,7 @@ class RecordedMaps:
         """The mean map [h, w] of a phrase over all steps and blocks so far.
 
         Raises:
-            AttentionError: no map of the phrase was captured.
+            AttentionError: no map of the phrase was captured, or a map is not finite.
         """
         return self._phrase(image, name).running.read().values[0, 0, 0]
 
@@ -83,23 +103,26 @@ class RecordedMaps:
         return PhraseMaps(kept, MapCollector([name], keep_steps=False, keep_blocks=False))
 
     def _phrase(self, image: int, name: str) -> PhraseMaps:
+        self.require_finite()
         if not self._phrases:
-            raise no_maps_error()
+            raise no_maps_error(self)
         if (image, name) not in self._phrases:
             raise AttentionError(
-                f'No map of "{name}" was captured for image {image + 1}. The captured phrases are {quoted(self.spans)}.'
+                f"No map of {quoted(name)} was captured for image {image + 1}. "
+                f"The captured phrases are {all_quoted(self.spans)}."
             )
         return self._phrases[image, name]
 
 
-def no_maps_error() -> AttentionError:
+def no_maps_error(maps: RecordedMaps) -> AttentionError:
     """The error for maps that no sampler has filled."""
     return AttentionError(
-        "No attention map was captured: no sampler ran with this model, no block was captured, or ComfyUI took the "
+        maps.missing
+        or "No attention map was captured: no sampler ran with this model, no block was captured, or ComfyUI took the "
         "sampler's result from its cache. Check the links, then change the seed and run again."
     )
 
 
-def quoted(names: Iterable[str]) -> str:
+def all_quoted(names: Iterable[str]) -> str:
     """A list of names in quotation marks, for error messages."""
-    return ", ".join(f'"{name}"' for name in names) or "none"
+    return ", ".join(quoted(name) for name in names) or "none"

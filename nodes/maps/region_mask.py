@@ -25,7 +25,7 @@ def region_names(maps: RecordedMaps, region: str) -> tuple[str, ...]:
         AttentionError: no such phrase was captured.
     """
     if not maps.spans:
-        raise no_maps_error()
+        raise no_maps_error(maps)
     return names_in_region(maps.spans.values(), region)
 
 

@@ -1,14 +1,28 @@
 """Spans: the tokens of a prompt's phrases. They travel in the options of a CONDITIONING."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from torch import Tensor
+
 from ...attention import AttentionError
 
 SPANS_KEY = "styleroute_spans"
 """Key of the spans in the options of each text in a CONDITIONING. Stock nodes copy keys that they do not know."""
+TEXT_KEY = "styleroute_text"
+"""Key of the `EncodedText` to which the spans belong, in the same options."""
+
+CHANGED = (
+    "A node after Region Style Prompt changed the encoded prompt, as Conditioning (Average) does, so the maps may show "
+    "other words than the phrases. Connect the prompt without that node."
+)
+LONGER = (
+    "A node added {count} tokens behind the prompt, as Conditioning (Concat) does. Phrases in the added text have no "
+    "map: write them in the same Region Style Prompt."
+)
 
 Role = Literal["object", "style"]
 ROLES = {"style": ("style",), "object": ("object",), "both": ("style", "object")}
@@ -37,9 +51,45 @@ class RegionSpan:
         return f"{self.role}: {self.phrase}" + (f" ({self.number})" if self.number > 1 else "")
 
 
+@dataclass(frozen=True)
+class EncodedText:
+    """The encoded prompt that some spans belong to.
+
+    Attributes:
+        tokens: number of text tokens.
+        digest: digest of the encoded tokens.
+    """
+
+    tokens: int
+    digest: str
+
+    @classmethod
+    def of(cls, text: Tensor) -> "EncodedText":
+        """Describes an encoded prompt [B, tokens, D]."""
+        return cls(text.shape[1], _digest(text))
+
+    def change(self, text: Tensor) -> str | None:
+        """How an encoded prompt [B, tokens, D] differs from this one, as a sentence; None if it is the same."""
+        added = text.shape[1] - self.tokens
+        if added < 0 or _digest(text[:, : self.tokens]) != self.digest:
+            return CHANGED
+        return LONGER.format(count=added) if added else None
+
+
 def with_spans(conditioning: list, spans: Iterable[RegionSpan]) -> list:
     """A copy of a CONDITIONING with `spans` in the options of every text."""
-    return [[text, {**options, SPANS_KEY: tuple(spans)}] for text, options in conditioning]
+    spans = tuple(spans)
+    return [[text, {**options, SPANS_KEY: spans, TEXT_KEY: EncodedText.of(text)}] for text, options in conditioning]
+
+
+def text_changes(texts: Iterable[tuple[Tensor, Mapping[str, Any]]]) -> list[str]:
+    """Sentences about texts whose spans may no longer fit. Stock nodes change a text, but keep the spans.
+
+    Args:
+        texts: encoded prompts [B, tokens, D] and their options, as in a CONDITIONING.
+    """
+    changes = (options[TEXT_KEY].change(text) for text, options in texts if TEXT_KEY in options)
+    return list(dict.fromkeys(change for change in changes if change))
 
 
 def spans_in(options: Mapping[str, Any]) -> tuple[RegionSpan, ...]:
@@ -94,3 +144,9 @@ def names_in_region(spans: Iterable[RegionSpan], region: str) -> tuple[str, ...]
             f"'{other}', or name the {region} in Region Style Prompt."
         )
     return names
+
+
+def _digest(text: Tensor) -> str:
+    """Digest of the first row of an encoded prompt [B, tokens, D]."""
+    values = text[:1].detach().float().cpu() + 0.0  # turns -0.0 into 0.0, which a sum with 0 does too
+    return hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()

@@ -7,7 +7,21 @@ from typing import Any
 from torch import Tensor
 
 from ...attention import AttentionError
-from .region_spans import RegionSpan, number_mentions, spans_in
+from ...plain_text import quoted
+from .region_spans import RegionSpan, number_mentions, spans_in, text_changes
+
+NO_CALL = (
+    "No attention map was captured: the sampler never called the model, so the image is only noise. The sampler "
+    "dpm_adaptive does this at 1 step: set at least 2 steps, or choose another sampler."
+)
+NO_CAPTURED_CALL = (
+    "No attention map was captured: no prompt with phrases was used at a captured step. Capture all steps, or check "
+    "the step ranges of the prompts."
+)
+BLOCKS_REPLACED = (
+    "No attention map was captured: another node replaced the model's blocks, as TeaCache, WaveSpeed and NAG do. "
+    "Remove that node and run again."
+)
 
 
 @dataclass
@@ -35,6 +49,29 @@ class Evaluation:
         return new
 
 
+@dataclass
+class CallCounts:
+    """Calls of one run.
+
+    Attributes:
+        calls: calls of the model.
+        captured_calls: calls at a captured step, for a conditioning with phrases.
+        blocks: blocks that gave maps, over all captured calls.
+    """
+
+    calls: int = 0
+    captured_calls: int = 0
+    blocks: int = 0
+
+    def missing_maps(self) -> str | None:
+        """Why the run has no map, and what to do; None if it has maps."""
+        if self.blocks:
+            return None
+        if not self.calls:
+            return NO_CALL
+        return BLOCKS_REPLACED if self.captured_calls else NO_CAPTURED_CALL
+
+
 @dataclass(frozen=True)
 class SamplerRun:
     """One run of a sampler, and the spans of its conditionings.
@@ -45,6 +82,7 @@ class SamplerRun:
         size: (height, width) of the latents.
         images: number of images in the batch.
         evaluation: the current evaluation of the model.
+        counts: the calls so far.
     """
 
     spans: Mapping[Any, tuple[RegionSpan, ...]]
@@ -52,6 +90,7 @@ class SamplerRun:
     size: tuple[int, int] = (0, 0)
     images: int = 1
     evaluation: Evaluation = field(default_factory=Evaluation)
+    counts: CallCounts = field(default_factory=CallCounts)
 
     def step_at(self, sigma: float) -> int:
         """The step of a noise level. A noise level between two steps belongs to the first of them."""
@@ -92,7 +131,7 @@ def spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[Re
     Raises:
         AttentionError: no conditioning has spans, or one holds for a rectangle only.
     """
-    wanted = [cond for name, group in conds.items() if name != "negative" for cond in group if spans_in(cond)]
+    wanted = _with_spans(conds)
     if not wanted:
         raise AttentionError(
             "No conditioning of the sampler has phrases to capture. Encode the prompt with Region Style Prompt."
@@ -100,6 +139,16 @@ def spans_by_id(conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[Re
     require_no_rectangle(wanted)
     numbered = number_mentions(spans_in(cond) for cond in wanted)
     return {cond["uuid"]: numbered[spans_in(cond)] for cond in wanted}
+
+
+def changed_texts(conds: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    """Sentences about conditionings of a guider whose spans may no longer fit their text."""
+    return text_changes((cond["cross_attn"], cond) for cond in _with_spans(conds) if "cross_attn" in cond)
+
+
+def _with_spans(conds: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The conditionings of a guider that have spans; without the negative ones."""
+    return [cond for name, group in conds.items() if name != "negative" for cond in group if spans_in(cond)]
 
 
 def require_no_rectangle(conditionings: Iterable[Mapping[str, Any]]) -> None:
@@ -138,6 +187,6 @@ def require_tokens(spans: Iterable[tuple[RegionSpan, ...]], text: int) -> None:
     for span in (span for of_conditioning in spans for span in of_conditioning):
         if max(span.tokens) >= text:
             raise AttentionError(
-                f'"{span.phrase}" is at text token {max(span.tokens)}, but the model gets {text} text tokens only. '
-                "Another node has shortened the conditioning: connect Region Style Prompt without that node."
+                f"{quoted(span.phrase)} is at text token {max(span.tokens)}, but the model gets {text} text tokens "
+                "only. Another node has shortened the conditioning: connect Region Style Prompt without that node."
             )

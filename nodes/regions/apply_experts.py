@@ -7,7 +7,6 @@ from comfy.model_patcher import ModelPatcher
 
 from ...moe import StyleExpert
 from ..model_patching import patch_keys, patched
-from .region_experts import file_state
 
 KEPT = "_styleroute_with_experts"
 """Attribute of a MODEL that keeps its last clone with experts as long as the MODEL lives. Clones do not inherit it."""
@@ -40,7 +39,7 @@ def with_experts(model: ModelPatcher, experts: Sequence[StyleExpert], strength: 
     keys = [patch_keys(model, expert) for expert in experts]
     if not experts or strength == 0:
         return model
-    recipe = (model.patches_uuid, strength, *(file_state(str(expert.path)) for expert in experts))
+    recipe = (model.patches_uuid, strength, *(expert.version for expert in experts))
     kept: WithExperts | None = getattr(model, KEPT, None)
     if kept is not None and kept.recipe == recipe:
         return kept.model

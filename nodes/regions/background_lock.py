@@ -75,11 +75,8 @@ def require_region(maps: RecordedMaps, region: str) -> None:
         AttentionError: no map of the region was captured.
     """
     if not has_region(maps, region):
-        raise AttentionError(
-            "The background lock had no effect, because no map of the region was captured: 'capture_steps' names no "
-            "step that ran, or another node replaces the model's blocks. Capture all steps, remove that node, or set "
-            "background_lock to 0."
-        )
+        reason = maps.missing or "No map of the region was captured. Capture all steps."
+        raise AttentionError(f"The background lock had no effect. {reason} Or set background_lock to 0.")
 
 
 def _lock(maps: RecordedMaps, region: str, reference: Tensor, strength: float) -> Callable[[dict[str, Any]], Tensor]:

@@ -8,8 +8,9 @@ from ...attention import AttentionError
 from ...attention.phrases import style_stem
 from ...attention.selection import ALL
 from ...moe import StyleExpert, StyleExpertError
+from ...plain_text import quoted
 from ..maps.region_spans import RegionSpan
-from ..model_folders import expert_names, expert_path
+from ..model_folders import expert_names, expert_path, file_state
 
 AUTO, NO_EXPERT = "auto", "none"
 MAX_NAMES = 12
@@ -57,27 +58,21 @@ def file_of_style(style: str, names: Sequence[str]) -> str:
     for name in names:
         if style_stem(_stem(name)) == style_stem(style):
             return name
-    stems = [f"'{stem}'" for stem in dict.fromkeys(_stem(name) for name in names)]
+    stems = [quoted(stem) for stem in dict.fromkeys(_stem(name) for name in names)]
     more = f" and {len(stems) - MAX_NAMES} more" if len(stems) > MAX_NAMES else ""
     found = f"found {', '.join(stems[:MAX_NAMES])}{more}" if stems else "found no expert file"
     raise AttentionError(
-        f"No region expert in style_experts or loras has the name of the style '{style}': {found}. Name one of these "
-        "styles, add the missing file, or set region_expert to none or to a file."
+        f"No region expert in style_experts or loras has the name of the style {quoted(style)}: {found}. Name one of "
+        "these styles, add the missing file, or set region_expert to none or to a file."
     )
 
 
 def state_of_expert(name: str) -> str:
     """A text that changes with the expert's file. For an unreadable file, the error message."""
     try:
-        return " ".join(map(str, (name, *file_state(expert_path(name)))))
+        return f"{name} {file_state(expert_path(name))}"
     except (ValueError, OSError) as error:
         return str(error)
-
-
-def file_state(path: str) -> tuple[str, int, int]:
-    """The path, the time of the last change (ns) and the size (bytes) of a file."""
-    state = os.stat(path)
-    return path, state.st_mtime_ns, state.st_size
 
 
 def _files_by_style(spans: Sequence[RegionSpan]) -> list[str]:

@@ -15,10 +15,13 @@ from ..maps.capture import block_counts
 from ..maps.recorded_maps import KEEP
 from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_of
 from ..maps.sampler_run import require_no_rectangle, require_steps
-from ..model_patching import patch_keys
+from ..model_patching import left_out, patch_keys
+from ..text_length import length_note
 from .background_lock import lock_reference
 from .region_experts import AUTO, region_experts, supervised_blocks
 
+ADAPTIVE = "dpm_adaptive"
+"""The sampler that ignores the number of steps. It never calls the model if there is only one."""
 CFG_PP = "cfg_pp"
 """Part of the names of samplers that evaluate the negative prompt even at cfg 1."""
 
@@ -48,6 +51,7 @@ class RegionPlan:
         steps: the steps to capture; None for all.
         negative: the negative prompt, or the positive one if it is not evaluated.
         reference: the clean latent [B or 1, C, H, W] for the background lock; None if the lock is off.
+        notes: what the user should know about the experts, one sentence each.
     """
 
     spans: tuple[RegionSpan, ...]
@@ -56,6 +60,7 @@ class RegionPlan:
     steps: frozenset[int] | None
     negative: list
     reference: Tensor | None
+    notes: tuple[str, ...] = ()
 
 
 def plan_run(
@@ -80,21 +85,36 @@ def plan_run(
         AttentionError: phrases, blocks, steps, region, prompts or the reference do not fit.
         StyleExpertError: the model is not Flux, or an expert does not fit it.
     """
+    _require_model_calls(ksampler)
     spans = spans_of(positive)
-    experts = _fitting_experts(model, settings.region_expert, spans)
+    experts, notes = _fitting_experts(model, settings.region_expert, spans)
+    lengths = [text.shape[1] for text, _ in positive]
+    notes += tuple(filter(None, (length_note(expert, lengths) for expert in experts)))
     blocks, steps = _blocks(model, settings.blocks, experts), parse_steps(settings.capture_steps)
     negative = _require_negative(negative, positive, model, ksampler)
     if blocks:
         _require_capture(positive, spans, settings.region, steps, ksampler)
     reference = _lock_reference(positive, latent, blocks, settings.background_lock)
-    return RegionPlan(spans, experts, blocks, steps, negative, reference)
+    return RegionPlan(spans, experts, blocks, steps, negative, reference, notes)
 
 
-def _fitting_experts(model: ModelPatcher, choice: str, spans: tuple[RegionSpan, ...]) -> list[StyleExpert]:
+def _require_model_calls(ksampler: Mapping[str, Any]) -> None:
+    """Refuses a sampler that would return the noise itself."""
+    if ksampler["sampler_name"] == ADAPTIVE and ksampler["steps"] == 1 and ksampler["denoise"] > 0:
+        raise AttentionError(
+            f"The sampler {ADAPTIVE} never calls the model at 1 step, so the image would be only noise. Set at least "
+            "2 steps, or choose another sampler."
+        )
+
+
+def _fitting_experts(
+    model: ModelPatcher, choice: str, spans: tuple[RegionSpan, ...]
+) -> tuple[list[StyleExpert], tuple[str, ...]]:
+    """The experts, and a note for each one that has layers which the model does not have."""
     experts = region_experts(choice, spans)
-    for expert in experts:
-        patch_keys(model, expert)  # refuses an expert of another model before its blocks are searched in this model
-    return experts
+    # `patch_keys` refuses an expert of another model before its blocks are searched in this model.
+    notes = [left_out(expert, patch_keys(model, expert)) for expert in experts]
+    return experts, tuple(filter(None, notes))
 
 
 def _blocks(model: ModelPatcher, text: str, experts: list[StyleExpert]) -> tuple[Block, ...]:

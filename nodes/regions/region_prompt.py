@@ -9,15 +9,19 @@ from comfy_api.latest import io
 from ...attention import AttentionError, find_span, parse_instruction
 from ...attention.phrases import Mention
 from ...attention.spans import count_phrase
+from ...plain_text import quoted
 from ..maps.region_spans import RegionSpan, Role, with_spans
+from ..node_base import StyleRouteNode
 from ..schema import schema
 
 SEPARATOR = "|"
 """Separates several phrases in the inputs object_phrase and style_phrase."""
 
 
-class RegionPrompt(io.ComfyNode):
+class RegionPrompt(StyleRouteNode):
     """Encodes a prompt as CLIP Text Encode does, and adds the spans of its phrases."""
+
+    refusal = AttentionError
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,7 +30,7 @@ class RegionPrompt(io.ComfyNode):
             display_name="Region Style Prompt",
             description="Encodes a prompt such as 'make the man in pixel-art style' and finds the tokens that name the "
             "object and the style, so that samplers can show where the model finds them in the image.",
-            search_aliases=["regional style", "region prompt", "attention prompt"],
+            search_aliases=["regional style", "region prompt", "attention prompt", "regional prompt", "segment"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoders of FLUX.1: CLIP-L and T5."),
                 io.String.Input(
@@ -82,8 +86,8 @@ def prompt_spans(tokenizer: Any, text: str, object_phrase: str = "", style_phras
     styles = _given(style_phrase) or [part.style for part in found if part.style.words]
     if not objects and not styles:
         raise AttentionError(
-            f'No object and no style was found in the prompt "{text}". Write it as "make the man in pixel-art style", '
-            "or fill in object_phrase and style_phrase."
+            f"No object and no style was found in the prompt {quoted(text)}. "
+            'Write it as "make the man in pixel-art style", or fill in object_phrase and style_phrase.'
         )
     return [*_spans(tokenizer, text, objects, "object"), *_spans(tokenizer, text, styles, "style")]
 

@@ -1,7 +1,5 @@
 """RegionRoute Sampler: samples as KSampler does, and records where the model finds the prompt's phrases."""
 
-from collections.abc import Sequence
-
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -9,13 +7,14 @@ from torch import Tensor
 
 import nodes as comfy_nodes
 
+from ...attention import AttentionError
 from ...attention.selection import ALL
-from ...moe import StyleExpert
-from ..comfy_server import show_under_node
+from ..comfy_server import NodeText
 from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
 from ..maps.recorded_maps import KEEP, RecordedMaps
 from ..maps.region_mask import has_region, region_mask
+from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
 from .apply_experts import with_experts
 from .background_lock import require_region, with_background_lock
@@ -35,8 +34,11 @@ LATENT_PIXELS = 8
 """Width and height of one latent of FLUX.1, in pixels."""
 
 
-class RegionRouteSampler(io.ComfyNode):
+class RegionRouteSampler(StyleRouteNode):
     """Samples with KSampler's own function on a clone of the model with region experts and captured attention."""
+
+    refusal = AttentionError
+    checked_by_node = frozenset({"region_expert"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -45,7 +47,16 @@ class RegionRouteSampler(io.ComfyNode):
             display_name="RegionRoute Sampler",
             description="Samples as KSampler does, with the region expert of the style in the prompt, and records "
             "where the model finds the object and the style in the image. It needs no drawn mask.",
-            search_aliases=["regional style", "region sampler", "ksampler"],
+            search_aliases=[
+                "regional style",
+                "region sampler",
+                "ksampler",
+                "artistic",
+                "painting",
+                "mask",
+                "mask from text",
+                "segment",
+            ],
             hidden=[io.Hidden.unique_id],
             inputs=sampler_inputs(),
             outputs=[
@@ -86,26 +97,30 @@ class RegionRouteSampler(io.ComfyNode):
         )
         plan = plan_run(model, positive, negative, latent_image["samples"], settings, ksampler)
         CHANGES.record(region_expert, plan.spans)
-        _show_experts(plan.experts, cls.hidden and cls.hidden.unique_id)
-        maps = RecordedMaps(keep)
-        wrapped = _wrap(model, maps, plan, settings)
+        maps, text = RecordedMaps(keep), NodeText(cls.hidden and cls.hidden.unique_id)
+        _show_experts(plan, text)
+        wrapped = _wrap(model, maps, plan, settings, text)
         latent = _sample(wrapped, positive, plan.negative, latent_image, ksampler)
         if plan.reference is not None and ksampler["denoise"] > 0:
             require_region(maps, region)
         return io.NodeOutput(latent, maps, _mask(maps, region, latent["samples"]))
 
 
-def _show_experts(experts: Sequence[StyleExpert], node_id: str | None) -> None:
-    """Shows the files below the node, because "auto" takes the first file with the style's name."""
-    if experts and node_id is not None:
-        show_under_node("Region expert: " + " and ".join(expert.path.name for expert in experts), node_id)
+def _show_experts(plan: RegionPlan, text: NodeText) -> None:
+    """Shows the files below the node, because "auto" takes the first file with the style's name; and the notes."""
+    if plan.experts:
+        text.add("Region expert: " + " and ".join(expert.path.name for expert in plan.experts))
+    for note in plan.notes:
+        text.warn(note)
 
 
-def _wrap(model: ModelPatcher, maps: RecordedMaps, plan: RegionPlan, settings: RegionSettings) -> ModelPatcher:
+def _wrap(
+    model: ModelPatcher, maps: RecordedMaps, plan: RegionPlan, settings: RegionSettings, text: NodeText
+) -> ModelPatcher:
     """A clone of the model with experts, capture, background lock and heat preview, each if it is chosen."""
     model = with_experts(model, plan.experts, settings.expert_strength)
     if plan.blocks:
-        model = with_capture(model, maps, plan.blocks, plan.steps)
+        model = with_capture(model, maps, plan.blocks, plan.steps, text)
     if plan.reference is not None:
         model = with_background_lock(model, maps, settings.region, plan.reference, settings.background_lock)
     if plan.blocks and settings.heat_preview:
@@ -122,8 +137,11 @@ def _sample(model: ModelPatcher, positive: list, negative: list, latent_image: d
 
 
 def _mask(maps: RecordedMaps, region: str, samples: Tensor) -> Tensor | ExecutionBlocker:
-    """The MASK [B, H, W]. Without maps, a blocker: nodes that use the MASK then show the reason."""
+    """The MASK [B, H, W]. Without usable maps, a blocker: nodes that use the MASK then show the reason."""
     if not has_region(maps, region):
-        return ExecutionBlocker(NO_MASK)
+        return ExecutionBlocker(maps.missing or NO_MASK)
     height, width = (side * LATENT_PIXELS for side in samples.shape[-2:])
-    return region_mask(maps, region, (height, width))
+    try:
+        return region_mask(maps, region, (height, width))
+    except AttentionError as error:  # maps that are not finite; the LATENT stays usable
+        return ExecutionBlocker(str(error))

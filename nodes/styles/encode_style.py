@@ -13,6 +13,7 @@ from torch import Tensor
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
 from ...moe.baking import style_of
 from ...moe.mixing import weight_shares
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, StyleType, advanced, schema
 from .style_images import more_image_inputs, single_images
 from .style_types import encoder_id
@@ -22,7 +23,7 @@ MEAN = "mean of the references"
 PER_IMAGE = "one style per image"
 
 
-class EncodeStyle(io.ComfyNode):
+class EncodeStyle(StyleRouteNode):
     """Encodes images to one STYLE with the encoder of a style expert."""
 
     @classmethod
@@ -32,7 +33,18 @@ class EncodeStyle(io.ComfyNode):
             display_name="Encode Style",
             description="Reads the style of an image, not its content. "
             "Several images in one batch give their mean style.",
-            search_aliases=["style reference", "style embedding", "siglip"],
+            search_aliases=[
+                "style image",
+                "reference image",
+                "style reference",
+                "style embedding",
+                "ipadapter",
+                "ip-adapter",
+                "redux",
+                "uso",
+                "instantstyle",
+                "siglip",
+            ],
             inputs=[
                 StyleExpertType.Input(
                     "style_expert", tooltip="The experts that will apply this style. Their encoder reads the image."
@@ -44,7 +56,8 @@ class EncodeStyle(io.ComfyNode):
                 ),
                 io.Image.Input(
                     "image",
-                    tooltip="The style image. Put several images into one batch to get their mean style.",
+                    tooltip="The style image. Several images in one batch give one STYLE: the mean of their "
+                    "embeddings.",
                 ),
                 *more_image_inputs(),
                 io.String.Input(
@@ -79,7 +92,7 @@ class EncodeStyle(io.ComfyNode):
         combine: str = MEAN,
     ) -> io.NodeOutput:
         require_vision_model(clip_vision, _require_encoder(style_expert))
-        images = single_images((image, image_2, image_3, image_4))
+        images = single_images(image=image, image_2=image_2, image_3=image_3, image_4=image_4)
         numbers = _require_weights(weights, len(images), combine)
         embeddings = _embeddings(style_expert, clip_vision, images)
         style = style_of(embeddings, [one[0] for one in images], encoder_id(style_expert.encoder), numbers)

@@ -1,21 +1,22 @@
 """Load Style: reads a style that Save Style wrote."""
 
-import os
-
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import Style, StyleExpertError, load_style
 from .. import model_folders
+from ..node_base import StyleRouteNode
 from ..schema import StyleType, schema
 
 GREY = torch.full((1, 64, 64, 3), 0.5)
 """The image of a style without a thumbnail."""
 
 
-class LoadStyle(io.ComfyNode):
+class LoadStyle(StyleRouteNode):
     """Reads a style file."""
+
+    checked_by_node = frozenset({"style_file"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -54,9 +55,7 @@ class LoadStyle(io.ComfyNode):
     def fingerprint_inputs(cls, style_file, **_) -> str:
         """Changes with the file, so that ComfyUI reads a changed file again."""
         try:
-            path = model_folders.style_path(style_file)
-            state = os.stat(path)
-            return f"{path} {state.st_mtime_ns} {state.st_size}"
+            return model_folders.file_state(model_folders.style_path(style_file))
         except (StyleExpertError, OSError) as error:
             return str(error)
 

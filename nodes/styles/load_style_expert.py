@@ -1,20 +1,23 @@
 """Load StyleExpert: opens an expert file and its style encoder."""
 
-import os
-
 from comfy_api.latest import io
 
 from ...moe import StyleExpert, StyleExpertError
 from ...moe.config import ROUTINGS
 from .. import model_folders
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema
 
 IN_EXPERT_FILE = "in the expert file"
 AS_FILE_SAYS = "as the file says"
+STYLE_ROWS = ("0", "64")
+"""Choices for the rows of the style image: ComfyUI's own position, and that of StyleExpert's release."""
 
 
-class LoadStyleExpert(io.ComfyNode):
+class LoadStyleExpert(StyleRouteNode):
     """Opens an expert file. The weights stay on disk until a style needs them."""
+
+    checked_by_node = frozenset({"expert", "encoder"})
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,13 +26,20 @@ class LoadStyleExpert(io.ComfyNode):
             display_name="Load StyleExpert",
             description="Opens a file of style experts for FLUX.1 Kontext. It reads the file's header only; "
             "the weights of an expert are read when a style is routed to it.",
-            search_aliases=["style transfer", "style expert", "mixture of experts", "region lora"],
+            search_aliases=[
+                "style transfer",
+                "style expert",
+                "mixture of experts",
+                "region lora",
+                "style lora",
+                "ipadapter",
+            ],
             inputs=[
                 io.Combo.Input(
                     "expert",
-                    options=model_folders.expert_names(),
-                    tooltip="The expert file, from models/style_experts. "
-                    "A RegionRoute LoRA may also be in models/loras.",
+                    options=model_folders.routed_first(model_folders.expert_names()),
+                    tooltip="The expert file, from models/style_experts: files with routed experts first, then plain "
+                    "LoRAs. A RegionRoute LoRA may also be in models/loras.",
                 ),
                 io.Combo.Input(
                     "encoder",
@@ -46,6 +56,16 @@ class LoadStyleExpert(io.ComfyNode):
                     "know that the weights were trained with the other arithmetic.",
                     **advanced(),
                 ),
+                io.Combo.Input(
+                    "style_rows",
+                    options=[AS_FILE_SAYS, *STYLE_ROWS],
+                    default=AS_FILE_SAYS,
+                    optional=True,
+                    tooltip="For experts that were trained with the style image as a second reference: how many rows "
+                    "of tokens it stands below the content image. Keep 'as the file says', unless the file does not "
+                    "record it: StyleExpert's variant with the style image has 64.",
+                    **advanced(),
+                ),
             ],
             outputs=[
                 StyleExpertType.Output("STYLE_EXPERT", tooltip="The opened experts, for Encode Style and MoE Apply.")
@@ -53,10 +73,13 @@ class LoadStyleExpert(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, expert=None, encoder=None) -> bool | str:
-        """Refuses missing files before the workflow runs. None means that a linked node gives the value."""
+    def validate_inputs(cls, expert=None) -> bool | str:
+        """Refuses a missing expert file before the workflow runs. None means that a linked node gives the value.
+
+        ComfyUI marks every input that this method names. It checks the encoder itself, against the list of files.
+        """
         try:
-            _paths(expert, encoder)
+            _paths(expert, None)
         except StyleExpertError as error:
             return str(error)
         return True
@@ -65,16 +88,16 @@ class LoadStyleExpert(io.ComfyNode):
     def fingerprint_inputs(cls, expert, encoder, **_) -> str:
         """Changes with the files, so that ComfyUI opens a retrained expert again."""
         try:
-            states = ((path, os.stat(path)) for path in _paths(expert, encoder))
-            return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
+            return " ".join(map(model_folders.file_state, _paths(expert, encoder)))
         except (StyleExpertError, OSError) as error:
             return str(error)
 
     @classmethod
-    def execute(cls, expert: str, encoder: str, routing: str) -> io.NodeOutput:
+    def execute(cls, expert: str, encoder: str, routing: str, style_rows: str = AS_FILE_SAYS) -> io.NodeOutput:
         path, encoder_path = model_folders.expert_path(expert), _encoder_path(encoder)
         chosen = None if routing == AS_FILE_SAYS else routing
-        return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen))
+        rows = None if style_rows == AS_FILE_SAYS else int(style_rows)
+        return io.NodeOutput(StyleExpert.open(path, encoder_path=encoder_path, routing=chosen, style_rows=rows))
 
 
 def _encoder_path(encoder: str | None) -> str | None:

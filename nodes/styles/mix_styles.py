@@ -3,10 +3,11 @@
 from comfy_api.latest import io
 
 from ...moe.style import Style, mix_two
+from ..node_base import StyleRouteNode
 from ..schema import StyleType, schema
 
 
-class MixStyles(io.ComfyNode):
+class MixStyles(StyleRouteNode):
     """Mixes two STYLEs by their direction. `moe/mixing.py` explains the arithmetic."""
 
     @classmethod

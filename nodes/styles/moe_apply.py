@@ -5,16 +5,19 @@ import comfy.utils
 from comfy_api.latest import io
 
 from ...moe import StyleExpert
-from ..model_patching import patch_keys, patched
+from ..comfy_server import NodeText
+from ..model_patching import left_out, patch_keys, patched
+from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
-from .style_reference import reads_style_image, warn_without_style_image
+from .style_positions import require_same_rows, set_style_rows
+from .style_reference import warn_of_other_inputs
 from .style_types import Style, require_style, routing_table
 
 STEPS = 3
 """Steps of the progress bar: route, read the experts, patch the model."""
 
 
-class MoEApply(io.ComfyNode):
+class MoEApply(StyleRouteNode):
     """Routes a style, collapses its experts to one low-rank pair per layer, and adds them to a clone of the model."""
 
     @classmethod
@@ -24,7 +27,17 @@ class MoEApply(io.ComfyNode):
             display_name="MoE Apply",
             description="Sends a style to the right experts and adds them to the model, for the whole image. "
             "It does not slow down sampling. Several in a row add up.",
-            search_aliases=["apply style", "style transfer", "mixture of experts"],
+            search_aliases=[
+                "apply style",
+                "style transfer",
+                "artistic",
+                "painting",
+                "ipadapter",
+                "redux",
+                "uso",
+                "instantstyle",
+                "mixture of experts",
+            ],
             inputs=[
                 model_input(),
                 StyleExpertType.Input("style_expert", tooltip="The experts, from Load StyleExpert."),
@@ -42,7 +55,10 @@ class MoEApply(io.ComfyNode):
     def execute(cls, model, style_expert: StyleExpert, strength: float, style: Style | None = None) -> io.NodeOutput:
         progress = comfy.utils.ProgressBar(STEPS)
         embedding = require_style(style_expert, style)
-        keys = patch_keys(model, style_expert)
+        keys, text = patch_keys(model, style_expert), NodeText(cls.hidden and cls.hidden.unique_id)
+        require_same_rows(model, style_expert)
+        if note := left_out(style_expert, keys):
+            text.warn(note)
         routing = routing_table(style_expert, embedding)
         progress.update(1)
         if strength == 0:  # the base model itself: no weights to read
@@ -53,7 +69,7 @@ class MoEApply(io.ComfyNode):
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
         styled = patched(model, keys, deltas, strength)
-        if reads_style_image(style_expert):
-            warn_without_style_image(styled, style_expert, cls.hidden and cls.hidden.unique_id)
+        set_style_rows(styled, style_expert)
+        warn_of_other_inputs(styled, style_expert, text)
         progress.update(1)
         return io.NodeOutput(styled, routing)

@@ -41,8 +41,16 @@ def contributions(table: RoutingTable) -> tuple[Tensor, list[str]]:
 
 def routing_chart(table: RoutingTable) -> Tensor:
     """The heat map as an image, [1, height, width, 3] in 0..1."""
-    image = _Chart(table).draw()
-    return torch.from_numpy(np.array(image)).float().div(255).unsqueeze(0)
+    return _to_tensor(_Chart(table).draw())
+
+
+def empty_chart(sentence: str) -> Tensor:
+    """A chart without a routing, which shows a sentence instead: [1, height, width, 3] in 0..1."""
+    font = ImageFont.load_default(18)
+    width = 2 * MARGIN + int(font.getlength(sentence)) + 1
+    image = Image.new("RGB", (width, 2 * MARGIN + TITLE_HEIGHT), PAPER)
+    ImageDraw.Draw(image).text((width / 2, image.height / 2), sentence, INK, font, anchor="mm")
+    return _to_tensor(image)
 
 
 def short_name(layer: str) -> str:
@@ -105,6 +113,10 @@ class _Chart:
             if value > 0:
                 middle = (x + self.cell_width / 2, top + CELL_HEIGHT / 2)
                 self.pen.text(middle, f"{value:.2f}", PAPER if value > 0.5 else INK, self.font, anchor="mm")
+
+
+def _to_tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).float().div(255).unsqueeze(0)
 
 
 def _shade(value: float) -> tuple[int, ...]:

@@ -7,11 +7,12 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ...moe import Style, save_style
-from ..output_files import free_path, refuse_outside
+from ..node_base import StyleRouteNode
 from ..schema import StyleType, schema
+from .output_file import free_path, output_prefix
 
 
-class SaveStyle(io.ComfyNode):
+class SaveStyle(StyleRouteNode):
     """Writes a STYLE with its name, its thumbnail and the id of its encoder."""
 
     @classmethod
@@ -43,7 +44,6 @@ class SaveStyle(io.ComfyNode):
 
     @classmethod
     def execute(cls, style: Style, filename_prefix: str, name: str = "") -> io.NodeOutput:
-        refuse_outside(filename_prefix)
-        path = free_path(filename_prefix)
+        path = free_path(output_prefix(filename_prefix), ".safetensors")
         save_style(path, replace(style, name=name.strip() or style.name))
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))

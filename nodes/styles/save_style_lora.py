@@ -8,15 +8,16 @@ from comfy_api.latest import io, ui
 from ...moe import StyleExpert
 from ...moe.baking import PRECISIONS, save_style_lora
 from ..comfy_server import warn
-from ..output_files import free_path, refuse_outside
+from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
+from .output_file import free_path, output_prefix
 from .style_reference import REMEDY, reads_style_image
 from .style_types import Style
 
 NEEDS_IMAGE = f"The LoRA needs the style image as a second reference, because its experts were trained so. {REMEDY}"
 
 
-class SaveStyleLoRA(io.ComfyNode):
+class SaveStyleLoRA(StyleRouteNode):
     """Collapses a routed style and writes it in diffusers' layout."""
 
     @classmethod
@@ -35,7 +36,8 @@ class SaveStyleLoRA(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="loras/style",
-                    tooltip="The file name in the output folder. A number and .safetensors are added.",
+                    tooltip="The file name in the output folder, such as loras/%date:yyyy-MM-dd%. "
+                    "A number and .safetensors are added.",
                 ),
                 strength_input("The strength that the LoRA has if it is loaded with strength 1."),
                 io.Combo.Input(
@@ -59,9 +61,18 @@ class SaveStyleLoRA(io.ComfyNode):
         style: Style | None = None,
         precision: str = "float16",
     ) -> io.NodeOutput:
-        refuse_outside(filename_prefix)
-        path = free_path(filename_prefix)
+        path = free_path(output_prefix(filename_prefix), ".safetensors")
         save_style_lora(path, style_expert, style, strength, precision)
         if reads_style_image(style_expert):
-            warn(NEEDS_IMAGE, cls.hidden and cls.hidden.unique_id)
+            warn(NEEDS_IMAGE + _rows_note(style_expert), cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
+
+
+def _rows_note(expert: StyleExpert) -> str:
+    """The end of a message: which nodes give the style image the position of the training."""
+    if not expert.style_rows:
+        return ""
+    return (
+        f" Its style image stands {expert.style_rows} rows below the content image, which stock loaders cannot do: "
+        f"load the LoRA with Load StyleExpert, style_rows {expert.style_rows}, and MoE Apply."
+    )

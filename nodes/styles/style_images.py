@@ -1,11 +1,10 @@
 """Style images of a node that takes several: a batch, and further images of other sizes."""
 
-from collections.abc import Iterable
-
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import StyleExpertError
+from ..images import require_finite
 
 MORE_IMAGES = ("image_2", "image_3", "image_4")
 """Names of the optional inputs after `image`."""
@@ -19,20 +18,13 @@ def more_image_inputs() -> list[io.Input]:
     ]
 
 
-def single_images(batches: Iterable[Tensor | None]) -> list[Tensor]:
-    """All images of the connected batches, each [1, H, W, C].
+def single_images(**batches: Tensor | None) -> list[Tensor]:
+    """All images of the connected batches [B, H, W, 3], each [1, H, W, 3], in the order of the inputs.
 
     Raises:
-        StyleExpertError: a batch is empty or no image.
+        StyleExpertError: an image holds NaN or infinite numbers.
     """
-    images = []
-    for batch in batches:
-        if batch is None:
-            continue
-        if batch.ndim != 4 or 0 in batch.shape:
-            raise StyleExpertError(
-                f"The batch of style images is empty: its shape is {list(batch.shape)}, expected [images, height, "
-                "width, channels]. Connect at least one image."
-            )
-        images += batch.split(1)
-    return images
+    connected = {name: batch for name, batch in batches.items() if batch is not None}
+    for name, batch in connected.items():
+        require_finite(name, batch, StyleExpertError)
+    return [image for batch in connected.values() for image in batch.split(1)]

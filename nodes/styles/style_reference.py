@@ -1,16 +1,20 @@
-"""Warns if experts that were trained with the style image as a second reference are sampled without that reference."""
+"""Warns if experts are sampled without the inputs of their training: the style image, and the prompt's length."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 
 from ...moe import StyleExpert
 from ...moe.baking import reads_style_image
-from ..comfy_server import warn
+from ..comfy_server import NodeText
+from ..compilation import is_compiled
+from ..model_wrappers import wrap_run
+from ..text_length import length_note
+from .style_positions import NOT_COMPILED
 
-__all__ = ["REMEDY", "reads_style_image", "warn_without_style_image"]
+__all__ = ["REMEDY", "reads_style_image", "warn_of_other_inputs"]
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -23,38 +27,88 @@ REMEDY = (
     f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow (Style References does "
     "both): otherwise the style is weaker."
 )
-MISSING = "{name} was trained with the style image as a second reference, but the prompt has {found}. " + REMEDY
-WRONG_METHOD = (
-    "{name} was trained with the style image as a second reference by the method "
-    f"'{INDEX_METHOD}', but the prompt uses '{{found}}'. Add FluxKontextMultiReferenceLatentMethod with "
-    f"'{INDEX_METHOD}' after the last Reference Latent, as in the example workflow: otherwise the style is weaker."
-)
+SHOWN_AT_MOST = 4
+"""Sampled images that a warning lists for each style image."""
 
 Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 """A guider's conditionings, by kind ("positive", "negative")."""
 
 
-def warn_without_style_image(model: ModelPatcher, expert: StyleExpert, node_id: str | None) -> None:
-    """Makes `model` warn, in the log and below the node, each time it is sampled without the style image."""
+@dataclass(frozen=True)
+class Notice:
+    """A warning: one line for the text below a node, which is about 45 characters wide, and a sentence for the log."""
 
-    def around_sampling(executor, *arguments, **named):
-        guider = executor.class_obj
+    line: str
+    sentence: str
+
+
+def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText) -> None:
+    """Makes `model` warn each time it is sampled without the inputs of the experts' training.
+
+    These are the style image, if the experts were trained with it, and the prompt's length, if the file records it.
+    It also warns if the style reference is a batch: ComfyUI then gives each sampled image another style image.
+
+    Args:
+        model: a clone with the experts.
+        expert: the experts.
+        text: the text below the node.
+    """
+    if not reads_style_image(expert) and expert.text_tokens is None:
+        return
+
+    def around_sampling(executor, noise, *arguments, **named):
+        guider, shown = executor.class_obj, text.copy()
         default_method = guider.model_patcher.get_model_object(DEFAULT_METHOD)
-        if text := _warning(expert.path.name, guider.conds, default_method):
-            warn(text, node_id)
-        return executor(*arguments, **named)
+        prompts = [cond["cross_attn"] for cond in guider.conds.get("positive", ()) if "cross_attn" in cond]
+        if note := length_note(expert, (prompt.shape[1] for prompt in prompts)):
+            shown.warn(note)
+        if expert.style_rows and is_compiled(guider.model_patcher):
+            shown.warn(NOT_COMPILED.format(name=expert.path.name))
+        if reads_style_image(expert):
+            notice = _notice(expert.path.name, guider.conds, default_method, len(noise))
+            if notice is not None:
+                shown.warn(notice.line, notice.sentence)
+        shown.show()  # removes the warnings of an earlier run
+        return executor(noise, *arguments, **named)
 
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "styleroute_style_image", around_sampling)
+    wrap_run(model, "trained_inputs", around_sampling)
 
 
-def _warning(name: str, conds: Conds, default_method: str) -> str | None:
+def _notice(name: str, conds: Conds, default_method: str, images: int) -> Notice | None:
     """What the positive conditionings lack; None if one of them has both references and the right method."""
     prompts = [(len(cond.get("reference_latents") or ()), cond) for cond in conds.get("positive", ())]
     most = max((count for count, _ in prompts), default=0)
+    trained = f"{name} was trained with the style image as a second reference"
     if most < REFERENCES_NEEDED:
-        return MISSING.format(name=name, found="one reference latent only" if most else "no reference latent")
+        found = "one reference latent only" if most else "no reference latent"
+        return Notice("Add the style image as a second reference.", f"{trained}, but the prompt has {found}. {REMEDY}")
     complete = [cond for count, cond in prompts if count >= REFERENCES_NEEDED]
     methods = [cond.get("reference_latents_method") or default_method for cond in complete]
-    if any(method.startswith(INDEX_METHOD) for method in methods):
+    if not any(method.startswith(INDEX_METHOD) for method in methods):
+        return Notice(
+            f"The reference method is '{methods[0]}', not '{INDEX_METHOD}'.",
+            f"{trained} by the method '{INDEX_METHOD}', but the prompt uses '{methods[0]}'. Add "
+            f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}' after the last Reference Latent, as in the "
+            "example workflow: otherwise the style is weaker.",
+        )
+    return _batch_notice(complete, images)
+
+
+def _batch_notice(conds: Iterable[Mapping[str, Any]], images: int) -> Notice | None:
+    """Which style image each sampled image follows; None if all follow one."""
+    sizes = [len(latents) for cond in conds for latents in cond["reference_latents"][1:]]
+    if (size := max(sizes)) == 1:
         return None
-    return WRONG_METHOD.format(name=name, found=methods[0])
+    shares = "; ".join(_share(index, size, images) for index in range(min(size, images)))
+    return Notice(
+        f"{shares}.",
+        f"The style reference has {size} images, and ComfyUI gives them to the sampled images in turn. {shares}. "
+        "Connect one style image to its VAE Encode, or one Reference Latent for each style image.",
+    )
+
+
+def _share(index: int, size: int, images: int) -> str:
+    """The sampled images that follow one style image, counted from 1: "images 1, 3: style image 1"."""
+    numbers = [str(number + 1) for number in range(index, images, size)]
+    more = ", …" if len(numbers) > SHOWN_AT_MOST else ""
+    return f"Image{'s' * (len(numbers) > 1)} {', '.join(numbers[:SHOWN_AT_MOST])}{more}: style image {index + 1}"

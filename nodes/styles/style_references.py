@@ -4,15 +4,19 @@ import comfy.utils
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...moe import StyleExpertError
+from ..node_base import StyleRouteNode
 from ..schema import schema
 from .style_images import more_image_inputs, single_images
 from .style_reference import INDEX_METHOD
 
+LATENT_CHANNELS = 16
+"""Channels of FLUX's latents."""
 MULTIPLE = 16
 """Image sizes are multiples of this number of pixels: a token covers 2 x 2 latents of 8 x 8 pixels."""
 
 
-class StyleReferences(io.ComfyNode):
+class StyleReferences(StyleRouteNode):
     """Encodes style images with the VAE and appends them to a prompt's reference latents, by the method `index`.
 
     For each style image this equals the stock nodes ImageScale (to the content's size), VAEEncode and ReferenceLatent.
@@ -48,7 +52,8 @@ class StyleReferences(io.ComfyNode):
         image_3: Tensor | None = None,
         image_4: Tensor | None = None,
     ) -> io.NodeOutput:
-        images = single_images((image, image_2, image_3, image_4))
+        _require_vae(vae)
+        images = single_images(image=image, image_2=image_2, image_3=image_3, image_4=image_4)
         encoded: dict[tuple[int, int] | None, list[Tensor]] = {}
         referred = []
         for text, options in conditioning:
@@ -56,10 +61,24 @@ class StyleReferences(io.ComfyNode):
             # References by the method `index` lie over the content image, so they have its size.
             size = _pixels(present[0], vae) if present else None
             if size not in encoded:
-                encoded[size] = [vae.encode(_resized(one[..., :3], size)) for one in images]
+                encoded[size] = [vae.encode(_resized(one, size)) for one in images]
             latents = {"reference_latents": [*present, *encoded[size]], "reference_latents_method": INDEX_METHOD}
             referred.append([text, {**options, **latents}])
         return io.NodeOutput(referred)
+
+
+def _require_vae(vae) -> None:
+    """Refuses the VAE of another family before an image is encoded.
+
+    Raises:
+        StyleExpertError: its latents do not have FLUX's channels.
+    """
+    found = getattr(vae, "latent_channels", None)
+    if found != LATENT_CHANNELS:
+        raise StyleExpertError(
+            f"The VAE makes latents of {found} channels, expected {LATENT_CHANNELS} as in FLUX.1. Connect the VAE of "
+            "FLUX.1 Kontext (ae.safetensors, from Load VAE)."
+        )
 
 
 def _pixels(latent: Tensor, vae) -> tuple[int, int]:

@@ -93,10 +93,19 @@ def test_quantile_of_equal_cells_keeps_the_strongest(quantile):
     assert torch.equal(mask, heat)
 
 
-@pytest.mark.parametrize(("quantile", "kept"), [(0.0, 99), (0.5, 49), (0.8, 20), (1.0, 0)])
-def test_quantile_keeps_that_many_cells(quantile, kept):
+@pytest.mark.parametrize(("quantile", "kept"), [(0.0, 99), (0.5, 49), (0.8, 20), (0.95, 5), (1.0, 1)])
+def test_quantile_keeps_exactly_that_many_cells(quantile, kept):
     heat = torch.randperm(100).reshape(10, 10) / 99
-    assert soft_mask(heat, quantile, smoothing=0).sum() == pytest.approx(kept, abs=1)
+    assert soft_mask(heat, quantile, smoothing=0).sum() == kept
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 99))
+def test_quantile_keeps_the_cells_above_numpys_quantile(height, width, quantile, seed):
+    heat = torch.rand(height, width, generator=torch.Generator().manual_seed(seed))
+    level = np.quantile(heat.numpy(), quantile, method="nearest")
+    strongest = (heat == heat.max()) & (heat > heat.min())  # always kept, unless the map is constant
+    assert torch.equal(soft_mask(heat, quantile, smoothing=0) == 1, (heat > level.item()) | strongest)
 
 
 @settings(max_examples=50, deadline=None)

@@ -256,7 +256,7 @@ def test_sizes_that_do_not_fit(loss, maps, masks):
 
 
 def test_unknown_choices():
-    with pytest.raises(AttentionError, match=r'preset "thesis", expected paper or release'):
+    with pytest.raises(AttentionError, match=r"preset 'thesis', expected paper or release"):
         focus_loss(scene("even"), mask(), preset="thesis")
     with pytest.raises(AttentionError, match="above 0"):
         replace(PAPER, tau=0.0)

@@ -5,7 +5,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from styleroute.attention import find_span, parse_instruction
+from styleroute.attention import AttentionError, find_span, parse_instruction
+from styleroute.attention.nesting import MAX_NESTING
 from styleroute.attention.phrases import _without_weights, style_stem
 from styleroute.attention.spans import count_phrase
 
@@ -193,3 +194,15 @@ def test_after_a_style_another_object_may_follow_without_an_article(text, expect
 
 def test_clauses_that_cannot_be_separated_are_not_parsed():
     assert parse_instruction("guitar in the style of Klimt and owl in ink style") == ()
+
+
+@pytest.mark.parametrize("text", ["(" * 3000 + "the man in mosaic style" + ")" * 3000, "a (" * 3000])
+def test_too_many_parentheses_are_refused(text):
+    with pytest.raises(AttentionError, match=r"has 3000 levels of parentheses, expected at most 100\. Remove"):
+        parse_instruction(text)
+
+
+def test_as_many_parentheses_as_allowed_are_read():
+    text = "(" * MAX_NESTING + "make the man in mosaic style" + ")" * MAX_NESTING
+    assert parse_instruction(text)[0].style.words == "mosaic"
+    assert parse_instruction(r"\(" * 200 + "the man in mosaic style") is not None

@@ -51,7 +51,7 @@ def test_steps_outside_the_grammar(text):
 
 @pytest.mark.parametrize("parse", [parse_steps, lambda text: parse_blocks(f"double 0, single {text}", COUNTS)])
 def test_ranges_that_run_backwards(parse):
-    with pytest.raises(AttentionError, match='"5-2" runs backwards'):
+    with pytest.raises(AttentionError, match="'5-2' runs backwards"):
         parse("5 - 2")
     assert len(parse("2-2")) in (1, 2)
 

@@ -105,7 +105,7 @@ def test_phrase_of_forty_words(tokenizer):
 def test_missing_phrase_shows_the_prompt(tokenizer, phrase):
     with pytest.raises(AttentionError) as caught:
         find_span(tokenizer, PROMPT, phrase)
-    assert f'"{phrase}"' in str(caught.value)
+    assert f"'{phrase}'" in str(caught.value)
     assert PROMPT in str(caught.value)
 
 
@@ -117,7 +117,7 @@ def test_empty_phrase(tokenizer, phrase):
 
 def test_prompt_that_is_cut(tokenizer):
     assert find_span(tokenizer, PROMPT, "unchanged", max_length=15) == [13]
-    with pytest.raises(AttentionError, match='in the first 10 tokens of "make the man'):
+    with pytest.raises(AttentionError, match="in the first 10 tokens of 'make the man"):
         find_span(tokenizer, PROMPT, "unchanged", max_length=10)
 
 

@@ -1,20 +1,14 @@
 """The example workflows open in ComfyUI's page on a real server, and every node is known."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from styleroute.comfy_client import ComfyServer
 from styleroute.paths import PACK
 
 pytestmark = pytest.mark.browser
 
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1600,1000"
-)
 OPEN = """
 const [workflow, done] = arguments;
 window.app.loadGraphData(workflow).then(() => {
@@ -27,31 +21,6 @@ window.app.loadGraphData(workflow).then(() => {
   })));
 }, (error) => done(String(error)));
 """
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no chromium with chromedriver is installed (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    with ComfyServer.start(packs=(PACK, PACK / "examples" / "tiny_kontext")) as server:
-        browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        try:
-            browser.set_script_timeout(60)
-            browser.get(server.url)
-            ready = "return !!(window.app?.graph && window.LiteGraph?.registered_node_types?.KSampler)"
-            WebDriverWait(browser, 120).until(lambda opened: opened.execute_script(ready))
-            yield browser
-        finally:
-            browser.quit()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

@@ -1,14 +1,17 @@
 """`convert` and `inspect` run from the installed pack with ComfyUI's own Python: without tyro, rich or diffusers."""
 
+import contextlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from styleroute.cli import main
 from styleroute.cli.missing import missing_module
-from styleroute.moe import EncoderConfig, StyleEncoder
+from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder
 from styleroute.paths import PACK
 
 CONFIG = EncoderConfig(taps=(-1,), num_queries=2, num_tokens=4, hidden_size=8, proj_dim=6, cond_dim=12)
@@ -98,3 +101,35 @@ def test_inspect_of_a_faulty_file_ends_with_code_1(tmp_path: Path, capsys: pytes
         main(["inspect", str(tmp_path / "cut.safetensors")])
     assert end.value.code == 1
     assert "problem: cut.safetensors is cut short" in capsys.readouterr().out
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07\u202e"
+
+
+def test_inspect_prints_no_terminal_codes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    training = {"style": HOSTILE, HOSTILE: HOSTILE, "long": "x" * 10_000}
+    entry = {"format": 1, **vars(ExpertConfig.plain_lora(2)), "base": HOSTILE, "training": training}
+    path = tmp_path / f"{HOSTILE}.safetensors"
+    save_file(LORA | {f"{HOSTILE}.lora_A.weight": torch.ones(2, 4)}, path, {"styleroute": json.dumps(entry)})
+    with contextlib.suppress(SystemExit):
+        main(["inspect", str(path)])
+    save_file(LORA, path, {"styleroute": json.dumps(entry)})
+    main(["inspect", str(path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert any("region expert for the style" in line for line in lines)
+    assert all(line.isprintable() and len(line) <= 1_000 for line in lines)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no file names without a text")
+def test_commands_accept_file_names_that_are_no_text(tmp_path: Path, bare_environment: dict[str, str]) -> None:
+    torch.save(LORA, tmp_path / "source.pt")
+    name = tmp_path / "\udcff墨.safetensors"
+    environment = bare_environment | {"PYTHONIOENCODING": "ascii"}
+    done = run_pack(environment, "convert", tmp_path / "source.pt", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\udcff" in done.stdout
+    done = run_pack(environment, "inspect", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_pack(environment, "inspect", tmp_path / "\udcff")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "cannot be read" in done.stdout

@@ -5,7 +5,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -253,3 +253,22 @@ def spy():
         return clone
 
     return spied
+
+
+@pytest.fixture
+def shown(parts, monkeypatch) -> list:
+    """The texts that the nodes show, as (text, node id). Nodes run in this process get the id "5"."""
+    from comfy_api.latest import io
+    from styleroute.nodes import comfy_server
+    from styleroute.nodes.maps.capture_attention import CaptureAttention
+    from styleroute.nodes.regions.region_sampler import RegionRouteSampler
+
+    texts: list = []
+    queue = SimpleNamespace(get_current_queue_volatile=lambda: ((), ()))
+    server = SimpleNamespace(send_progress_text=lambda text, node_id: texts.append((text, node_id)), prompt_queue=queue)
+    module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
+    monkeypatch.setitem(sys.modules, "server", module)
+    monkeypatch.setattr(comfy_server, "_shown", set())
+    for node in (CaptureAttention, RegionRouteSampler):
+        monkeypatch.setattr(node, "hidden", io.HiddenHolder.from_dict({io.Hidden.unique_id: "5"}))
+    return texts

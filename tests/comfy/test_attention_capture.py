@@ -41,6 +41,16 @@ def test_one_flash_call_gives_the_same_maps_and_image(flux, capture, prompt, sam
         torch.testing.assert_close(maps.read(0, name).values, expected.read(0, name).values, rtol=1e-4, atol=1e-6)
 
 
+def test_the_node_says_that_the_image_stays_the_same_within_rounding(flux, capture, prompt, sample):
+    """Heun's two evaluations per step increase the rounding error."""
+    from styleroute.nodes.maps.capture_attention import CaptureAttention
+
+    assert "stays the same within rounding" in CaptureAttention.define_schema().description
+    settings = {"sampler": "heun", "steps": 8}
+    plain, captured = sample(flux, prompt(), **settings), sample(capture()[0], prompt(), **settings)
+    torch.testing.assert_close(captured, plain, rtol=0, atol=1e-3)
+
+
 def test_columns_are_built_once_for_all_blocks(capture, prompt, sample, monkeypatch):
     built, of = [], Columns.of
     monkeypatch.setattr(Columns, "of", lambda *args: built.append(args) or of(*args))

@@ -119,3 +119,22 @@ def test_capture_refuses_a_prompt_without_phrases(flux, plain):
 
     with pytest.raises(AttentionError, match="Encode the prompt with Region Style Prompt"):
         CaptureAttention.execute(flux, plain("make the guitar in mosaic style"))
+
+
+@pytest.mark.parametrize("check", [0, 1, 5, 6, 9])
+def test_an_interrupt_ends_the_preview(preview, maps, tmp_path, monkeypatch, check):
+    """Interrupts while six maps are coloured (checks 0 to 5), or while their images are saved (checks 6 to 11)."""
+    from comfy.model_management import InterruptProcessingException
+    from styleroute.nodes.maps import attention_map_preview
+
+    checks = []
+
+    def interrupted():
+        checks.append(1)
+        if len(checks) > check:
+            raise InterruptProcessingException
+
+    monkeypatch.setattr(attention_map_preview, "stop_if_interrupted", interrupted)
+    with pytest.raises(InterruptProcessingException):
+        preview(maps, torch.rand(1, 64, 96, 3), step="each", phrase="guitar")
+    assert len(list(tmp_path.rglob("*.png"))) == max(check - 6, 0)

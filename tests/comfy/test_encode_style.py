@@ -38,7 +38,7 @@ def test_transparent_images_are_read_without_alpha(style_expert, siglip, encode)
 
 
 def test_an_empty_batch_is_refused(style_expert, siglip, encode):
-    with pytest.raises(StyleExpertError, match=r"batch of style images is empty: its shape is \[0, 32, 32, 3\]"):
+    with pytest.raises(StyleExpertError, match=r"'image' has the shape \[0, 32, 32, 3\]"):
         encode(style_expert, siglip, torch.zeros(0, 32, 32, 3))
 
 
@@ -125,3 +125,31 @@ def test_the_thumbnail_shows_the_images(style_expert, siglip, encode):
     both = encode(style_expert, siglip, images).thumbnail
     assert both[:, :32].unique().tolist() == [0]
     assert both[:, 32:].unique().tolist() == [255]
+
+
+def test_progress_counts_the_images(style_expert, siglip, encode, monkeypatch):
+    import comfy.utils
+
+    reported = []
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: reported.append((value, total))
+    )
+    encode(style_expert, siglip, torch.rand(3, 32, 32, 3))
+    assert reported == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_interrupt_ends_the_work_before_the_next_image(style_expert, siglip, encode, monkeypatch):
+    import comfy.model_management
+    from styleroute.nodes.styles import encode_style
+
+    encoded, states = [], encode_style.hidden_states(siglip, torch.rand(1, 32, 32, 3))
+
+    def encode_then_interrupt(*_):  # without ComfyUI's own code, which looks for interrupts too
+        encoded.append(states)
+        comfy.model_management.interrupt_current_processing(len(encoded) == 2)
+        return states
+
+    monkeypatch.setattr(encode_style, "hidden_states", encode_then_interrupt)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        encode(style_expert, siglip, torch.rand(5, 32, 32, 3))
+    assert len(encoded) == 2

@@ -57,3 +57,16 @@ def test_the_weights_change_as_the_file_says(parts, flux, file: Path) -> None:
     for name, weight in patched.model.diffusion_model.state_dict().items():
         torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-5)
     patched.detach()
+
+
+def test_patches_added_to_the_model_between_two_runs_are_in_the_next_run(flux, region_expert) -> None:
+    from styleroute.nodes.regions.apply_experts import with_experts
+
+    key, other = "diffusion_model.img_in.weight", torch.ones(128, 64)
+    first = with_experts(flux, [region_expert], 1.0)
+    assert with_experts(flux, [region_expert], 1.0) is first
+    flux.add_patches({key: ("diff", (other,))})
+    second = with_experts(flux, [region_expert], 1.0)
+    assert second is not first
+    assert second.patches.keys() == first.patches.keys() | {key}
+    assert with_experts(flux, [region_expert], 1.0) is second

@@ -84,16 +84,16 @@ def test_the_prompt_equals_that_of_clip_text_encode(clip, prompt):
     text, options = prompt()[0]
     (expected, expected_options) = clip.encode_from_tokens_scheduled(clip.tokenize(SENTENCE))[0]
     assert text.equal(expected)
-    assert options.keys() - expected_options.keys() == {"styleroute_spans"}
+    assert options.keys() - expected_options.keys() == {"styleroute_spans", "styleroute_text"}
 
 
 def test_a_phrase_that_is_not_there_is_refused(prompt):
-    with pytest.raises(AttentionError, match='"banana" is not in the prompt "make the guitar'):
+    with pytest.raises(AttentionError, match="'banana' is not in the prompt 'make the guitar"):
         prompt(object_phrase="banana")
 
 
 def test_a_prompt_that_names_nothing_is_refused(prompt):
-    with pytest.raises(AttentionError, match='No object and no style was found in the prompt "a photo of a cat"'):
+    with pytest.raises(AttentionError, match="No object and no style was found in the prompt 'a photo of a cat'"):
         prompt("a photo of a cat")
 
 
@@ -119,3 +119,11 @@ def test_a_clip_of_another_family_is_refused(parts):
 def test_a_prompt_of_several_chunks_is_accepted(clip, spans):
     text = f"{'a very long prompt, ' * 120} make the guitar in mosaic style"
     assert words(clip, text, spans(text)["style: mosaic"]) == "mosaic"
+
+
+@pytest.mark.parametrize("name", ["text", "object_phrase", "style_phrase"])
+def test_too_many_parentheses_are_refused(prompt, name):
+    nested = "(" * 3000 + "make the guitar in mosaic style" + ")" * 3000
+    inputs = {"text": SENTENCE, "object_phrase": "guitar", "style_phrase": "mosaic"} | {name: nested}
+    with pytest.raises(AttentionError, match="3000 levels of parentheses"):
+        prompt(**inputs)

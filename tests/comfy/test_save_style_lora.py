@@ -1,5 +1,7 @@
 """Save Style as LoRA: the stock loader with the file changes the weights as MoE Apply with the style does."""
 
+from datetime import datetime
+
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel
@@ -107,3 +109,51 @@ def test_numbers_too_large_for_the_precision_are_refused(parts):
     deltas = {"proj_out": LowRank(up=torch.full((2, 1), 1e6), down=torch.ones(1, 2))}
     with pytest.raises(StyleExpertError, match="Choose 'float32'"):
         lora_state(deltas, torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x" * 300, "has a part of 300 bytes, expected at most 200"),
+        ("loras/" + "墨" * 80 + "/style", "has a part of 240 bytes"),
+        ("loras/a\0b", "holds the character"),
+        ("loras/a\x1b[2Jb", "holds the character"),
+        ("\ud800", "lone surrogate"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_before_any_work(style_expert, style, save, name, words):
+    read = style_expert.bytes_read
+    with pytest.raises(StyleExpertError, match=words) as caught:
+        save(style_expert, name, 1.0, style)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    assert style_expert.bytes_read == read
+
+
+def test_a_file_in_place_of_the_folder_is_one_sentence(style_expert, style, save, tmp_path):
+    (tmp_path / "loras").write_text("no folder")
+    with pytest.raises(StyleExpertError, match="cannot be used in the output folder"):
+        save(style_expert, "loras/style", 1.0, style)
+
+
+class NewYear(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2027, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("loras/%date:yyyy%", "loras/2027_00001.safetensors"),
+        ("%date:yyyy-MM-dd%/style", "2027-01-02/style_00001.safetensors"),
+        ("style_%date:yy-M-d_hhmmss%", "style_27-1-2_030405_00001.safetensors"),
+        ("style_%date:h.m.s%", "style_3.4.5_00001.safetensors"),
+        ("100 %", "100 %_00001.safetensors"),
+    ],
+)
+def test_dates_in_the_name_are_those_of_save_image(style_expert, style, save, tmp_path, monkeypatch, name, file):
+    monkeypatch.setattr("styleroute.nodes.styles.output_file.datetime", NewYear)
+    assert save(style_expert, name, 1.0, style) == tmp_path / file

@@ -62,3 +62,26 @@ def test_help_pages_name_every_input(schemas, node_id):
     page = (ROOT / "web" / "docs" / f"{node_id}.md").read_text()
     assert page.startswith(f"# {schemas[node_id].display_name}\n")
     assert all(f"| {field.id} |" in page for field in schemas[node_id].inputs)
+
+
+WORDS_OF_ARTISTS = {
+    "ipadapter": {"StyleRoute_EncodeStyle", "StyleRoute_MoEApply"},
+    "redux": {"StyleRoute_EncodeStyle"},
+    "uso": {"StyleRoute_EncodeStyle"},
+    "instantstyle": {"StyleRoute_EncodeStyle"},
+    "style image": {"StyleRoute_EncodeStyle"},
+    "reference image": {"StyleRoute_EncodeStyle"},
+    "artistic": {"StyleRoute_MoEApply"},
+    "painting": {"StyleRoute_MoEApply"},
+    "mask": {"StyleRoute_RegionRouteSampler", "StyleRoute_AttentionMapPreview"},
+    "mask from text": {"StyleRoute_RegionRouteSampler", "StyleRoute_AttentionMapPreview"},
+    "segment": {"StyleRoute_RegionRouteSampler", "StyleRoute_AttentionMapPreview", "StyleRoute_CaptureAttention"},
+}
+
+
+@pytest.mark.parametrize("word", WORDS_OF_ARTISTS)
+def test_nodes_are_found_by_the_words_that_artists_type(schemas, word):
+    if not all(hasattr(schema, "search_aliases") for schema in schemas.values()):
+        pytest.skip("this ComfyUI has no search aliases")
+    found = {node_id for node_id, schema in schemas.items() if word in schema.search_aliases}
+    assert found >= WORDS_OF_ARTISTS[word]

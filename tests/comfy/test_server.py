@@ -105,6 +105,25 @@ def test_a_name_outside_the_model_folders_is_refused_before_the_run(server, imag
         server.run(prompt)
 
 
+@pytest.mark.parametrize("name", ["expert", "encoder"])
+def test_only_the_wrong_input_is_marked(server, image, name):
+    prompt = styling(image) | sampling(["5", 0], "never")
+    prompt["3"]["inputs"][name] = "missing.safetensors"
+    with pytest.raises(ComfyError, match=r"missing\.safetensors") as refused:
+        server.run(prompt)
+    # ComfyUI 0.3.75 does not compare a V3 choice with its list: there, the node itself refuses the encoder.
+    marked = [error["details"].split()[0].strip(":") for error in refused.value.node_errors["3"]["errors"]]
+    assert name in marked or (name == "encoder" and "was not found" in str(refused.value))
+    assert {"expert": "encoder", "encoder": "expert"}[name] not in marked
+
+
+def test_a_bypassed_moe_apply_leaves_an_empty_chart(server, image):
+    prompt = {"6": {"class_type": "StyleRoute_RoutingPreview", "inputs": {}}} | sampling(["1", 0], "bypassed")
+    outputs = server.run(styling(image) | prompt)
+    assert server.fetch_image(**outputs["6"]["images"][0]).height < 200
+    assert latent_of(server, "bypassed").isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -67,6 +67,51 @@ def test_both_references_with_another_method_give_a_warning(styled, shown_expert
     assert "the prompt uses 'offset'" in default
 
 
+@pytest.mark.parametrize(
+    ("style_images", "images", "line"),
+    [
+        (1, 4, None),
+        (2, 4, "Images 1, 3: style image 1; Images 2, 4: style image 2."),
+        (2, 12, "Images 1, 3, 5, 7, …: style image 1; Images 2, 4, 6, 8, …: style image 2."),
+        (3, 2, "Image 1: style image 1; Image 2: style image 2."),
+    ],
+)
+def test_a_batch_of_style_images_says_which_image_follows_which(
+    shown_expert, styled, sample, plain, caplog, style_images, images, line
+):
+    references = [torch.zeros(1, 16, 8, 12), torch.zeros(style_images, 16, 8, 12)]
+    text = [[text, {**options, "reference_latents": references}] for text, options in plain("a cat")]
+    text = [[text, {**options, "reference_latents_method": "index"}] for text, options in text]
+    sample(styled(shown_expert), text, latent={"samples": torch.zeros(images, 16, 8, 12)}, steps=1)
+    sentences = [record.getMessage() for record in caplog.records if "gives them to the sampled" in record.getMessage()]
+    assert len(sentences) == (line is not None)
+    assert line is None or (line in sentences[0] and f"has {style_images} images" in sentences[0])
+
+
+def test_what_comfyui_does_with_a_batch_of_style_images(shown_expert, styled, sample, plain):
+    """The reason for the warning: of four images, 1 and 3 are equal, 2 and 4 are equal, and 1 and 2 differ."""
+    styles = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(1))
+    references = {"reference_latents": [torch.zeros(1, 16, 8, 12), styles], "reference_latents_method": "index"}
+    text = [[text, {**options, **references}] for text, options in plain("a cat")]
+    latent = {"samples": torch.zeros(4, 16, 8, 12), "batch_index": [0, 0, 0, 0]}  # one noise for all images
+    images = sample(styled(shown_expert), text, latent=latent, steps=1)
+    torch.testing.assert_close(images[0], images[2])
+    torch.testing.assert_close(images[1], images[3])
+    assert (images[0] - images[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("references", [0, 1, 2])
+def test_a_warning_below_the_node_is_one_line_and_disappears(styled, shown_expert, parts, monkeypatch, references):
+    from styleroute.nodes.styles import style_reference
+
+    latents = [torch.zeros(1, 16, 8, 12)] * references
+    conds = {"positive": [{"reference_latents": latents, "reference_latents_method": "uxo"}]}
+    notice = style_reference._notice("shown.safetensors", conds, "offset", 1)
+    assert len(notice.line) <= 45
+    assert "\n" not in notice.line
+    assert "shown.safetensors" in notice.sentence
+
+
 def test_a_model_whose_default_method_is_index_gives_no_warning(styled, shown_expert, sample, with_both, caplog):
     model = styled(shown_expert)
     model.add_object_patch("diffusion_model.params.default_ref_method", "index")
@@ -109,6 +154,8 @@ def _text_of_node(page: websocket.WebSocket) -> str:
         message = page.recv()
         if isinstance(message, bytes) and int.from_bytes(message[:4], "big") == TEXT_EVENT:
             length = int.from_bytes(message[4:8], "big")
-            assert WARNING in message[8 + length :].decode()
-            return message[8 : 8 + length].decode()
+            text = message[8 + length :].decode()
+            if text.strip():  # a node's earlier text is replaced by a space
+                assert WARNING in text
+                return message[8 : 8 + length].decode()
     raise AssertionError("the server sent no text")

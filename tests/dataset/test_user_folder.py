@@ -39,6 +39,23 @@ def _listed(folder: Path) -> tuple[TripletReport, dict]:
     return report, list_folder(folder, report).styles
 
 
+@pytest.mark.parametrize(
+    ("encoding", "read"), [("utf-16", True), ("utf-8-sig", True), ("cp1252", False), ("shift_jis", False)]
+)
+def test_a_caption_is_read_exactly_or_its_content_is_left_out(folder: Path, encoding: str, read: bool) -> None:
+    caption = "猫 on a wall" if encoding == "shift_jis" else "a café"
+    (folder / CONTENTS / "cat.txt").write_bytes(caption.encode(encoding))
+    report = TripletReport({})
+    listed = list_folder(folder, report)
+    plan = split_folder(listed, HoldOut(), report)["train"]
+    prompts = {content.name: content.prompt for content in FolderContents(listed, plan, 32, report)}
+    assert prompts.get("cat") == (caption if read else None)
+    assert len(prompts) == 3 + read
+    reasons = {"a caption that is no UTF-8 text: save it again as UTF-8": ["contents/cat.txt"]}
+    reasons["the caption of its content cannot be read"] = [f"{style}/cat.jpg" for style in STYLES]
+    assert report.left_out == ({} if read else reasons)
+
+
 def test_the_command_end_to_end(folder: Path, tmp_path: Path, capsys) -> None:
     _save(folder / "oil" / "pig.png", 5)
     _save(folder / "lone" / "cat.webp", 6)

@@ -70,3 +70,13 @@ def test_several_references_are_sampled(prompt, vae, loading):
     assert all(result.isfinite().all() for result in results)
     assert not torch.allclose(results[0], results[1], atol=1e-4)
     assert not torch.allclose(results[1], results[2], atol=1e-4)
+
+
+def test_the_vae_of_another_family_is_refused(prompt):
+    from types import SimpleNamespace
+
+    from styleroute.moe import StyleExpertError
+    from styleroute.nodes.styles.style_references import StyleReferences
+
+    with pytest.raises(StyleExpertError, match="makes latents of 4 channels, expected 16"):
+        StyleReferences.execute(prompt, SimpleNamespace(latent_channels=4), torch.rand(1, 64, 64, 3))

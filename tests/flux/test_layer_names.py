@@ -2,12 +2,16 @@
 
 import pytest
 import torch
-from diffusers import FluxTransformer2DModel
+from diffusers import Flux2Transformer2DModel, FluxTransformer2DModel
 from styleroute.flux.layer_names import (
     OUTER_LAYERS,
+    SWAPPED_LAYER,
     all_layers,
     comfy_target,
     diffusers_layer,
+    in_comfy_order,
+    is_flux2_layer,
+    is_flux_layer,
     layer_order,
     layer_shape,
 )
@@ -25,7 +29,7 @@ def kontext_linears() -> dict[str, torch.nn.Linear]:
 
 
 def test_every_linear_of_diffusers_flux(kontext_linears):
-    assert {*LAYERS, *OUTER_LAYERS, "norm_out.linear"} == kontext_linears.keys()
+    assert {*LAYERS, *OUTER_LAYERS, SWAPPED_LAYER} == kontext_linears.keys()
 
 
 def test_shapes(kontext_linears):
@@ -35,7 +39,7 @@ def test_shapes(kontext_linears):
 
 
 def test_round_trip():
-    for layer in (*LAYERS, *OUTER_LAYERS):
+    for layer in (*LAYERS, *OUTER_LAYERS, SWAPPED_LAYER):
         target = comfy_target(layer, HIDDEN)
         assert diffusers_layer(target.key, target.rows, HIDDEN) == layer
 
@@ -83,9 +87,20 @@ def test_unknown_layers_are_refused(layer):
         comfy_target(layer, HIDDEN)
 
 
-def test_swapped_halves_are_refused():
-    with pytest.raises(StyleExpertError, match="opposite order"):
-        comfy_target("norm_out.linear", HIDDEN)
+def test_only_the_last_modulation_has_swapped_halves():
+    rows = torch.arange(6)
+    assert in_comfy_order(SWAPPED_LAYER, rows).tolist() == [3, 4, 5, 0, 1, 2]
+    assert all(in_comfy_order(layer, rows) is rows for layer in (*LAYERS, *OUTER_LAYERS))
+
+
+def test_flux2_layers_are_no_flux_layers():
+    with torch.device("meta"):
+        model = Flux2Transformer2DModel(num_layers=1, num_single_layers=1)
+    names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    only_there = [name for name in names if not is_flux_layer(name)]
+    assert only_there
+    assert all(map(is_flux2_layer, only_there))
+    assert not any(map(is_flux2_layer, (*LAYERS, *OUTER_LAYERS)))
 
 
 @pytest.mark.parametrize("rows", [None, (1, 3072), (0, 6144)])

@@ -135,6 +135,24 @@ def test_layer_that_flux_does_not_have(written):
     _refused(written(lora_state(layers=("mid_block.attn.to_q",))), "'mid_block.attn.to_q' is no linear layer of FLUX")
 
 
+@pytest.mark.parametrize("stray", ["transformer_blocks.0.ff.linear_in", "single_transformer_blocks.0.attn.to_out"])
+def test_a_file_for_flux2_is_refused_even_if_most_layers_fit(written, stray):
+    state = lora_state(layers=(*LAYERS, "transformer_blocks.0.attn.to_k", stray))
+    _refused(written(state), f"is for FLUX.2: '{stray}' is no linear layer of FLUX.1")
+
+
+def test_a_file_whose_layers_are_mostly_unknown_is_refused(written):
+    _refused(written(lora_state(layers=(LAYERS[0], "a.to_q", "b.to_q"))), "is for another model: 'a.to_q'")
+
+
+def test_a_left_out_layer_may_have_any_size_but_an_adapted_layer_needs_both_halves(written):
+    stray, state = "transformer_blocks.0.attn.gate.lora_layer.", expert_state()
+    extra = {f"{stray}loraA": torch.zeros(7, 1, 5)}
+    assert StyleExpert.open(written(state | extra)).layers == LAYERS
+    del state[f"{STEM}shared_B"]
+    _refused(written(state | extra), "lacks 1 of its keys")
+
+
 def test_two_kinds_in_one(written):
     _refused(written(expert_state() | lora_state()), "mixes routed experts with a plain LoRA")
 

@@ -68,6 +68,17 @@ def test_a_signature_does_not_depend_on_ids():
     assert signature_of(graph, "sampler") == signature_of(GRAPH, "sampler")
 
 
+def test_a_signature_does_not_depend_on_the_order_of_inputs():
+    """The page lists the inputs of a node in another order after it has loaded the workflow again."""
+    reordered = {
+        name: {"class_type": node["class_type"], "inputs": dict(reversed(node["inputs"].items()))}
+        for name, node in GRAPH.items()
+    }
+    assert [*reordered["sampler"]["inputs"]] != [*GRAPH["sampler"]["inputs"]]
+    for name in GRAPH:
+        assert signature_of(reordered, name) == signature_of(GRAPH, name)
+
+
 def test_upstream_signatures_leave_out_the_node_itself():
     found = upstream_signatures(GRAPH, "decode")
     assert {signature_of(GRAPH, name) for name in ("sampler", "capture")} <= found

@@ -174,11 +174,23 @@ def test_animations_are_known(tmp_path: Path) -> None:
     assert not is_animated(tmp_path / "missing.png")
 
 
-def _png_header(width: int, height: int) -> bytes:
-    """A greyscale PNG of this size whose pixels are missing."""
-    chunks = [b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT"]
-    framed = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+def _png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _png_header(width: int, height: int, depth: int = 8, data: bytes = b"") -> bytes:
+    """The beginning of a greyscale PNG of this size; without data its pixels are missing."""
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", data)
+
+
+def test_a_whole_huge_image_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The conversion, which would take gigabytes, is replaced: it gets all pixels."""
+    path, side = tmp_path / "huge.png", 20_000
+    rows = zlib.compress((b"\0" + bytes(side // 8 - 1) + b"\1") * side, 1)  # one bit per pixel, the last one white
+    path.write_bytes(_png_header(side, side, depth=1, data=rows) + _png_chunk(b"IEND", b""))
+    monkeypatch.setattr(image_reader, "_on_white", lambda image: (image.size, image.getpixel((side - 1, side - 1))))
+    assert read_image(path) == ((side, side), 255)
 
 
 def test_a_huge_image_is_read_and_pillows_limit_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from styleroute.errors import StorageError
-from styleroute.storage import row_cache
+from styleroute.storage import folder_lock, row_cache
 from styleroute.storage.row_cache import cached_rows, fingerprint
 
 COUNT = 10
@@ -110,3 +111,30 @@ def test_fingerprints_distinguish_changed_and_missing_files(tmp_path: Path) -> N
     path.write_text("other")
     assert missing == [str(path), -1, -1]
     assert len({json.dumps(found) for found in (missing, one, fingerprint(path))}) == 3
+
+
+@pytest.mark.parametrize("other", ["one", "other"])
+def test_two_runs_that_fill_one_folder_at_once_have_their_own_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """The second run waits for the first, whether both have the same identity or not."""
+    waits, found = threading.Event(), {}
+    monkeypatch.setattr(folder_lock.console, "print", lambda *_, **__: waits.set())
+    second = Squares()
+    thread = threading.Thread(target=lambda: found.update(_rows(tmp_path, second, other)))
+
+    class Overtaken(Squares):
+        """Halfway, another run starts; its rows have another sign."""
+
+        def __call__(self, rows: range) -> dict[str, np.ndarray]:
+            if 3 in rows:
+                thread.start()
+                assert waits.wait(10)
+            values = super().__call__(rows)
+            return values if other == "one" else {**values, "squares": -values["squares"]}
+
+    first = _rows(tmp_path, Overtaken())
+    thread.join(60)
+    assert second.seen == ([] if other == "one" else list(range(COUNT)))
+    _require_squares(found)
+    assert first["squares"].tolist() == (found["squares"] * (1 if other == "one" else -1)).tolist()

@@ -102,11 +102,11 @@ def test_a_damaged_configuration_is_named_with_the_remedy(tmp_path, content):
                                    lambda whole: b"no checkpoint"])  # fmt: skip
 def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, spoil):
     run = RunFolder(tmp_path, Config())
-    run.save({"step": 3, "weight": torch.ones(500)})
+    run.checkpoint.save({"step": 3, "weight": torch.ones(500)})
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read .* Put back a copy of it, or delete it"):
-        run.restore()
+        run.checkpoint.restore()
 
 
 def test_the_folder_is_created_when_the_run_begins(tmp_path):
@@ -118,8 +118,8 @@ def test_the_folder_is_created_when_the_run_begins(tmp_path):
 
 def test_a_checkpoint_comes_back_and_a_failed_one_leaves_the_last(tmp_path, monkeypatch):
     run = RunFolder(tmp_path, Config())
-    assert run.restore() is None
-    run.save({"step": 3, "weight": torch.ones(2)})
+    assert run.checkpoint.restore() is None
+    run.checkpoint.save({"step": 3, "weight": torch.ones(2)})
     for failure in (OSError, RuntimeError):
 
         def fail(state, path, failure=failure):
@@ -128,8 +128,8 @@ def test_a_checkpoint_comes_back_and_a_failed_one_leaves_the_last(tmp_path, monk
 
         monkeypatch.setattr(torch, "save", fail)
         with pytest.raises(StorageError, match=r"checkpoint\.pt could not be written \(disk full\): make room"):
-            run.save({"step": 4})
+            run.checkpoint.save({"step": 4})
     assert not list(tmp_path.glob("*.partial"))
-    state = run.restore()
+    state = run.checkpoint.restore()
     assert state["step"] == 3
     assert torch.equal(state["weight"], torch.ones(2))

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...errors import TrainingError
 from ...storage.image_reader import image_size
 from ...storage.image_rows import ImageRows, image_rows
-from ...storage.row_cache import cached_rows
+from ...storage.row_cache import cached_rows, stored_identity
 from ..bases import Base
 
 MULTIPLE = 16
@@ -91,16 +91,25 @@ def encode_images(
         StorageError: the disk has too little room.
     """
     width, height = one_size(paths, remedy)
-    derived = derived or {}
+    derived, encoding = derived or {}, _encoding(cache, base)
 
     def encode(images: list[Image.Image]) -> dict[str, np.ndarray]:
-        latents = base.encode(pixels(images)).float().cpu()
+        latents = base.encode(pixels(images), encoding).float().cpu()
         return {"latents": latents.numpy(), **{name: make(latents).numpy() for name, (_, make) in derived.items()}}
 
     shapes = {"latents": ((16, height // 8, width // 8), "float16")}
     shapes |= {name: ((wide,), "float32") for name, (wide, _) in derived.items()}
     chunk = max(1, min(32, PIXELS // (width * height)))
-    return image_rows(cache, {"base": base.identity}, paths, shapes, encode, "latents", chunk)
+    return image_rows(cache, {"base": encoding}, paths, shapes, encode, "latents", chunk)
+
+
+def _encoding(cache: Path, base: Base) -> str:
+    """The encoding that the cache has started with, so that a resumed run reads the same latents; else the base's own.
+
+    The fastest precision of a machine may be another one than that of the machine that started the cache.
+    """
+    started = stored_identity(cache).get("base")
+    return started if started in base.encodings else base.encodings[0]
 
 
 def encode_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import release_memory
 
 from ...progress import console
 
@@ -23,6 +24,13 @@ def start_accelerator(precision: str) -> Accelerator:
     )
     console.quiet = not accelerator.is_main_process
     return accelerator
+
+
+def free_device(accelerator: Accelerator) -> None:
+    """Free a finished training's models. A device may not have room for the next transformer beside the last one."""
+    accelerator.free_memory()
+    # `free_memory` drops its references only after it has collected the garbage, in which models refer to themselves.
+    release_memory()
 
 
 def base_dtype(precision: str) -> torch.dtype:

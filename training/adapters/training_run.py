@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ...progress import console
 from ..bases import Base
+from ..step_trainer import LOSSES
 from .config import option_values
-from .trainer import LOSSES, AdapterTrainer
+from .trainer import AdapterTrainer
 from .validation import ValidationSheet
 
 
@@ -52,9 +53,10 @@ class TrainingRun(ABC):
         """
 
     def summary(self) -> dict[str, Any]:
-        """The training summary: recorded options, number of steps, and mean loss of the last LOSSES steps."""
+        """The training summary: recorded options, prompt length in T5 tokens, steps, mean loss of the last LOSSES."""
         last = self.trainer.losses[-LOSSES:]
         summary = option_values(self.trainer.config, self.recorded)
+        summary["text_tokens"] = self.base.text_sizes[0]
         return {**summary, "steps": self.trainer.step, "loss": sum(last) / len(last)}
 
     def train(self) -> None:

@@ -19,19 +19,27 @@ class Base(Protocol):
     Attributes:
         name: the entry ``base`` of an expert file.
         identity: identifies the weights; caches of other weights are not reused.
+        encodings: identities of latents: of the weights and the precision that encode them. The first one is the best
+            for this machine.
         text_sizes: N, D and P of ``encode_prompts``, known before the weights are loaded.
         tokenizer: T5's tokenizer, which gives the positions of a phrase among the N tokens.
     """
 
     name: str
     identity: str
+    encodings: tuple[str, ...]
     text_sizes: tuple[int, int, int]
 
     @property
     def tokenizer(self) -> Any: ...
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images [B, 3, H, W] in 0..1 -> latents [B, 16, H/8, W/8], the mode of the VAE's distribution."""
+    def encode(self, images: Tensor, encoding: str | None = None) -> Tensor:
+        """Images [B, 3, H, W] in 0..1 -> latents [B, 16, H/8, W/8], the mode of the VAE's distribution.
+
+        Args:
+            images: the images.
+            encoding: one of `encodings`; by default the first one.
+        """
         ...
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import T5TokenizerFast
 
 from ...errors import TrainingError
+from ..hub import hub_problem
 
 T5_TOKENS = 128
 """Length of a prompt in tokens, as in StyleExpert's published inference code."""
@@ -39,9 +40,10 @@ class KontextBase:
         sizes = _transformer_config(source)
         self.text_sizes = text_tokens, sizes["joint_attention_dim"], sizes["pooled_projection_dim"]
         self.identity = f"{source} {dtype} {_digest(Path(source))}"
+        self.encodings = (self.identity,)
 
     @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor, encoding: str | None = None) -> Tensor:
         posterior = self._vae.encode((images * 2 - 1).to(self.device, self.dtype)).latent_dist
         return (posterior.mode().float() - self._vae.config.shift_factor) * self._vae.config.scaling_factor
 
@@ -92,6 +94,8 @@ def _transformer_config(source: str) -> dict:
         kind = pipeline.get("transformer", [None, None])[1]
         sizes = FluxTransformer2DModel.load_config(source, subfolder="transformer") if kind else {}
     except (OSError, ValueError, AttributeError, TypeError, LookupError) as error:  # the last three: unexpected JSON
+        if problem := hub_problem(error):
+            raise TrainingError(f"{source} cannot be loaded: {problem}") from error
         raise TrainingError(
             f"{source} is no diffusers pipeline ({_first_line(error)}). Give the folder or the hub name of a "
             "FLUX.1 Kontext with a model_index.json, or `tiny`"

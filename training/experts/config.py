@@ -64,6 +64,7 @@ class ExpertModel:
 
     Attributes:
         base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
+        text_tokens: length of a prompt in T5 tokens; the small Kontext has a fixed length.
         encoder: file of the style encoder (Stage 1), or an expert file that contains one.
         vision: SigLIP that the encoder reads: a hub name, a folder, or "tiny".
         start: expert file whose weights the training starts from, your own or a published one, of the same sizes and
@@ -83,8 +84,10 @@ class ExpertModel:
     condition: Condition = "style-encoder"
     compile: bool = False
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    text_tokens: int = 128
 
     def __post_init__(self) -> None:
+        require_numbers(self, ("text_tokens",), (), ())
         if (self.condition == "none") != (self.adapter.experts == 0):
             raise TrainingError(
                 f"condition is {self.condition!r} with {self.adapter.experts} routed experts. "

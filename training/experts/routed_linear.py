@@ -87,14 +87,15 @@ class BatchStyle:
 class RoutedLinear(nn.Module):
     """h' = l(h) + alpha / r * (B_s A_s + sum_i w_i B_i A_i) h, with experts chosen for each example of the batch.
 
-    A starts at N(0, 1/r) and B at zero, so that an untrained expert changes nothing. The activations of an example are
-    multiplied with one pair of rank r_s + k r, so that no expert needs activations of its own.
+    A starts with the standard deviation 1/r, as in the release, and B at zero, so that an untrained expert changes
+    nothing. The activations of an example are multiplied with one pair of rank r_s + k r, so that no expert needs
+    activations of its own.
     """
 
     def __init__(self, base: nn.Linear, style: BatchStyle, config: AdapterConfig) -> None:
         super().__init__()
         self.base, self.style, self.config = base, style, config
-        self.shared_A = _down(1, config.shared_rank, base.in_features)
+        self.shared_A = _down(1, config.shared_rank, base.in_features, plain=not config.experts)
         self.shared_B = nn.Parameter(torch.zeros(1, base.out_features, config.shared_rank))
         if config.experts:
             self.loraA = _down(config.experts, config.rank, base.in_features)
@@ -173,5 +174,18 @@ def shared_pairs(routed: dict[str, RoutedLinear]) -> dict[str, LowRank]:
     }
 
 
-def _down(count: int, rank: int, width: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(count, rank, width) / math.sqrt(rank))
+def _down(count: int, rank: int, width: int, plain: bool = False) -> nn.Parameter:
+    """Untrained down-projections [count, rank, width].
+
+    Args:
+        count: number of experts.
+        rank: r.
+        width: size of the layer's input.
+        plain: a single LoRA, which starts as PEFT's default does, uniform within 1 / sqrt(width). Otherwise the weights
+            start at N(0, 1/r^2), as those of the release's routed and shared experts (0.125 at r = 8).
+    """
+    weights = torch.randn(count, rank, width) / rank
+    if plain:
+        for weight in weights:
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+    return nn.Parameter(weights)

@@ -43,7 +43,7 @@ class StartExperts:
             for name, stored in self.expert.stored_layers():
                 layer = routed[name]
                 own = dict(layer.named_parameters())
-                for part, weight in _parts(stored, self.expert, layer.config).items():
+                for part, weight in _parts(stored, self.expert.scale_of(name), layer.config).items():
                     own[part].copy_(weight)
 
     def _require_layers(self, routed: Mapping[str, RoutedLinear]) -> None:
@@ -100,6 +100,11 @@ def _require_sizes(expert: StyleExpert, adapter: AdapterConfig) -> None:
         raise TrainingError(
             f"{expert.path} contains {found}, this run trains {wanted}: give another --start or --preset"
         )
+    if len(ranks := sorted(set(expert.layer_ranks.values()))) > 1:
+        raise TrainingError(
+            f"{expert.path} has layers of rank {ranks[0]} to {ranks[-1]}, but a training has one rank. Give another "
+            "--start"
+        )
     # The file of a plain LoRA has only a rank; its scale is part of B.
     names = SIZES if adapter.experts else {"rank": "shared_rank"}
     for theirs, ours in names.items():
@@ -144,9 +149,9 @@ def _remedy(expert: StyleExpert, condition: StyleCondition) -> str:
     return f"give --encoder {expert.path}"
 
 
-def _parts(stored: Mapping[str, Tensor], expert: StyleExpert, adapter: AdapterConfig) -> dict[str, Tensor]:
-    """Weights of a layer by the names of `RoutedLinear`'s parameters."""
+def _parts(stored: Mapping[str, Tensor], scale: float, adapter: AdapterConfig) -> dict[str, Tensor]:
+    """Weights of a layer by the names of `RoutedLinear`'s parameters; `scale` is the file's scale of the layer."""
     if adapter.experts:
         return {name.removeprefix("lora_layer."): weight for name, weight in stored.items()}
-    up = stored["lora_B.weight"] * (expert.config.scale / adapter.scale)
+    up = stored["lora_B.weight"] * (scale / adapter.scale)
     return {"shared_A": stored["lora_A.weight"][None], "shared_B": up[None]}

@@ -12,6 +12,7 @@ from ...moe import ExpertConfig, save_expert
 from ...moe.lora import lora_state
 from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields
+from ..adapters.optimizer import with_settled_optimizer
 from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
 from ..adapters.training_run import TrainingRun
 from ..adapters.validation import IMAGES
@@ -34,6 +35,7 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     Raises:
         DataError, TrainingError, StyleExpertError: dataset, models or options do not fit together; existing files stay.
     """
+    config = with_settled_optimizer(config)
     run = RunFolder(config.run.folder, config, free_fields(config, config.data.ends_whole))
     accelerator = start_accelerator(config.optimisation.precision)
     if accelerator.is_main_process:
@@ -41,7 +43,8 @@ def train_experts(config: ExpertsTrainConfig) -> None:
     condition = load_condition(config.model, str(accelerator.device))
     if condition is not None:
         config = replace(config, model=config.model.with_cond_dim(condition.width))
-    base = load_base(config.model.base, str(accelerator.device), base_dtype(config.optimisation.precision))
+    dtype = base_dtype(config.optimisation.precision)
+    base = load_base(config.model.base, str(accelerator.device), dtype, config.model.text_tokens)
     start = open_start(config.model, condition, base.name)
     examples, sheet = _encode(config, base, condition, accelerator)
     identity = _identity(config.data.folder, examples, base, condition, start)

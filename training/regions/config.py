@@ -114,6 +114,16 @@ class RegionObjective:
         return self.focus_weight + self.cover_weight > 0
 
     @property
+    def ignores_mask(self) -> bool:
+        """Whether the mask cancels out of the gradient, as in the release.
+
+        At each cell a softmax over the style's own tokens sums to 1. KL(mask || map) and Cover pull every token by the
+        same mask, and the softmax's gradient removes what all its inputs share.
+        """
+        focus_ignores = not self.focus_weight or self.losses.direction == "mask||map"
+        return self.supervised and self.losses.slice == "span" and focus_ignores
+
+    @property
     def each_token(self) -> bool:
         """Whether each style token has a map of its own."""
         return self.supervise == "every-map"

@@ -18,7 +18,13 @@ from ..adapters.encoded import PIXELS, EncodedExamples, encode_images, encode_pr
 from ..bases import Base
 from .spans import DescribedExample, MaskedSpan
 
-REMEDY = "`styleroute data regions --size S` writes all images again at one size"
+REMEDY = (
+    "resize all images and masks of the manifest to one size, with sides that are multiples of 16; "
+    "`styleroute data regions --size S` makes a new dataset at one size"
+)
+
+LARGEST_SHARE = 0.98
+"""Largest share of an image that a mask may cover."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ def _read_masks(paths: Sequence[Path], images: ImageRows, cache: Path) -> ImageR
     """An array "masks": the mean of each mask over every map cell. A map cell is an image token, 16 x 16 pixels.
 
     Raises:
-        TrainingError: the masks do not have the images' size, or a mask is empty.
+        TrainingError: the masks do not have the images' size, or a mask covers nothing or nearly everything.
     """
     width, height = one_size(paths, REMEDY)
     rows, cols = (side * 8 for side in images.arrays["latents"].shape[-2:])
@@ -135,8 +141,20 @@ def _read_masks(paths: Sequence[Path], images: ImageRows, cache: Path) -> ImageR
     shapes = {"masks": (cells, "float32")}
     found = image_rows(cache, {"cells": list(cells)}, paths, shapes, per_cell, "masks", chunk, read_mask)
     for path, row in found.rows.items():
-        if not found.arrays["masks"][row].any():
-            raise TrainingError(
-                f"{path} is all black, expected a mask of an object: remove its example from the manifest"
-            )
+        _require_part(path, float(found.arrays["masks"][row].mean()))
     return found
+
+
+def _require_part(path: Path, share: float) -> None:
+    """Check that a mask covers a part of the image. A mask of the whole image teaches no place.
+
+    Raises:
+        TrainingError: the mask is empty, or covers nearly everything.
+    """
+    if share == 0:
+        raise TrainingError(f"{path} is all black, expected a mask of an object: remove its example from the manifest")
+    if share > LARGEST_SHARE:
+        raise TrainingError(
+            f"{path} covers {share:.0%} of the image, expected a mask of an object, white on black or by transparency. "
+            "Correct it, or remove its example from the manifest"
+        )

@@ -17,7 +17,8 @@ from ...moe import ExpertConfig, save_expert
 from ...progress import console
 from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields, with_options
-from ..adapters.running import base_dtype, one_fills_the_caches, start_accelerator
+from ..adapters.optimizer import with_settled_optimizer
+from ..adapters.running import base_dtype, free_device, one_fills_the_caches, start_accelerator
 from ..adapters.training_run import TrainingRun
 from ..bases import Base, load_base
 from ..run_folder import RunFolder
@@ -26,6 +27,11 @@ from .examples import RegionExamples, make_examples
 from .spans import DescribedExample, describe, require_several_tokens
 from .trainer import RegionTrainer
 from .validation import RegionSheet
+
+IGNORES_MASK = (
+    "With these attention losses, which are those of RegionRoute's release, the mask cancels out of the gradient. The "
+    "training teaches the style, but not where it belongs. The preset `paper` teaches the place."
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,9 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
     ends = time.monotonic() + config.run.minutes * 60
     rows = read_manifest(config.data.folder, "train", config.data.root)
     styles = _chosen_styles(config.data, rows)
-    configs = {style: config.of_style(style) for style in styles}
+    configs = {style: with_settled_optimizer(config.of_style(style)) for style in styles}
+    if config.objective.ignores_mask:
+        console.print(f"[yellow]{IGNORES_MASK}[/]", soft_wrap=True)
     runs = {style: RunFolder(one.run.folder, one, free_fields(one)) for style, one in configs.items()}
     materials = _load_materials(config, rows, styles)
     written = []
@@ -71,6 +79,7 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
             break
         one = with_options(one, minutes=left, output=config.run.output or config.run.folder)
         written.append(_train_style(one, runs[style], materials))
+        free_device(materials.accelerator)
     return tuple(written)
 
 
@@ -116,7 +125,6 @@ def _train_style(config: RegionTrainConfig, run: RunFolder, materials: Materials
     trainer = RegionTrainer(config, run, accelerator, base.transformer(), examples, identity)
     sheet = tested and RegionSheet(config.objective, base, tested, config.optimisation.seed)
     RegionRun(trainer, base, sheet, style).train()
-    accelerator.free_memory()
     return config.expert_file(style)
 
 

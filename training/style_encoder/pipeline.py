@@ -10,10 +10,11 @@ from ...moe import EncoderConfig, StyleEncoder, save_encoder
 from ...progress import console
 from ...storage.disk_space import require_writable
 from ..run_folder import RunFolder
+from ..step_trainer import LOSSES
 from .config import EncoderTrainConfig
 from .examples import StyleExamples, train_examples, unseen_examples
 from .images import train_images, unseen_images
-from .trainer import LOSSES, EncoderTrainer
+from .trainer import EncoderTrainer
 from .vision import Vision, load_vision, require_layers
 
 FREE = ("run", "data", "output", "cache", "steps", "minutes", "save_every")

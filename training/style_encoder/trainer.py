@@ -1,26 +1,24 @@
 """Stage 1 of StyleExpert: trains a style encoder on cached states; a resumed run gives exactly the same weights."""
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from pytorch_optimizer import AdaBelief
 from torch import Tensor
 
-from ...errors import TrainingError
 from ...moe import StyleEncoder
-from ...progress import track_steps
+from ..checkpoint import Checkpoint
 from ..run_folder import RunFolder
+from ..step_trainer import Limits, StepTrainer
 from .config import EncoderTrainConfig
 from .examples import StyleExamples
 from .loss import info_nce
 
 BETAS, EPSILON = (0.9, 0.999), 1e-16
 """AdaBelief's values in its paper; without weight decay and rectification."""
-LOSSES = 50
-"""Number of latest losses in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -42,104 +40,59 @@ def draw(examples: StyleExamples, batch: int, seed: int, step: int) -> EncoderBa
 
 
 @dataclass
-class EncoderTrainer:
-    """Trains `encoder` in place and saves its progress in the run folder.
+class EncoderTrainer(StepTrainer):
+    """Trains `encoder` in place; checkpoints and curves go to the run's folder."""
 
-    Attributes:
-        step: number of steps done.
-        losses: losses of the latest steps.
-    """
+    part: ClassVar[str] = "encoder"
+    materials: ClassVar[str] = "images or another vision model"
+    remedy: ClassVar[str] = "Lower --rate or raise --temperature, and start a new --run"
+    title: ClassVar[str] = "style encoder"
 
     config: EncoderTrainConfig
     run: RunFolder
     encoder: StyleEncoder
     examples: StyleExamples
-    step: int = 0
-    losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.steps = self.config.steps
+        super().__post_init__()
         self._device = next(self.encoder.parameters()).device
-        self._optimizer = AdaBelief(
+        self.optimizer = AdaBelief(
             self.encoder.parameters(), lr=self.config.rate, betas=BETAS, eps=EPSILON, weight_decay=0.0, rectify=False
         )
-        self._started = time.monotonic()
-        # False while an update is half applied: a checkpoint would then be inconsistent.
-        self._consistent = True
-        self._restore()
+        self.restore(self.optimizer)
 
-    def train(self) -> None:
-        """Trains until the last step or the time limit; an interruption saves a checkpoint.
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.config.steps, self.config.minutes, self.config.save_every)
 
-        Raises:
-            TrainingError: a loss, gradient or weight is not finite; the last good checkpoint stays.
-        """
-        config = self.config
-        try:
-            for step in track_steps(self, "style encoder"):
-                self._update(step, draw(self.examples, config.batch, config.seed, step))
-                if self.step % config.save_every == 0:
-                    self._save()
-        except KeyboardInterrupt:
-            if self._consistent:
-                self._save()
-            raise
-        self._save()
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.run.checkpoint
 
-    def remaining(self) -> Iterator[int]:
-        """Yields the remaining step numbers until the time limit."""
-        while self.step < self.steps and time.monotonic() - self._started < self.config.minutes * 60:
-            yield self.step
+    @property
+    def identity(self) -> str:
+        return self.examples.identity
 
-    def _update(self, step: int, batch: EncoderBatch) -> None:
-        loss = self._loss(batch)
-        self._optimizer.zero_grad()
+    def weights(self) -> Mapping[str, Tensor]:
+        return self.encoder.state_dict()
+
+    def compute_gradients(self, step: int) -> tuple[dict[str, float], float]:
+        loss = self._loss(draw(self.examples, self.config.batch, self.config.seed, step))
         loss.backward()
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.encoder.parameters()])
-        self._require_finite(step, loss=loss, gradient=norm)
-        self._consistent = False
-        self._optimizer.step()
-        self.step, self._consistent = step + 1, True
-        self.losses.append(loss.item())
-        self.run.curves.add_scalar("loss", loss.item(), step)
-        self.run.curves.add_scalar("gradient norm", norm.item(), step)
+        return {"loss": loss.item()}, norm.item()
+
+    def set_rate(self, step: int) -> None:
+        """The rate is constant."""
+
+    def log(self, step: int, losses: Mapping[str, float], norm: float) -> None:
+        for name, value in {**losses, "gradient norm": norm}.items():
+            self.run.curves.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        self.run.curves.flush()
 
     def _loss(self, batch: EncoderBatch) -> Tensor:
         first, second = (self.encoder(part.to(self._device).float()) for part in (batch.first, batch.second))
         labels = batch.first_labels.to(self._device), batch.second_labels.to(self._device)
         return info_nce(first, second, *labels, self.config.temperature)
-
-    def _save(self) -> None:
-        weights = torch.cat([weight.detach().flatten() for weight in self.encoder.parameters()])
-        self._require_finite(self.step, weights=weights)
-        self.run.save(
-            {
-                "step": self.step,
-                "losses": self.losses[-LOSSES:],
-                "examples": self.examples.identity,
-                "encoder": self.encoder.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-            }
-        )
-        self.run.curves.flush()
-
-    def _restore(self) -> None:
-        state = self.run.restore()
-        if state is None:
-            return
-        if state["examples"] != self.examples.identity:
-            raise TrainingError(
-                f"{self.run.path} holds a run on other images or another vision model than {self.config.data} and "
-                f"{self.config.vision}: restore them to continue, or give another --run to start anew"
-            )
-        self.encoder.load_state_dict(state["encoder"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.step, self.losses = state["step"], state.get("losses", [])
-
-    def _require_finite(self, step: int, **values: Tensor) -> None:
-        for name, value in values.items():
-            if not value.isfinite().all():
-                raise TrainingError(
-                    f"step {step}: {name} not finite. The last checkpoint in {self.run.path} is from before this "
-                    "step; give a lower --rate or a higher --temperature, and another --run"
-                )

@@ -15,6 +15,7 @@ from transformers import AutoConfig, SiglipImageProcessor, SiglipVisionModel
 
 from ...errors import TrainingError
 from ...moe.config import SIGLIP_FILE, TINY_SIGLIP
+from ..hub import hub_problem
 from ..tiny.edit_samples import vision_size
 from ..tiny.shipped import load_vision as load_tiny
 from ..tiny.train_vision import normalize
@@ -129,6 +130,8 @@ def _opened(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if problem := hub_problem(error):
+            raise TrainingError(f"vision = {name} cannot be opened: {problem}") from error
         reason = str(error).split("\n")[0].rstrip(".")
         raise TrainingError(
             f"vision = {name} cannot be opened ({reason}): give the name of a SigLIP on Hugging Face, a folder with "

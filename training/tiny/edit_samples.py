@@ -19,6 +19,7 @@ from ...dataset.scenes import Scene, caption_photo, make_scene
 from ...dataset.teacher import STYLE_NAMES, TRAIN_STYLES, stylise
 from ...progress import track
 from ...storage.whole_file import whole_file
+from ..precision import cpu_autocast
 from .autoencoder import Autoencoder
 from .config import IMAGE_SIDE, SIGLIP
 
@@ -142,5 +143,5 @@ def vision_size(images: Tensor) -> Tensor:
 @torch.no_grad()
 def _encode(model: Autoencoder, images: list[np.ndarray]) -> Tensor:
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with cpu_autocast():
         return model.encode(batch).half().contiguous()

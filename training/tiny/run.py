@@ -1,27 +1,31 @@
-"""The stages of ``styleroute train tiny`` in order. Each stage can resume, and writes its weight files at its end."""
+"""The stages of ``styleroute train tiny`` in order. The weight files are written after the last stage is finished."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 
 from ...dataset.photos import load_photos
 from ...errors import TrainingError
-from ...paths import RUNS, TINY_MODELS
+from ...paths import RUNS
 from ...progress import console
+from ...storage.disk_space import require_writable
 from .autoencoder import Autoencoder
-from .checkpoints import Stage
 from .edit_samples import EditSamples, load_edit_samples
 from .export import export_autoencoder, export_kontext, export_vision
 from .prompts import Tokenizers
 from .shipped import load_kontext
+from .stage import Stage
 from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
 from .train_kontext import KontextConfig, train_kontext
 from .train_vision import VisionConfig, train_vision
 
 STAGES = ("autoencoder", "vision", "kontext", "decoder")
+
+Export = Callable[[Path], None]
+"""Writes the weight files of a finished stage into a folder."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,12 @@ class TinyConfig:
 
     Attributes:
         stages: the stages to run, in order.
-        minutes: time limit of each stage in minutes; the next run continues from its checkpoint.
+        minutes: time limit of each stage in minutes; the same command continues from its checkpoint.
         scenes: number of scenes with samples of every kind.
         object_scenes: number of further scenes with object edits only.
         run: folder for the checkpoints and samples.
-        models: folder for the weight files.
+        models: folder for the weight files, which are written when all chosen stages are finished. By default a folder
+            `models` in the run's folder, so that the shipped weights stay.
     """
 
     stages: tuple[str, ...] = STAGES
@@ -42,7 +47,7 @@ class TinyConfig:
     scenes: int = 700
     object_scenes: int = 1500
     run: Path = RUNS / "tiny"
-    models: Path = TINY_MODELS
+    models: Path | None = None
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     decoder: AutoencoderConfig = field(default_factory=lambda: AutoencoderConfig(steps=1000, decoder_only=True))
     kontext: KontextConfig = field(default_factory=KontextConfig)
@@ -53,6 +58,11 @@ class TinyConfig:
         if unknown:
             raise TrainingError(f"there is no stage {unknown[0]!r}: choose from {', '.join(STAGES)}")
 
+    @property
+    def weights_folder(self) -> Path:
+        """Folder for the weight files."""
+        return self.run / "models" if self.models is None else self.models
+
 
 class TinyTraining:
     """One training run of the small Kontext. Each stage reads its inputs from the checkpoints of earlier stages."""
@@ -61,50 +71,72 @@ class TinyTraining:
         self.config = config
 
     def run(self) -> None:
-        """Runs the chosen stages."""
-        stages: dict[str, Callable[[], None]] = {
+        """Run the chosen stages, and write the weight files of all of them if they are finished.
+
+        A stage that its time limit stopped ends the run: later stages and the weight files need finished stages.
+
+        Raises:
+            TrainingError: an earlier stage is missing or unfinished, or a loss is not finite.
+            StorageError: the disk is full, or not writable.
+        """
+        stages: dict[str, Callable[[], Export]] = {
             "autoencoder": self.autoencoder,
             "vision": self.vision,
             "kontext": self.kontext,
             "decoder": self.decoder,
         }
+        folder, exports = self.config.weights_folder, list[Export]()
+        require_writable(folder / "vae.safetensors")
         for name in self.config.stages:
             console.print(f"[bold]{name}[/bold]")
             torch.manual_seed(0)
-            stages[name]()
+            exports.append(stages[name]())
+            if stopped := self._unfinished(name, getattr(self.config, name).steps):
+                console.print(f"Stopped {stopped}; run the same command again to continue. No weight file was written")
+                return
+        for export in exports:
+            export(folder)
+        console.print(f"Wrote the weight files to {folder}", soft_wrap=True)
 
-    def autoencoder(self) -> None:
+    def autoencoder(self) -> Export:
         config = self.config.autoencoder
         model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._images)
-        self._finish_autoencoder(model)
+        return self._finish_autoencoder(model)
 
-    def decoder(self) -> None:
+    def decoder(self) -> Export:
         """Trains only the decoder; the encoder stays, so that samples and transformer remain valid."""
-        stage = self._stage("decoder", self.config.decoder.steps)
-        model = train_autoencoder(stage, self.config.decoder, self._images, start=self._autoencoder)
-        self._finish_autoencoder(model)
+        start, stage = self._autoencoder, self._stage("decoder", self.config.decoder.steps)
+        model = train_autoencoder(stage, self.config.decoder, self._images, start)
+        return self._finish_autoencoder(model)
 
-    def kontext(self) -> None:
+    def kontext(self) -> Export:
         config = self.config.kontext
         start = None if config.start is None else load_kontext(config.start).requires_grad_(True)
         model = train_kontext(self._stage("kontext", config.steps), config, self._samples, self._tokenizers, start)
-        export_kontext(model, self.config.models)
+        return partial(export_kontext, model)
 
-    def vision(self) -> None:
+    def vision(self) -> Export:
         config = self.config.vision
         model = train_vision(self._stage("vision", config.steps), config, self._samples, self._tokenizers)
-        export_vision(model, self.config.models)
+        return partial(export_vision, model)
 
-    def _finish_autoencoder(self, model: Autoencoder) -> None:
-        export_autoencoder(model, self.config.models)
+    def _finish_autoencoder(self, model: Autoencoder) -> Export:
         console.print(f"autoencoder: {autoencoder_psnr(model):.2f} dB on test photos at 256 x 256")
+        return partial(export_autoencoder, model)
 
-    def _stage(self, name: str, steps: int) -> Stage:
+    def _stage(self, name: str, steps: int = 0) -> Stage:
         return Stage(name, self.config.run, steps, self.config.minutes)
 
-    def _finished(self, name: str) -> Stage:
-        """Returns a stage for reading its checkpoint; its time limit is 0."""
-        return Stage(name, self.config.run, 10**9, 0)
+    def _unfinished(self, name: str, steps: int | None = None) -> str:
+        """How far a stage is, such as "kontext after 20 of 5000 steps"; empty for a finished stage.
+
+        Args:
+            name: the stage.
+            steps: number of all steps; None: as its checkpoint records. Older versions did not record it.
+        """
+        state = self._stage(name).checkpoint.restore() or {"step": 0}
+        steps = state.get("steps", state["step"]) if steps is None else steps
+        return "" if state["step"] >= steps else f"{name} after {state['step']} of {steps} steps"
 
     @cached_property
     def _images(self) -> list:
@@ -116,15 +148,21 @@ class TinyTraining:
 
     @property
     def _autoencoder(self) -> Autoencoder:
+        """The autoencoder of the finished first stage.
+
+        Raises:
+            TrainingError: the stage is missing or unfinished.
+        """
+        state = self._stage("autoencoder").checkpoint.restore()
+        if state is None:
+            raise TrainingError(f"{self.config.run} has no autoencoder.pt: run the stage 'autoencoder' first")
+        if stopped := self._unfinished("autoencoder"):
+            raise TrainingError(f"{self.config.run} holds {stopped}: finish the stage 'autoencoder' first")
         model = Autoencoder().to(memory_format=torch.channels_last)
-        self._require(self._finished("autoencoder").restore(model=model), "autoencoder")
+        model.load_state_dict(state["model"])
         return model.eval()
 
     @cached_property
     def _samples(self) -> EditSamples:
         path = self.config.run / "edit_samples.pt"
         return load_edit_samples(self._autoencoder, path, self.config.scenes, self.config.object_scenes)
-
-    def _require(self, found: bool, stage: str) -> None:
-        if not found:
-            raise TrainingError(f"{self.config.run} has no {stage}.pt: run the stage {stage!r} first")

@@ -14,6 +14,8 @@ from .autoencoder import Autoencoder
 from .config import SIGLIP
 from .train_kontext import TinyKontext
 
+REMEDY = "take the file from the repository, or write all of them with `styleroute train tiny --models FOLDER`"
+
 
 def load_autoencoder(folder: Path = TINY_MODELS) -> Autoencoder:
     """Loads the shipped autoencoder in float32."""
@@ -30,7 +32,7 @@ def load_kontext(folder: Path = TINY_MODELS) -> TinyKontext:
     # The second name of the embedding depends on the version of transformers; all other weights are required.
     missing, _ = model.text.t5.load_state_dict({**t5, "encoder.embed_tokens.weight": t5["shared.weight"]}, strict=False)
     if missing:
-        raise TrainingError(f"{folder / 't5.safetensors'} has no {missing[0]}: run `styleroute train tiny`")
+        raise TrainingError(f"{folder / 't5.safetensors'} has no {missing[0]}: {REMEDY}")
     model.text.clip.load_state_dict(_renamed(_read(folder / "clip_l.safetensors"), model.text.clip, "text_model."))
     return model.eval().requires_grad_(False)
 
@@ -41,15 +43,13 @@ def load_vision(folder: Path = TINY_MODELS) -> SiglipVisionModel:
     state = _renamed(_read(folder / "siglip.safetensors"), model, "vision_model.")
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any("head." not in name for name in missing):
-        raise TrainingError(
-            f"{folder / 'siglip.safetensors'} does not fit the small SigLIP: run `styleroute train tiny`"
-        )
+        raise TrainingError(f"{folder / 'siglip.safetensors'} does not fit the small SigLIP: {REMEDY}")
     return model.eval().requires_grad_(False)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.exists():
-        raise TrainingError(f"{path} is missing: run `styleroute train tiny`, or take the file from the repository")
+        raise TrainingError(f"{path} is missing: {REMEDY}")
     return {name: weight.float() for name, weight in load_file(path).items()}
 
 

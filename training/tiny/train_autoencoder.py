@@ -10,9 +10,8 @@ from torchvision.transforms.functional import to_tensor
 
 from ...dataset.photos import Photo, load_photos
 from .autoencoder import Autoencoder
-from .checkpoints import Stage
-from .loop import run_stage
 from .optimizer import build_optimizer
+from .stage import Stage, StageTrainer
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,18 @@ def train_autoencoder(
     if config.decoder_only:
         model.taesd_encoder.requires_grad_(False)
     optimizer = build_optimizer(model, config.matrix_rate, config.rate)
-    stage.restore(model=model, optimizer=optimizer)
 
     def loss_of(step: int) -> Tensor:
         return autoencoder_loss(model, _batch(images, config, random.Random(step)), config.decoder_only)
 
-    run_stage(stage, model, optimizer, loss_of)
+    StageTrainer(stage, model, optimizer, loss_of).train()
     return model.eval()
 
 
 def autoencoder_loss(model: Autoencoder, batch: Tensor, decoder_only: bool) -> Tensor:
     """Returns the loss on images [B, 3, S, S] in 0..1."""
-    with torch.autocast("cpu", torch.bfloat16):
-        latents = model.encode(batch)
-        restored = model.decode(latents.detach() if decoder_only else latents)
+    latents = model.encode(batch)
+    restored = model.decode(latents.detach() if decoder_only else latents)
     error = log_error(restored.float(), batch)
     return error if decoder_only else error + 0.02 * spread_penalty(latents.float())
 

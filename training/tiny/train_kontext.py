@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from ...flux.noise import add_noise, euler_sigmas, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
 from ..changed_cells import weigh_changed
-from .checkpoints import Stage
 from .config import TRANSFORMER
 from .edit_samples import KINDS, EditSample, EditSamples
-from .loop import run_stage
 from .optimizer import build_optimizer
 from .prompts import TextEncoders, Tokenizers
+from .stage import Stage, StageTrainer
 
 GUIDANCE = (1.0, 5.0)
 """Range of the guidance scales that are drawn in training."""
@@ -94,14 +93,14 @@ def train_kontext(
     """
     model = TinyKontext() if start is None else start
     optimizer = build_optimizer(model, config.matrix_rate, config.rate, decay=0.01)
-    stage.restore(model=model, optimizer=optimizer)
-    if config.compile:
-        model.transformer.compile(dynamic=False)
 
     def loss_of(step: int) -> Tensor:
         return training_loss(model, config, _batch(step, config, samples), tokenizers, step)
 
-    run_stage(stage, model, optimizer, loss_of)
+    trainer = StageTrainer(stage, model, optimizer, loss_of)
+    if config.compile:
+        model.transformer.compile(dynamic=False)
+    trainer.train()
     return model.eval()
 
 
@@ -114,10 +113,9 @@ def training_loss(
     count = len(batch.target)
     sigma = torch.where(batch.early, sampler_sigmas(count, generator, least_time=0.5), sampler_sigmas(count, generator))
     guidance = torch.empty(len(sigma)).uniform_(*GUIDANCE, generator=generator)
-    with torch.autocast("cpu", torch.bfloat16):
-        text = model.text(*tokenizers(batch.prompts))
-        noisy = add_noise(batch.target, noise, sigma)
-        velocity = model.velocity(noisy, batch.reference, sigma, text, guidance, batch.corner)
+    text = model.text(*tokenizers(batch.prompts))
+    noisy = add_noise(batch.target, noise, sigma)
+    velocity = model.velocity(noisy, batch.reference, sigma, text, guidance, batch.corner)
     error = (velocity.float() - (noise - batch.target)).pow(2).mean(1)
     if batch.reference is None:
         return error.mean()

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
-from .checkpoints import Stage
 from .config import SIGLIP
 from .edit_samples import EditSample, EditSamples
-from .loop import run_stage
 from .prompts import Tokenizers
+from .stage import Stage, StageTrainer
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,15 @@ def train_vision(stage: Stage, config: VisionConfig, samples: EditSamples, token
     """Trains on the photos and stylised images of the samples, from the stage's checkpoint."""
     model = ImageCaptionModel()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.05)
-    stage.restore(model=model, optimizer=optimizer)
 
     def loss_of(step: int) -> Tensor:
         chosen = _choose(samples, config, random.Random(step))
         images = normalize(samples.images[[sample.image for sample in chosen]])
         captions = [sample.caption for sample in chosen]
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(images, tokenizers(captions)[0])
+        logits = model(images, tokenizers(captions)[0])
         return sigmoid_loss(logits.float(), captions)
 
-    run_stage(stage, model, optimizer, loss_of, clip=math.inf)
+    StageTrainer(stage, model, optimizer, loss_of, clip=math.inf).train()
     return model.vision.eval()
 
 

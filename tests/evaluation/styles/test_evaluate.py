@@ -33,8 +33,8 @@ def no_generator() -> Iterator:
 
 
 @pytest.fixture
-def fake_losses(monkeypatch) -> None:
-    """Replaces the real losses, which take minutes here; `test_unseen_loss.py` computes them."""
+def fakes(monkeypatch) -> None:
+    """Replaces the losses and the VAE, which take long; `test_unseen_loss.py` and `test_scores.py` compute them."""
 
     def unseen_losses(methods, trials) -> list[MethodScores]:
         names = [NO_EXPERTS, *(method.name for method in methods)]
@@ -42,6 +42,7 @@ def fake_losses(monkeypatch) -> None:
         return [MethodScores.from_pairs(name, pairs, len(trials.photos)) for name in names]
 
     monkeypatch.setattr(evaluate, "unseen_losses", unseen_losses)
+    monkeypatch.setattr(evaluate, "small_vae_round_trip", lambda: lambda image: image)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def config(data, tmp_path, write_lora, write_moe) -> StyleEvaluationConfig:
 
 
 def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
-    config, network, fake_losses, monkeypatch, capsys, tmp_path
+    config, network, fakes, monkeypatch, capsys, tmp_path
 ) -> None:
     monkeypatch.setattr(evaluate.evaluate_styles, "__defaults__", (copy_style, network))
     styles(config)

@@ -37,14 +37,15 @@ def write_shipped(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize(
-    ("training", "message"),
-    [({"style_reference": False}, "trained without the style image"), ({"style_rows": 64}, "64 rows below")],
-)
-def test_experts_trained_with_other_references_are_refused(config, write_shipped, training: dict, message: str) -> None:
-    file = write_shipped(**{"style_reference": True, **training})
-    with pytest.raises(TrainingError, match=message):
+def test_experts_trained_without_the_style_image_are_refused(config, write_shipped) -> None:
+    file = write_shipped(style_reference=False)
+    with pytest.raises(TrainingError, match="trained without the style image"):
         available_methods(all_methods(replace(config, style_reference=file)))
+
+
+def test_moe_apply_moves_the_style_image_to_the_rows_of_the_training(config, write_shipped) -> None:
+    file = write_shipped(style_reference=True, style_rows=64)
+    assert available_methods(all_methods(replace(config, style_reference=file)))
 
 
 def test_only_methods_with_an_encoder_compare_its_digest(config, write_shipped) -> None:

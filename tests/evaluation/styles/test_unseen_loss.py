@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from styleroute.evaluation.styles import unseen_loss
 from styleroute.evaluation.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE, StyleMethod
 from styleroute.evaluation.styles.trials import choose_trials
 from styleroute.evaluation.styles.unseen_loss import NO_EXPERTS, added_to_weights, unseen_losses
@@ -13,6 +14,7 @@ from torch import nn
 def test_each_method_has_its_own_loss_and_an_expert_without_effect_has_that_of_the_base_model(
     triplets, write_lora, write_moe, monkeypatch
 ) -> None:
+    monkeypatch.setattr(unseen_loss, "LEVELS", 2)
     trials = choose_trials(triplets, seen=False, photos=1)
     methods = [
         StyleMethod(SINGLE_LORA, write_lora(), "none", style_reference=True),

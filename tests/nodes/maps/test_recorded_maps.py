@@ -58,9 +58,9 @@ def test_empty_maps_are_refused():
 
 
 def test_an_unknown_phrase_is_refused():
-    with pytest.raises(AttentionError, match='No map of "style: cubism" was captured for image 1'):
+    with pytest.raises(AttentionError, match="No map of 'style: cubism' was captured for image 1"):
         recorded().read(0, "style: cubism")
-    with pytest.raises(AttentionError, match=r'No map of "banana" was captured\. Enter one of "guitar", "mosaic"'):
+    with pytest.raises(AttentionError, match=r"No map of 'banana' was captured\. Enter one of 'guitar', 'mosaic'"):
         chosen_maps(recorded(), MapChoice(phrase=" banana "))
 
 

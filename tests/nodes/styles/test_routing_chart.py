@@ -13,6 +13,7 @@ from styleroute.nodes.styles.routing_chart import (
     TITLE_HEIGHT,
     _Chart,
     contributions,
+    empty_chart,
     routing_chart,
     short_name,
 )
@@ -81,3 +82,11 @@ def test_panels_are_of_equal_height():
 )
 def test_short_names(layer, short):
     assert short_name(layer) == short
+
+
+def test_an_empty_chart_shows_its_sentence():
+    chart, longer = empty_chart("No routing."), empty_chart("No routing: MoE Apply is bypassed.")
+    assert chart.shape[0] == 1
+    assert chart.shape[3] == 3
+    assert (chart < 0.5).any()
+    assert longer.shape[2] > chart.shape[2]

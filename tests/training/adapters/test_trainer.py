@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from accelerate import Accelerator
 from styleroute.errors import StorageError
 from styleroute.storage import disk_space as disk
 from styleroute.training.adapters.config import Optimisation, RunOptions
+from styleroute.training.adapters.optimizer import rate_share
 from styleroute.training.adapters.trainer import AdapterTrainer
 from styleroute.training.run_folder import RunFolder
 from torch import Tensor, nn
@@ -28,19 +30,25 @@ class NumbersConfig:
 
 
 class Numbers(AdapterTrainer):
-    """Trains a vector towards zero."""
+    """Trains a vector towards zero.
+
+    Attributes:
+        factor: factor of the loss.
+    """
+
+    factor = 1.0
 
     def add_adapter(self) -> dict[str, nn.Parameter]:
         return {"numbers": self.transformer.numbers}
 
     def compute_losses(self, number: int) -> dict[str, Tensor]:
-        return {"loss": self.transformer.numbers.square().mean()}
+        return {"loss": self.factor * self.transformer.numbers.square().mean()}
 
 
-def _trainer(run: Path, steps: int = 2) -> Numbers:
+def _trainer(run: Path, steps: int = 2, **values: Any) -> Numbers:
     model = nn.Module()
     model.numbers = nn.Parameter(torch.ones(COUNT))
-    options = Optimisation(1e-3, steps=steps, precision="no", optimizer="adamw", checkpointing=False)
+    options = Optimisation(1e-3, steps=steps, precision="no", optimizer="adamw", checkpointing=False, **values)
     config = NumbersConfig(options, RunOptions(run, run, minutes=1.0, save_every=1))
     return Numbers(config, RunFolder(run, config), Accelerator(cpu=True), model, None, "nothing")
 
@@ -85,3 +93,36 @@ def test_only_the_process_that_saves_checks_the_disk(tmp_path: Path, monkeypatch
     _leave(monkeypatch, 0)
     monkeypatch.setattr(Accelerator, "is_main_process", False)
     _trainer(tmp_path / "run")
+
+
+def _spy_on_updates(trainer: Numbers, monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], list[float]]:
+    """The norm of the gradient and the learning rate of every update."""
+    norms, rates, update = [], [], trainer.optimizer.step
+
+    def step() -> None:
+        norms.append(trainer.transformer.numbers.grad.norm().item())
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+        update()
+
+    monkeypatch.setattr(trainer.optimizer, "step", step)
+    return norms, rates
+
+
+@pytest.mark.parametrize(("factor", "norm"), [(1e6, 1.0), (1.0, 0.002)])
+def test_a_large_gradient_is_shortened_to_one_and_a_small_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float, norm: float
+) -> None:
+    trainer = _trainer(tmp_path, steps=1)
+    trainer.factor = factor
+    norms, _ = _spy_on_updates(trainer, monkeypatch)
+    trainer.train()
+    assert norms == [pytest.approx(norm, rel=1e-3)]
+
+
+def test_every_update_has_the_rate_of_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = _trainer(tmp_path, steps=6, warmup=3, schedule="cosine")
+    _, rates = _spy_on_updates(trainer, monkeypatch)
+    trainer.train()
+    options = trainer.config.optimisation
+    assert rates == [pytest.approx(options.rate * rate_share(options, step)) for step in range(6)]
+    assert rates[0] == pytest.approx(options.rate / 3)

@@ -1,6 +1,7 @@
 """Input of the routers: the frozen encoder's embedding; pooled latents are tested with the examples."""
 
 import gc
+import shutil
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from styleroute.errors import StyleExpertError, TrainingError
 from styleroute.moe.expert import open_encoder
 from styleroute.training.experts import conditions
@@ -34,6 +36,22 @@ def test_other_encoders_have_other_identities(config: ExpertsTrainConfig, write_
     assert (one.width, other.width) == (12, 10)
     assert one.identity != other.identity
     assert load_condition(replace(config.model, condition="pooled-latents"), "cpu").width == 256
+
+
+def test_another_vision_model_computes_the_cached_styles_again(
+    config: ExpertsTrainConfig, examples: TripletExamples, siglip: Path, tmp_path: Path
+) -> None:
+    """With the same style encoder, images and cache folder."""
+    other = shutil.copytree(siglip, tmp_path / "other")
+    state = load_file(other / "model.safetensors")
+    save_file({name: 1.1 * weight for name, weight in state.items()}, other / "model.safetensors", {"format": "pt"})
+    paths, found = [row.reference for row in examples.triplets], []
+    for vision in (siglip, other):
+        condition = load_condition(replace(config.model, vision=str(vision)), "cpu")
+        found.append(condition.rows(paths, examples.images, tmp_path / "cache").of(paths, "styles").copy())
+        exact = torch.from_numpy(condition._encode([Image.open(path) for path in paths])["styles"])
+        torch.testing.assert_close(torch.from_numpy(found[-1]), exact)
+    assert abs(found[0] - found[1]).max() > 1e-4
 
 
 def test_an_encoder_of_another_vision_model_is_refused(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.training.experts.routed_linear import (
     AdapterConfig,
@@ -46,6 +47,20 @@ def _formula(layer: RoutedLinear, hidden: torch.Tensor, embedding: torch.Tensor)
             change = change + weight * (layer.loraB[index] @ layer.loraA[index])
         rows.append(layer.base(row) + ALPHA / RANK * row @ change.T)
     return torch.stack(rows)
+
+
+def test_down_projections_start_as_in_the_release_and_a_plain_lora_as_in_peft() -> None:
+    torch.manual_seed(0)
+    base, sizes = nn.Linear(4096, 8), {"rank": 8, "shared_rank": 32, "cond_dim": COND}
+    routed = RoutedLinear(base, BatchStyle(), AdapterConfig(experts=4, **sizes))
+    assert routed.loraA.std().item() == pytest.approx(1 / 8, rel=0.02)
+    assert routed.shared_A.std().item() == pytest.approx(1 / 32, rel=0.02)
+    plain = RoutedLinear(base, BatchStyle(), AdapterConfig(experts=0, **sizes)).shared_A
+    peft = get_peft_model(nn.Sequential(nn.Linear(4096, 8)), LoraConfig(r=32, target_modules=["0"]))
+    expected = next(weight for name, weight in peft.named_parameters() if "lora_A" in name)
+    assert plain[0].shape == expected.shape
+    assert plain.std().item() == pytest.approx(expected.std().item(), rel=0.02)
+    assert plain.abs().max().item() == pytest.approx(expected.abs().max().item(), rel=0.02)
 
 
 def test_mixed_styles_in_one_batch_and_their_gradients() -> None:

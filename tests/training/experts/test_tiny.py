@@ -34,7 +34,7 @@ def test_the_preset_trains_on_windows_and_then_on_whole_images(
 
     monkeypatch.setattr(module, "draw", spy)
     options = {"data": large, "encoder": SHIPPED, "run": tmp_path / "run", "cache": tmp_path / "cache"}
-    options |= {"steps": 2, "batch": 4, "whole-share": 0.5, "validate-every": 0}
+    options |= {"steps": 2, "batch": 4, "whole-share": 0.5, "validate-every": 0, "precision": "no"}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     assert main(["train", "experts", "--preset", "small-wide", "--no-compile", *arguments]) == 0
     assert seen == [(4, 16, (32, 32)), (1, None, (32, 32))]

@@ -53,11 +53,19 @@ def test_the_expert_file_opens_with_its_encoder_and_training_summary(config: Exp
     assert (summary["steps"], summary["triplets"], summary["rate"]) == (2, 9, 1e-2)
     assert (summary["condition"], summary["style_reference"]) == ("style-encoder", False)
     assert (summary["schedule"], summary["warmup"]) == ("constant", 0)
+    assert (summary["text_tokens"], expert.text_tokens) == (128, 128)
     assert summary["loss"] > 0
     # The file has the trained weights, rounded once.
     checkpoint = torch.load(config.run.folder / "checkpoint.pt", weights_only=True)["adapter"]
     file = load_file(config.expert_file)
     assert all(torch.equal(file[name], weight.half()) for name, weight in checkpoint.items())
+
+
+def test_prompts_have_the_length_that_the_option_gives(config: ExpertsTrainConfig) -> None:
+    config = with_options(config, steps=1, text_tokens=16, style_reference=True, style_rows=64)
+    train_experts(config)
+    expert = StyleExpert.open(config.expert_file)
+    assert (expert.text_tokens, expert.style_rows) == (16, 64)
 
 
 def test_the_file_of_a_single_lora_is_one_that_every_loader_reads(config: ExpertsTrainConfig, base: Base) -> None:

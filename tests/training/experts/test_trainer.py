@@ -29,7 +29,7 @@ def _kill() -> None:
 
 
 def _require_same_run(trainer: ExpertsTrainer, whole: ExpertsTrainer) -> None:
-    state, expected = trainer.run.restore(), whole.run.restore()
+    state, expected = trainer.run.checkpoint.restore(), whole.run.checkpoint.restore()
     assert state["step"] == expected["step"]
     assert state["losses"] == expected["losses"]
     for name, weight in expected["adapter"].items():
@@ -74,7 +74,7 @@ def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, tmp_path: Pat
             first.train(on_step=_at(3, lambda: os.kill(os.getpid(), signal.SIGINT)))
     else:
         first.train(on_step=_at(3, lambda: setattr(first, "_started", -math.inf)))
-    assert first.run.restore()["step"] == (2 if end == "killed" else 3)
+    assert first.run.checkpoint.restore()["step"] == (2 if end == "killed" else 3)
 
     second = make_trainer(**sizes)
     second.train()
@@ -132,7 +132,7 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
         TrainingError, match=rf"the {what} of step 4 is nan\. Training stopped; .*checkpoint in .*run.*Lower --rate"
     ):
         trainer.train()
-    state = trainer.run.restore()
+    state = trainer.run.checkpoint.restore()
     assert state["step"] == 4
     assert all(weight.isfinite().all() for weight in state["adapter"].values())
     # The weights in memory are those of the checkpoint, so the expert file gets finite weights.
@@ -143,9 +143,9 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
 def test_a_run_resumes_only_with_the_same_number_of_processes(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(steps=2)
     trainer.train()
-    state = trainer.run.restore()
+    state = trainer.run.checkpoint.restore()
     assert state["processes"] == 1
-    trainer.run.save({**state, "processes": 2})
+    trainer.run.checkpoint.save({**state, "processes": 2})
     with pytest.raises(TrainingError, match=r"holds a run on 2 processes, this run has 1\. Start 2"):
         make_trainer(steps=4)
 
@@ -161,12 +161,12 @@ def test_a_second_interruption_leaves_no_half_update(
 
     def on_step(step: int) -> None:
         if step == 3:
-            monkeypatch.setattr(trainer._optimizer, "step", interrupted)
+            monkeypatch.setattr(trainer.optimizer, "step", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         trainer.train(on_step)
     assert not trainer.whole
-    assert trainer.run.restore()["step"] == 2
+    assert trainer.run.checkpoint.restore()["step"] == 2
 
 
 def test_a_run_on_other_triplets_is_refused(make_trainer: MakeTrainer) -> None:
@@ -195,7 +195,8 @@ def test_accumulated_batches_have_the_gradient_of_their_mean(make_trainer: MakeT
     trainer = make_trainer(accumulation=2)
     losses = [trainer._loss(number) for number in range(2)]
     expected = (losses[0] + losses[1]) / 2
-    assert trainer._update(0) == {"loss": pytest.approx(expected.item())}
+    trainer.run_step(0)
+    assert trainer.losses == [pytest.approx(expected.item())]
     with torch.no_grad():
         assert trainer._loss(0) < losses[0]
 

@@ -86,7 +86,7 @@ def test_examples_of_two_styles_are_left_out(own_data: Path, base: Base, capsys)
 
 def test_a_phrase_without_a_span_is_refused(own_data: Path, base: Base) -> None:
     _edit(own_data, prompt="make the ball lovely")
-    with pytest.raises(AttentionError, match=r'"woven" is not in .* "make the ball lovely"'):
+    with pytest.raises(AttentionError, match=r"'woven' is not in .* 'make the ball lovely'"):
         _described(own_data, base)
 
 
@@ -120,6 +120,28 @@ def test_an_empty_mask_and_one_of_another_size_are_refused(own_data: Path, base:
     for path in masks:
         Image.new("L", (32, 32), "white").save(path)
     with pytest.raises(TrainingError, match=r"the masks are 32 x 32, expected 64 x 64, the size of the images"):
+        _made(own_data, base, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_mask_that_covers_nearly_everything_is_refused(own_data: Path, base: Base, tmp_path: Path, mode: str) -> None:
+    """A white image, or one without any transparent part, would teach that the object is everywhere."""
+    mask = next((own_data / "train" / "masks").iterdir())
+    Image.new(mode, (64, 64), "white").save(mask)
+    with pytest.raises(TrainingError, match=r"mask_.*\.png covers 100% of the image, expected a mask of an object"):
+        _made(own_data, base, tmp_path / "cache")
+    large = Image.new("L", (64, 64), "white")
+    large.paste("black", (0, 0, 64, 4))
+    large.save(mask)
+    _made(own_data, base, tmp_path / "cache")
+
+
+def test_images_of_mixed_sizes_have_a_remedy_for_a_users_own_manifest(
+    own_data: Path, base: Base, tmp_path: Path
+) -> None:
+    image = next((own_data / "train" / "original").iterdir())
+    Image.new("RGB", (64, 80)).save(image)
+    with pytest.raises(TrainingError, match="expected one size: resize all images and masks of the manifest to one si"):
         _made(own_data, base, tmp_path / "cache")
 
 

@@ -84,3 +84,35 @@ def test_the_joint_loss_is_the_papers_sum() -> None:
     parts = {"focus": torch.tensor(2.0), "cover": torch.tensor(3.0)}
     assert joint_loss(torch.tensor(1.0), parts, PAPER).item() == pytest.approx(1 + 0.1 * 2 + 0.2 * 3)
     assert joint_loss(torch.tensor(1.0), {}, replace(PAPER, without="attention")).item() == 1
+
+
+@pytest.mark.parametrize(
+    ("choices", "ignores"),
+    [
+        ({}, False),
+        (RELEASE, True),
+        ({**RELEASE, "without": "focus"}, True),
+        ({**RELEASE, "losses": replace(PRESETS["release"], direction="map||mask")}, False),
+        ({**RELEASE, "losses": replace(PRESETS["release"], slice="all")}, False),
+        ({**RELEASE, "without": "attention"}, False),
+    ],
+)
+def test_an_objective_knows_whether_the_mask_cancels_out_of_its_gradient(choices: dict, ignores: bool) -> None:
+    """Measured: the gradients of the tokens' logits for two different masks are equal, or not."""
+    objective = RegionObjective(**choices)
+    assert objective.ignores_mask == ignores
+    if not objective.supervised:
+        return
+    torch.manual_seed(0)
+    places, text, style = 16, 6, slice(2, 5)  # the style has three of six text tokens
+    gradients = []
+    for mask in (torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4)):
+        logits = torch.linspace(-1, 1, places * text).sin().view(1, places, text).requires_grad_()
+        over = logits[..., style] if objective.losses.slice == "span" else logits
+        columns = over.softmax(-1) if objective.losses.slice == "span" else over.softmax(-1)[..., style]
+        maps = {"double 0": columns.transpose(1, 2)}  # [B, S, h * w], a map of each token
+        losses = attention_losses(maps, mask.expand(1, 3, 4, 4), objective)
+        joint_loss(torch.zeros(()), losses, objective).backward()
+        gradients.append(logits.grad)
+    largest = gradients[0].abs().max().item()
+    assert ((gradients[0] - gradients[1]).abs().max().item() < 1e-3 * largest) == ignores

@@ -75,7 +75,7 @@ def test_only_the_objects_of_the_style_count(tokenizer) -> None:
 
 def test_a_prompt_without_the_style_is_refused_as_one_that_is_cut_before_it(tokenizer) -> None:
     prompt = "make the man in pixel-art style"
-    with pytest.raises(AttentionError, match=r'"cyberpunk" is not in .* "make the man in pixel-art'):
+    with pytest.raises(AttentionError, match=r"'cyberpunk' is not in .* 'make the man in pixel-art"):
         find_style_spans(tokenizer, _example(prompt, man="cyberpunk"), "cyberpunk", 77)
     with pytest.raises(AttentionError, match=r"in the first 5 tokens of"):
         find_style_spans(tokenizer, _example(prompt, man="pixel-art"), "pixel-art", 5)

@@ -1,6 +1,8 @@
 """The whole command: from a manifest to one LoRA per style that every loader reads, and its error messages."""
 
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from styleroute.flux.velocity import Reference, predict_velocity
 from styleroute.moe import StyleExpert
 from styleroute.training.adapters.config import with_options
 from styleroute.training.bases import Base
+from styleroute.training.bases.kontext import KontextBase
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
 from styleroute.training.regions.train_regions import train_regions
 
@@ -93,6 +96,32 @@ def test_each_style_has_an_expert_of_its_own(config: RegionTrainConfig) -> None:
     alone = with_options(config, steps=2, run=config.run.folder / "alone", styles=("dusk",))
     [file] = train_regions(alone)
     assert all(torch.equal(weight, second[name]) for name, weight in load_file(file).items())
+
+
+def test_one_transformer_at_a_time_is_loaded(config: RegionTrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device may have room for one only, also when the trainings of variants follow each other."""
+    loaded, load = [], KontextBase.transformer
+
+    def counted(base: KontextBase) -> FluxTransformer2DModel:
+        assert not any(transformer() is not None for transformer in loaded), "an earlier transformer is still loaded"
+        transformer = load(base)
+        loaded.append(weakref.ref(transformer))
+        return transformer
+
+    monkeypatch.setattr(KontextBase, "transformer", counted)
+    gc.disable()
+    try:
+        for name in ("one", "other"):
+            train_regions(with_options(config, styles=(), steps=1, run=config.run.folder / name, precision="bf16"))
+    finally:
+        gc.enable()
+    assert len(loaded) == 4
+
+
+def test_the_optimizer_is_stored_as_it_was_chosen(config: RegionTrainConfig) -> None:
+    train_regions(with_options(config, steps=1, optimizer="auto"))
+    stored = json.loads((config.run.folder / "woven" / "config.json").read_text())
+    assert stored["optimisation"]["optimizer"] == "adamw"
 
 
 def test_a_finished_style_is_not_trained_again(config: RegionTrainConfig) -> None:
@@ -185,7 +214,7 @@ def test_wrong_styles_blocks_and_prompts_are_refused_before_any_work(
         train_regions(with_options(config, blocks="double 7"))
     _remove_dusk_from_prompts(own_data)
     lost = with_options(config, data=own_data, cache=tmp_path / "cache", styles=())
-    with pytest.raises(AttentionError, match=r'"dusk" is not in .* "make the \w+ in some style'):
+    with pytest.raises(AttentionError, match=r"'dusk' is not in .* 'make the \w+ in some style"):
         train_regions(lost)
     assert not config.run.folder.exists()
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from styleroute.attention import PRESETS
 from styleroute.errors import TrainingError
+from styleroute.flux.latents import pack
 from styleroute.flux.noise import sampler_sigmas, shift_sigma
 from styleroute.training.regions import trainer as module
 from styleroute.training.regions.config import RELEASE
@@ -35,7 +36,7 @@ def _kill() -> None:
 
 
 def _require_same_run(trainer: RegionTrainer, whole: RegionTrainer) -> None:
-    state, expected = trainer.run.restore(), whole.run.restore()
+    state, expected = trainer.run.checkpoint.restore(), whole.run.checkpoint.restore()
     assert state["step"] == expected["step"]
     assert state["losses"] == expected["losses"]
     for name, weight in expected["adapter"].items():
@@ -58,7 +59,7 @@ def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, tmp_path: Pat
     else:
         with pytest.raises(KeyboardInterrupt):
             first.train(on_step=_at(3, lambda: os.kill(os.getpid(), signal.SIGINT)))
-    assert first.run.restore()["step"] == (2 if end == "killed" else 3)
+    assert first.run.checkpoint.restore()["step"] == (2 if end == "killed" else 3)
     assert first.losses == whole.losses[:3]
 
     second = make_trainer(**sizes)
@@ -105,6 +106,26 @@ def test_the_attention_losses_have_a_gradient_of_their_own(make_trainer: MakeTra
     for name in ("focus", "cover"):
         slopes = torch.autograd.grad(losses[name], ups, retain_graph=True, allow_unused=True)
         assert all(slope is not None and slope.any() for slope in slopes)
+
+
+def test_maps_are_captured_of_the_tokens_of_the_generated_image(make_trainer: MakeTrainer, monkeypatch) -> None:
+    """The original image's tokens follow them, and a map of these would train the wrong image."""
+    trainer, rows, hidden = make_trainer(), [], []
+    monkeypatch.setattr(trainer.capture, "expect", lambda spans, chosen: rows.append(chosen))
+    monkeypatch.setattr(trainer.capture, "take", lambda: {})
+    monkeypatch.setattr(trainer, "_attention_losses", lambda batch: {})
+    trainer.transformer.register_forward_pre_hook(
+        lambda module, arguments, named: hidden.append(named["hidden_states"]), with_kwargs=True
+    )
+    trainer.compute_losses(0)
+    options = trainer.config.optimisation
+    batch = draw(trainer.examples, options.batch, options.seed, 0)
+    text, original = batch.text[0].shape[1], pack(batch.original)
+    [chosen], [image] = rows, hidden
+    # Text, generated image and original image follow each other in the attention.
+    assert chosen == slice(text, text + original.shape[1])
+    assert torch.equal(image[:, original.shape[1] :], original)
+    assert not torch.equal(image[:, chosen.start - text : chosen.stop - text], original)
 
 
 def test_the_model_gets_the_position_of_the_context_image(make_trainer: MakeTrainer, monkeypatch) -> None:
@@ -170,7 +191,7 @@ def test_nan_stops_and_the_last_good_checkpoint_stays(
         TrainingError, match=rf"the {what} of step 4 is nan\. Training stopped; .*checkpoint in .*run.*Lower --rate"
     ):
         trainer.train()
-    state = trainer.run.restore()
+    state = trainer.run.checkpoint.restore()
     assert state["step"] == 4
     assert trainer.whole
     assert all(torch.equal(weight, state["adapter"][name]) for name, weight in trainer.trained.items())

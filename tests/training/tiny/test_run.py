@@ -1,10 +1,18 @@
-"""The run as a whole: its stages' names, and what a stage asks of those before it."""
+"""The run as a whole: the names of its stages, what a stage needs, and when the weight files are written."""
 
 from pathlib import Path
 
 import pytest
+import torch
 from styleroute.errors import TrainingError
+from styleroute.paths import TINY_MODELS
+from styleroute.training.tiny import run as module
+from styleroute.training.tiny import train_autoencoder
+from styleroute.training.tiny.autoencoder import Autoencoder
 from styleroute.training.tiny.run import TinyConfig, TinyTraining
+from styleroute.training.tiny.stage import StageTrainer
+from styleroute.training.tiny.train_autoencoder import AutoencoderConfig
+from torch.optim import SGD
 
 
 @pytest.mark.parametrize("stage", ["decoder", "kontext", "vision"])
@@ -18,3 +26,54 @@ def test_a_stage_that_was_left_out_is_asked_for(tmp_path: Path, stage: str) -> N
 def test_an_unknown_stage_is_refused() -> None:
     with pytest.raises(TrainingError, match="there is no stage 'decodr': choose from autoencoder, vision, "):
         TinyConfig(stages=("autoencoder", "decodr"))
+
+
+@pytest.fixture
+def two_stages(tmp_path: Path, photo, monkeypatch: pytest.MonkeyPatch) -> TinyConfig:
+    """The stages of the autoencoder, two steps each, with a folder of weights that a user has already."""
+    monkeypatch.setattr(module, "load_photos", lambda split: [photo])
+    monkeypatch.setattr(module, "autoencoder_psnr", lambda model: 20.0)
+    monkeypatch.setattr(train_autoencoder, "build_optimizer", lambda model, *rates: SGD(model.parameters(), lr=1e-3))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "vae.safetensors").write_bytes(b"earlier weights")
+    sizes = {"steps": 2, "batch": 1, "crop": 16}
+    return TinyConfig(
+        stages=("autoencoder", "decoder"),
+        run=tmp_path / "run",
+        models=tmp_path / "weights",
+        autoencoder=AutoencoderConfig(**sizes),
+        decoder=AutoencoderConfig(**sizes, decoder_only=True),
+    )
+
+
+def _stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """The time limit comes after so many steps of all stages together."""
+    count = iter(range(100))
+    monkeypatch.setattr(StageTrainer, "_ends", lambda trainer: next(count) >= steps)
+
+
+@pytest.mark.parametrize(("steps", "stage"), [(1, "autoencoder"), (3, "decoder")])
+def test_unfinished_stages_leave_every_weight_file(
+    two_stages: TinyConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, steps: int, stage: str
+) -> None:
+    file = two_stages.models / "vae.safetensors"
+    with monkeypatch.context() as patch:
+        _stop_after(patch, steps)
+        TinyTraining(two_stages).run()
+    assert file.read_bytes() == b"earlier weights"
+    assert f"Stopped {stage} after 1 of 2 steps; run the same command again to continue" in capsys.readouterr().out
+    TinyTraining(two_stages).run()
+    assert file.read_bytes() != b"earlier weights"
+
+
+def test_without_a_folder_the_shipped_weights_stay(two_stages: TinyConfig) -> None:
+    config = TinyConfig(stages=two_stages.stages, run=two_stages.run)
+    assert TINY_MODELS not in (config.weights_folder, *config.weights_folder.parents)
+
+
+def test_a_later_stage_needs_a_finished_autoencoder(two_stages: TinyConfig) -> None:
+    folder, state = two_stages.run, {"step": 1, "steps": 2, "model": Autoencoder().state_dict()}
+    folder.mkdir()
+    torch.save(state, folder / "autoencoder.pt")
+    with pytest.raises(TrainingError, match=r"holds autoencoder after 1 of 2 steps: finish the stage 'autoencoder'"):
+        TinyTraining(TinyConfig(stages=("decoder",), run=folder)).run()

@@ -61,11 +61,11 @@ def test_an_interrupted_export_leaves_the_old_file_whole(tmp_path: Path, monkeyp
 
 
 def test_missing_files_and_weights_name_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"vae\.safetensors is missing: run `styleroute train tiny`"):
+    with pytest.raises(TrainingError, match=r"vae\.safetensors is missing: take the file from the repository"):
         load_autoencoder(tmp_path)
     export_kontext(TinyKontext(), tmp_path)
     t5 = load_file(tmp_path / "t5.safetensors")
     del t5["encoder.block.1.layer.0.SelfAttention.q.weight"]
     save_file(t5, tmp_path / "t5.safetensors")
-    with pytest.raises(TrainingError, match=r"t5\.safetensors has no encoder\.block\.1.*: run `styleroute train tiny`"):
+    with pytest.raises(TrainingError, match=r"t5\.safetensors has no encoder\.block\.1.*: take the file"):
         load_kontext(tmp_path)
