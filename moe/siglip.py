@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 from .config import EncoderConfig
 from .header import Header, read_header
 from .weight_file import WeightFile
@@ -28,6 +29,8 @@ HEAD_WIDTH, SO400M_WIDTH, SO400M_HEADS = 64, 1152, 16
 """Published SigLIPs have heads of 64, except so400m: 16 heads for a width of 1152. The weights do not show this."""
 SO400M_CELLS, SO400M_SIDE = 27, 384
 """The published so400m has 27 x 27 patches of 14 pixels, but its images have 384 pixels: the last 6 are not read."""
+MAX_CONFIG = 2**20
+"""Upper limit for a configuration, in bytes: 1 MiB. A longer one is not read to its end, and counts as missing."""
 EPSILON = 1e-5
 """Epsilon of ComfyUI's layer norms. The published configuration says 1e-6."""
 
@@ -129,12 +132,14 @@ def load_siglip(path: str | Path) -> SiglipVision:
     path = Path(path)
     file = path / WEIGHTS_FILE if path.is_dir() else path
     header = read_header(file)
-    tower = SiglipVision(_sizes(header, _read_config(file)))
+    # On the meta device: nothing is allocated before all shapes are checked.
+    with torch.device("meta"):
+        tower = SiglipVision(_sizes(header, _read_config(file)))
     state = tower.state_dict()
     if wrong := [key for key, weight in state.items() if header.shapes.get(PREFIX + key) != tuple(weight.shape)]:
         raise _no_siglip(header, f"{len(wrong)} of its weights are missing or have another size, such as {wrong[0]}")
     with WeightFile(header).opened() as weights:
-        tower.load_state_dict({key: weights.whole(PREFIX + key) for key in state})
+        tower.load_state_dict({key: weights.whole(PREFIX + key) for key in state}, assign=True)
     return tower.eval().requires_grad_(False)
 
 
@@ -150,11 +155,11 @@ def _sizes(header: Header, config: dict[str, Any]) -> SiglipSizes:
     width, cells, patch = patches[0], isqrt(positions[0]), patches[2]
     heads = config.get("num_attention_heads", SO400M_HEADS if width == SO400M_WIDTH else width // HEAD_WIDTH)
     if cells**2 != positions[0] or type(heads) is not int or heads < 1 or width % heads:
-        raise _no_siglip(header, f"it has {positions[0]} tokens of width {width}, and {heads!r} heads")
+        raise _no_siglip(header, f"it has {positions[0]} tokens of width {width}, and {quoted(heads)} heads")
     known_side = SO400M_SIDE if (width, cells) == (SO400M_WIDTH, SO400M_CELLS) else cells * patch
     side = config.get("image_size", known_side)
     if type(side) is not int or side // patch != cells:
-        raise _no_siglip(header, f"its configuration says {side!r} pixels, but it has {cells} x {cells} patches")
+        raise _no_siglip(header, f"its configuration says {quoted(side)} pixels, but it has {cells} x {cells} patches")
     return SiglipSizes(len(layers), width, mlp[0], heads, side, patch)
 
 
@@ -162,7 +167,8 @@ def _read_config(file: Path) -> dict[str, Any]:
     """The vision part of the configuration beside a weight file; empty without one."""
     for path in (file.with_name(CONFIG_FILE), file.with_suffix(".json")):
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            with path.open("rb") as opened:
+                config = json.loads(opened.read(MAX_CONFIG))
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(config, dict):

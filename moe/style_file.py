@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StyleExpertError
+from ..plain_text import quoted
 from .expert_sizes import ENTRY
 from .header import Header, read_header
 from .saving import write_atomically
@@ -122,7 +123,7 @@ def _require_tensors(header: Header) -> None:
     if header.num_bytes > MAX_BYTES:
         raise _damaged(header, f"it has {header.num_bytes:,} bytes, expected at most {MAX_BYTES:,}")
     if unknown := sorted(header.tensors.keys() - {EMBEDDING, THUMBNAIL}):
-        raise _damaged(header, f"it holds the unknown tensor {unknown[0][:MAX_ID]!r}")
+        raise _damaged(header, f"it holds the unknown tensor {quoted(unknown[0])}")
     if EMBEDDING not in header.tensors:
         raise _damaged(header, f"it lacks {EMBEDDING}")
     embedding = header.tensors[EMBEDDING]

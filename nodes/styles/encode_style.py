@@ -13,6 +13,7 @@ from torch import Tensor
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
 from ...moe.baking import style_of
 from ...moe.mixing import weight_shares
+from ...plain_text import quoted
 from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, StyleType, advanced, schema
 from .style_images import more_image_inputs, single_images
@@ -129,7 +130,7 @@ def _require_weights(text: str, count: int, combine: str) -> list[float]:
         weights = [float(part) for part in parts]
     except ValueError:
         raise StyleExpertError(
-            f"The weights are '{text[:80]}', expected {count} numbers with commas between them, such as '1, 0.5'. "
+            f"The weights are {quoted(text)}, expected {count} numbers with commas between them, such as '1, 0.5'. "
             "Write decimals with a point."
         ) from None
     if weights and combine == PER_IMAGE:

@@ -99,6 +99,18 @@ def test_other_files_are_refused(folder, change: str):
         load_siglip(path)
 
 
+def test_nothing_is_allocated_for_layers_that_are_not_in_the_file(folder):
+    """One wide layer and the names of 999 layers would take terabytes."""
+    path, model = folder
+    state = {f"vision_model.{key.removeprefix('vision_model.')}": weight for key, weight in model.state_dict().items()}
+    state["vision_model.encoder.layers.0.mlp.fc1.weight"] = torch.zeros(2**20, 32)
+    state |= {f"vision_model.encoder.layers.{layer}.x": torch.zeros(1) for layer in range(3, 999)}
+    save_file(state, path / "model.safetensors")
+    (path / "config.json").write_text("[" * 2**21)
+    with pytest.raises(StyleExpertError, match="is no SigLIP vision model"):
+        load_siglip(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(StyleExpertError, match=r"model\.safetensors cannot be read"):
         load_siglip(tmp_path)
