@@ -5,11 +5,18 @@ import io
 import os
 import secrets
 import stat
+import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 FileState = tuple[int, int, int]
 """(inode, time of the last change in ns, size in bytes) of a file. It changes when the file is edited or replaced."""
+MAX_NAME_BYTES = 255
+"""Upper limit for a file name, in bytes. It holds for all common file systems."""
+ABANDONED_SECONDS = 24 * 3600
+"""Age at which a temporary file belongs to no running program, in seconds. The longest writes take minutes."""
+_TEMPORARY_START, _TEMPORARY_END = ".styleroute-", ".partial"
 
 
 def open_regular(path: str | os.PathLike[str]) -> io.FileIO:
@@ -31,24 +38,44 @@ def state_of(file: io.FileIO) -> FileState:
     return state.st_ino, state.st_mtime_ns, state.st_size
 
 
+def require_possible(path: Path) -> None:
+    """Check that a file can have this path. Nothing is created.
+
+    Raises:
+        OSError: the name is too long or holds a null byte or a lone surrogate, links form a loop, or it is a folder.
+    """
+    try:
+        if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                raise IsADirectoryError(errno.EISDIR, "it is a folder, expected a file name", str(path))
+    except ValueError as error:
+        raise _impossible(path) from error
+
+
 def temporary_beside(path: Path) -> Path:
     """An unused name in the folder of `path`, for a file that will be renamed to `path`. The folder is created.
 
     The name is random: a name made from `path` could be a user's file. It is short, because `path` may have the
-    longest name that the file system allows.
+    longest name that the file system allows. Files of killed programs with such names are deleted after a day.
 
     Raises:
-        OSError: no file can have the path `path`, it is a folder, or its folder cannot be created.
+        OSError: no file can have the path `path`, or its folder cannot be created.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder, expected a file name", str(path))
-        with suppress(FileNotFoundError):
-            os.lstat(path)
-    except ValueError as error:
-        raise _impossible(path) from error
-    return path.with_name(f".styleroute-{secrets.token_hex(8)}.partial")
+    require_possible(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _delete_abandoned(path.parent)
+    return path.with_name(f"{_TEMPORARY_START}{secrets.token_hex(8)}{_TEMPORARY_END}")
+
+
+@cache
+def _delete_abandoned(folder: Path) -> None:
+    """Once per process and folder, because a folder may hold many files."""
+    for path in folder.glob(f"{_TEMPORARY_START}*{_TEMPORARY_END}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
 
 
 def _impossible(path: str | os.PathLike[str]) -> OSError:

@@ -37,7 +37,7 @@ def patch_keys(model: ModelPatcher, expert: StyleExpert) -> dict[str, PatchKey]:
     _require_base(expert)
     targets = {layer: comfy_target(layer, flux.hidden_size, flux.params.mlp_ratio) for layer in expert.layers}
     absent = [layer for layer, target in targets.items() if _linear(flux, target) is None]
-    problems = _deeper_model(flux, absent) + [
+    problems = _deeper_model(flux, absent, len(targets)) + [
         problem
         for layer, target in targets.items()
         if (problem := _misfit(flux, layer, target, expert.layer_shapes[layer]))
@@ -101,16 +101,21 @@ def _require_base(expert: StyleExpert) -> None:
         )
 
 
-def _deeper_model(flux: Flux, absent: list[str]) -> list[str]:
+def _deeper_model(flux: Flux, absent: list[str], count: int) -> list[str]:
     """A problem for each absent layer of blocks beyond the model's last one: the experts are for a deeper model.
 
-    One such layer alone is only an unexpected name.
+    One such layer among others is only an unexpected name.
+
+    Args:
+        flux: the model's network.
+        absent: layers of the experts that the model does not have.
+        count: number of all layers of the experts.
     """
     beyond = [layer for layer in absent if "blocks." in layer]
-    if len(beyond) <= MAX_STRAY:
+    if len(beyond) <= MAX_STRAY and len(absent) < count:
         return []
     blocks = f"{len(flux.double_blocks)} double and {len(flux.single_blocks)} single blocks"
-    return [f"it changes {layer}, which this model of {blocks} does not have" for layer in beyond]
+    return [f"it changes {layer}, which this model of {blocks} does not have" for layer in beyond or absent]
 
 
 def _misfit(flux: Flux, layer: str, target: ComfyTarget, shape: tuple[int, int]) -> str | None:

@@ -1,10 +1,12 @@
 """Checks that files can be written, before the work for them starts."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from ..errors import StorageError
+from ..files import require_possible
 
 
 def require_room(folder: Path, num_bytes: int, what: str) -> None:
@@ -32,9 +34,10 @@ def require_writable(path: Path) -> None:
     Raises:
         StorageError: `path` is a folder, or its folder cannot be created or written to.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise StorageError(f"{path} is a folder, expected a file name: give another --output, or remove the folder")
     try:
+        require_possible(path)
         # os.access would miss the permissions of Windows and read-only file systems.
         with tempfile.TemporaryFile(dir=_existing(path.parent)):
             pass

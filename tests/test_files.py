@@ -5,8 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from styleroute.errors import DataError
+from styleroute.errors import DataError, StorageError
 from styleroute.files import open_regular, state_of, temporary_beside
+from styleroute.storage.disk_space import require_writable
 from styleroute.storage.image_reader import image_size, is_animated, read_image, read_mask
 from styleroute.storage.text_reader import read_text
 
@@ -86,6 +87,28 @@ def test_a_file_has_another_state_after_each_change(tmp_path):
     other.replace(path)
     states.append(state())
     assert len(set(states)) == 4
+
+
+def test_abandoned_temporary_files_are_deleted_after_a_day(tmp_path):
+    named_as_ours = [temporary_beside(tmp_path / "elsewhere" / "x").name for _ in range(2)]
+    old, new, other = (tmp_path / "runs" / name for name in (*named_as_ours, "old.partial"))
+    old.parent.mkdir()
+    for path in (old, new, other):
+        path.write_text("half")
+    for path in (old, other):
+        os.utime(path, (1, 1))
+    temporary_beside(old.parent / "y")
+    assert sorted(old.parent.iterdir()) == sorted([new, other])
+
+
+IMPOSSIBLE = ["a\0b.json", "\ud800.json", "x" * 256]
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_an_impossible_output_is_refused_before_the_work(tmp_path, name):
+    with pytest.raises(StorageError, match="cannot be written"):
+        require_writable(tmp_path / "new" / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_temporary_names_are_new_and_short(tmp_path):

@@ -176,6 +176,13 @@ def test_one_layer_of_a_block_beyond_the_last_is_left_out(flux, write, caplog):
     assert "left out: transformer_blocks.7.attn.to_q" in caplog.text
 
 
+@pytest.mark.parametrize("layer", ["transformer_blocks.7.attn.to_q", "time_text_embed.guidance_embedder.linear_1"])
+def test_a_file_without_any_layer_of_the_model_is_refused(parts, write, layer):
+    schnell = parts.random_model("FluxSchnell", parts.FLUX | {"guidance_embed": False})
+    with pytest.raises(StyleExpertError, match=f"does not fit this model: it changes {layer}"):
+        apply(schnell, write([layer]))
+
+
 def test_a_wrong_size_still_refuses_the_file(flux, write):
     path = write(["transformer_blocks.0.attn.to_q", STRAY], width=5)
     with pytest.raises(StyleExpertError, match="is 128 x 5 in the file and 128 x 128 in the model"):

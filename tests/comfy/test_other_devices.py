@@ -68,12 +68,11 @@ def test_the_background_lock(device, flux):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_adding_experts_to_weights(device, dtype):
-    from styleroute.moe import LowRank
-    from styleroute.nodes.model_patching import _adapter
+    from styleroute.nodes.model_patching import LowRankAdapter
 
     generator = torch.Generator().manual_seed(0)
     up, down, weight = (torch.randn(8, 8, generator=generator) for _ in range(3))
-    adapter = _adapter("a.weight", LowRank(up, down))
+    adapter = LowRankAdapter({"a.weight"}, (up, down, None, None, None, None))
     weight = weight.to(dtype)
     settings = (None, lambda change: change, dtype)
     found = adapter.calculate_weight(device.put(weight), "a.weight", 0.5, 1.0, *settings)
