@@ -35,6 +35,9 @@ EPSILON = 1e-5
 """Epsilon of ComfyUI's layer norms. The published configuration says 1e-6."""
 
 
+_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
+
+
 @dataclass(frozen=True)
 class SiglipSizes:
     """Sizes of a tower: layers, width D, MLP width, heads, and the image's and the patches' sides in pixels."""
@@ -55,22 +58,20 @@ class _Layer(nn.Module):
         width = sizes.width
         self.heads = sizes.heads
         self.layer_norm1, self.layer_norm2 = nn.LayerNorm(width, EPSILON), nn.LayerNorm(width, EPSILON)
-        names = ("q_proj", "k_proj", "v_proj", "out_proj")
-        self.self_attn = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
+        self.self_attn = nn.ModuleDict({name: nn.Linear(width, width) for name in _PROJECTIONS})
         self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, sizes.mlp_width), "fc2": nn.Linear(sizes.mlp_width, width)})
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         normed = self.layer_norm1(x)
         # Each of q, k, v: [B, H, T, D / H].
-        q, k, v = (self.self_attn[name](normed).unflatten(2, (self.heads, -1)).transpose(1, 2) for name in _QKV)
+        q, k, v = (
+            self.self_attn[name](normed).unflatten(2, (self.heads, -1)).transpose(1, 2) for name in _PROJECTIONS[:3]
+        )
         attended = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.self_attn["out_proj"](attended)
         hidden = functional.gelu(self.mlp["fc1"](self.layer_norm2(x)), approximate="tanh")
         return x + self.mlp["fc2"](hidden)
-
-
-_QKV = ("q_proj", "k_proj", "v_proj")
 
 
 class SiglipVision(nn.Module):
@@ -132,14 +133,14 @@ def load_siglip(path: str | Path) -> SiglipVision:
     path = Path(path)
     file = path / WEIGHTS_FILE if path.is_dir() else path
     header = read_header(file)
-    # On the meta device: nothing is allocated before all shapes are checked.
-    with torch.device("meta"):
-        tower = SiglipVision(_sizes(header, _read_config(file)))
-    state = tower.state_dict()
-    if wrong := [key for key, weight in state.items() if header.shapes.get(PREFIX + key) != tuple(weight.shape)]:
+    sizes = _sizes(header, _read_config(file))
+    # All shapes are checked before anything is allocated.
+    expected = _shapes(sizes)
+    if wrong := [key for key, shape in expected.items() if header.shapes.get(PREFIX + key) != shape]:
         raise _no_siglip(header, f"{len(wrong)} of its weights are missing or have another size, such as {wrong[0]}")
+    tower = SiglipVision(sizes)
     with WeightFile(header).opened() as weights:
-        tower.load_state_dict({key: weights.whole(PREFIX + key) for key in state}, assign=True)
+        tower.load_state_dict({key: weights.whole(PREFIX + key) for key in expected}, assign=True)
     return tower.eval().requires_grad_(False)
 
 
@@ -161,6 +162,25 @@ def _sizes(header: Header, config: dict[str, Any]) -> SiglipSizes:
     if type(side) is not int or side // patch != cells:
         raise _no_siglip(header, f"its configuration says {quoted(side)} pixels, but it has {cells} x {cells} patches")
     return SiglipSizes(len(layers), width, mlp[0], heads, side, patch)
+
+
+def _shapes(sizes: SiglipSizes) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a tower, by its key without prefix."""
+    width, mlp_width, patch = sizes.width, sizes.mlp_width, sizes.patch
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.patch_embedding.weight": (width, 3, patch, patch),
+        "embeddings.patch_embedding.bias": (width,),
+        "embeddings.position_embedding.weight": ((sizes.side // patch) ** 2, width),
+    }
+    linears = {f"self_attn.{name}": (width, width) for name in _PROJECTIONS}
+    linears |= {"mlp.fc1": (mlp_width, width), "mlp.fc2": (width, mlp_width)}
+    for layer in range(sizes.layers):
+        stem = f"encoder.layers.{layer}"
+        for norm in ("layer_norm1", "layer_norm2"):
+            shapes |= {f"{stem}.{norm}.weight": (width,), f"{stem}.{norm}.bias": (width,)}
+        for name, shape in linears.items():
+            shapes |= {f"{stem}.{name}.weight": shape, f"{stem}.{name}.bias": shape[:1]}
+    return shapes
 
 
 def _read_config(file: Path) -> dict[str, Any]:
