@@ -1,6 +1,7 @@
 """The `styleroute` command, as `python <this folder> ...` or `python -m styleroute ...`.
 
-The first form needs no installation: ComfyUI's own Python runs `convert` and `inspect` from the installed pack.
+The first form needs no installation: ComfyUI's own Python runs `bake`, `convert` and `inspect` from the installed
+pack.
 """
 
 import importlib.util

@@ -25,6 +25,8 @@ COMMANDS = {
     "data": "make a dataset: `data paintings`, `data regions`, or `data triplets` of your own images",
     "evaluate": "score trained experts or the small Kontext on unseen images: `evaluate styles`, ...",
     "benchmark": "time the pack against ComfyUI without it",
+    "generate": "stylise an image with diffusers, without ComfyUI",
+    "bake": "write a style, or a mix of styles, as a plain LoRA",
     "convert": "convert released files to one expert file, or a .pt file to .safetensors",
     "inspect": "show what a file contains, and report its faults",
 }

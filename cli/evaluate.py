@@ -10,7 +10,7 @@ from rich.table import Table
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
-from ..paths import RUNS
+from ..paths import RUNS, TINY_MODELS
 from ..progress import console
 
 if TYPE_CHECKING:
@@ -80,6 +80,19 @@ def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
     console.print(contrast_table(measure_contrast(config)))
 
 
+def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors") -> None:
+    """Print what rules for mixing two styles do to the routing of experts of the small Kontext.
+
+    Args:
+        experts: an expert file whose encoder reads the small vision model.
+    """
+    from ..evaluation.styles.mixing import embed_styles, evaluate_mixing
+    from ..moe import StyleExpert
+
+    expert = StyleExpert.open(experts)
+    console.print(evaluate_mixing(expert, embed_styles(expert)).table())
+
+
 def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate_tiny") -> None:
     """Edit test photos with the shipped weights, and print the PSNR to each instruction's exact target.
 
@@ -110,4 +123,11 @@ def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> Non
     console.print("Wrote", ", ".join(str(path) for path in files), soft_wrap=True)
 
 
-SUBCOMMANDS = {"styles": styles, "losses": losses, "regions": regions, "contrast": contrast, "tiny": tiny}
+SUBCOMMANDS = {
+    "styles": styles,
+    "mixing": mixing,
+    "losses": losses,
+    "regions": regions,
+    "contrast": contrast,
+    "tiny": tiny,
+}

@@ -2,7 +2,7 @@
 
 from ..paths import PACK
 
-WITH_COMFYUI = ("convert", "inspect")
+WITH_COMFYUI = ("bake", "convert", "inspect")
 """Commands for artists: ComfyUI's own Python has everything that they import."""
 
 

@@ -10,6 +10,8 @@ from .encoder import StyleEncoder
 from .expert import StyleExpert
 from .router import Router, Routing
 from .saving import save_encoder, save_expert
+from .style import Style
+from .style_file import load_style, save_style
 
 __all__ = [
     "EncoderConfig",
@@ -17,9 +19,12 @@ __all__ = [
     "LowRank",
     "Router",
     "Routing",
+    "Style",
     "StyleEncoder",
     "StyleExpert",
     "StyleExpertError",
+    "load_style",
     "save_encoder",
     "save_expert",
+    "save_style",
 ]

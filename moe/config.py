@@ -14,6 +14,8 @@ RELEASE_TOP_K = 2
 """Number of experts per style in the release. The release's files do not store it."""
 SIGLIP_FILE = "sigclip_vision_patch14_384.safetensors"
 """File name of SigLIP so400m patch14-384 in ComfyUI's packaging: 729 tokens of width 1152."""
+TINY_SIGLIP = "the tiny SigLIP of the demo pack"
+"""Name of the demo's vision model in expert files."""
 
 
 @dataclass(frozen=True)

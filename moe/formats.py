@@ -39,6 +39,7 @@ _MODEL_PREFIXES = ("base_model.model.", "transformer.")
 _ENCODER_PREFIXES = ("encoder.", "proj_model.")
 _ENCODER_STEMS = ("embedding_linears.", "layer_norms.", "projections.", "post_projection.")
 _FOREIGN = (
+    (("style.embedding", "style.thumbnail"), "a style from Save Style"),
     (("lora_unet_", "lora_te", "lycoris_"), "a LoRA in kohya's layout"),
     (("unet.", "text_encoder", "down_blocks.", "up_blocks."), "a LoRA for Stable Diffusion in diffusers' layout"),
     (("diffusion_model.", "double_blocks.", "single_blocks."), "a Flux file in ComfyUI's own layout"),
@@ -200,4 +201,4 @@ def _layer_part(key: str) -> tuple[str, str] | None:
     return None if layer.startswith(_OTHER_MODELS) else (layer, part)
 
 
-_OTHER_MODELS = tuple(prefix for prefixes, _ in _FOREIGN[:5] for prefix in prefixes)
+_OTHER_MODELS = tuple(prefix for prefixes, _ in _FOREIGN[:6] for prefix in prefixes)

@@ -16,12 +16,15 @@ from .expert import StyleExpert
 from .expert_sizes import read_entry
 from .formats import FileKeys, sort_keys
 from .header import Header, read_header
+from .style import Style
+from .style_file import load_style, read_style_entry
 from .weight_file import WeightFile
 
 _TITLES = {
     "style-moe": "StyleExpert experts",
     "lora": "plain LoRA",
     "style-encoder": "style encoder",
+    "style": "style",
     "unknown": "unknown",
 }
 MAX_NAMES = 8
@@ -34,7 +37,7 @@ class FileReport:
 
     Attributes:
         path: the file.
-        kind: "style-moe", "lora", "style-encoder" or "unknown".
+        kind: "style-moe", "lora", "style-encoder", "style" or "unknown".
         own_format: whether the file has StyleRoute's header entry.
         num_bytes, num_parameters: size of the file; 0 if unknown.
         dtypes: number of tensors of each dtype.
@@ -44,6 +47,7 @@ class FileReport:
         skipped_layers: layers of the file that FLUX.1 does not have.
         encoder_config: configuration of the style encoder; None without an encoder.
         training: training summary; empty without a summary.
+        style: the style in a file of Save Style; None in other files.
         style_rows, text_tokens: see `StyleExpert`.
         problems: one sentence for each fault.
     """
@@ -61,6 +65,7 @@ class FileReport:
     skipped_layers: tuple[str, ...] = ()
     encoder_config: EncoderConfig | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    style: Style | None = None
     style_rows: int | None = None
     text_tokens: int | None = None
     problems: list[str] = field(default_factory=list)
@@ -72,6 +77,7 @@ class FileReport:
             *self._size_lines(),
             *(self._expert_lines(self.config) if self.config else []),
             *(_encoder_lines(self.encoder_config) if self.encoder_config else []),
+            *(_style_lines(self.style) if self.style else []),
             *_training_lines(self.training),
             *_input_lines(self.style_rows, self.text_tokens),
             *([f"problem: {problem}" for problem in self.problems] or ["no problem found"]),
@@ -129,6 +135,10 @@ def _fill_sizes(report: FileReport, header: Header) -> None:
 
 
 def _fill_contents(report: FileReport, header: Header, found: FileKeys) -> None:
+    if read_style_entry(header) is not None:
+        report.kind, report.own_format = "style", True
+        report.style = load_style(header.path)
+        return
     report.kind = found.kind or "unknown"
     report.own_format = read_entry(header) is not None
     if report.kind == "style-encoder" and not found.other:
@@ -196,6 +206,16 @@ def _encoder_lines(config: EncoderConfig) -> list[str]:
         f"style encoder: taps {', '.join(map(str, config.taps))} of {config.vision_model} "
         f"({config.num_tokens} tokens x {config.hidden_size})",
         f"  {config.num_queries} queries per tap, {norm}{projection}{post}, style embedding of {config.cond_dim}",
+    ]
+
+
+def _style_lines(style: Style) -> list[str]:
+    rows, width = style.embedding.shape
+    images = "1 reference image" if style.num_references == 1 else f"{style.num_references} reference images"
+    shown = "without a thumbnail" if style.thumbnail is None else "with a thumbnail"
+    return [
+        f"name: {style.name}",
+        f"style encoder: {style.encoder_id}; {rows} x {width} numbers, from {images}, {shown}",
     ]
 
 

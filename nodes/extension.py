@@ -8,14 +8,22 @@ from .model_folders import register_model_folders
 from .regions.region_prompt import RegionPrompt
 from .regions.region_sampler import RegionRouteSampler
 from .styles.encode_style import EncodeStyle
+from .styles.load_style import LoadStyle
 from .styles.load_style_expert import LoadStyleExpert
+from .styles.mix_styles import MixStyles
 from .styles.moe_apply import MoEApply
 from .styles.routing_preview import RoutingPreview
+from .styles.save_style import SaveStyle
 from .styles.save_style_lora import SaveStyleLoRA
+from .styles.style_references import StyleReferences
 
 NODES: list[type[io.ComfyNode]] = [
     LoadStyleExpert,
     EncodeStyle,
+    MixStyles,
+    SaveStyle,
+    LoadStyle,
+    StyleReferences,
     MoEApply,
     RoutingPreview,
     SaveStyleLoRA,

@@ -15,21 +15,25 @@ from ..moe.header import read_header
 from ..paths import CONVERT_COMMAND
 from ..plain_text import quoted
 
-EXPERTS, ENCODERS, LORAS = "style_experts", "style_encoders", "loras"
+EXPERTS, ENCODERS, STYLES, LORAS = "style_experts", "style_encoders", "styles", "loras"
 SUFFIX = ".safetensors"
 LORA_PREFIX = "loras/"
 """Prefix of the files in ComfyUI's own `loras` folders, which may hold region experts too."""
 
 
 def register_model_folders() -> None:
-    """Adds `models/style_experts` and `models/style_encoders` behind the folders of the user's extra model paths."""
-    for kind in (EXPERTS, ENCODERS):
+    """Adds this pack's folders in `models` behind the folders of the user's extra model paths.
+
+    Styles are also found in `output/styles`, where Save Style writes them.
+    """
+    for kind in (EXPERTS, ENCODERS, STYLES):
         folder = os.path.join(folder_paths.models_dir, kind)
         folder_paths.add_model_folder_path(kind, folder)
         # A new folder has an empty set of suffixes, and ComfyUI would list every file in it.
         folder_paths.folder_names_and_paths[kind][1].add(SUFFIX)
         with contextlib.suppress(OSError):  # the models folder may be read-only
             os.makedirs(folder, exist_ok=True)
+    folder_paths.add_model_folder_path(STYLES, os.path.join(folder_paths.get_output_directory(), STYLES))
 
 
 def expert_names() -> list[str]:
@@ -50,6 +54,11 @@ def routed_first(names: list[str]) -> list[str]:
 def encoder_names() -> list[str]:
     """Names of all encoder files."""
     return _file_names(ENCODERS)
+
+
+def style_names() -> list[str]:
+    """Names of all style files."""
+    return _file_names(STYLES)
 
 
 def expert_path(name: str) -> str:
@@ -73,6 +82,16 @@ def encoder_path(name: str) -> str:
     """
     _refuse_bad_name(name)
     return folder_paths.get_full_path(ENCODERS, name) or _refuse_missing("Encoder", ENCODERS, name)
+
+
+def style_path(name: str) -> str:
+    """The full path of a style file.
+
+    Raises:
+        StyleExpertError: the file does not exist, is not a safetensors file, or is outside the model folders.
+    """
+    _refuse_bad_name(name)
+    return folder_paths.get_full_path(STYLES, name) or _refuse_missing("Style", STYLES, name)
 
 
 def file_state(path: str) -> str:

@@ -20,6 +20,7 @@ CODE = (
     "demo",
     "evaluation",
     "flux",
+    "generation",
     "moe",
     "nodes",
     "storage",

@@ -44,10 +44,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"training", "dataset", "moe", "attention", "flux", "comfy_client", "storage"},
         TORCH | TRAINING | {"rich", "psutil"},
     ),
+    "generation": (
+        {"training", "moe", "flux", "storage"},
+        {"torch", "diffusers", "transformers", "PIL"},
+    ),
     "demo": ({"dataset", "moe", "attention", "comfy_client", "storage"}, {"numpy", "PIL", "rich", "skimage"}),
     "cli": (
-        {"demo", "benchmarks", "evaluation", "training", "dataset", "nodes", "moe", "attention", "flux", "storage"},
-        {"rich", "tyro"},
+        {
+            *("demo", "benchmarks", "evaluation", "generation"),
+            *("training", "dataset", "nodes", "moe", "attention", "flux", "storage"),
+        },
+        {"rich", "tyro", "torch", "PIL"},
     ),
 }
 """By folder: the project's folders and the libraries that it may import."""

@@ -18,7 +18,7 @@ DEPENDENCIES: tuple[str, ...] = ()
 EXTRAS_OF = {
     **dict.fromkeys(("__init__", "__main__", "errors", "files", "interruption", "paths", "plain_text"), DEPENDENCIES),
     **dict.fromkeys(("moe", "attention", "flux", "nodes"), DEPENDENCIES),
-    **dict.fromkeys(("training", "dataset", "evaluation", "benchmarks"), ("train",)),
+    **dict.fromkeys(("training", "dataset", "evaluation", "benchmarks", "generation"), ("train",)),
     **dict.fromkeys(("progress", "storage", "comfy_client", "cli"), ("train", "demo")),
     "demo": ("demo",),
 }

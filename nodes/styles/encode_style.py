@@ -1,5 +1,9 @@
 """Encode Style: reads the style of one or several reference images."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
 import comfy.model_management
 import comfy.utils
 import torch
@@ -7,11 +11,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...moe import EncoderConfig, StyleExpert, StyleExpertError
-from ..images import require_finite
+from ...moe.baking import style_of
+from ...moe.mixing import weight_shares
+from ...plain_text import quoted
 from ..node_base import StyleRouteNode
-from ..schema import StyleExpertType, StyleType, schema
-from .style_types import Style, encoder_id
+from ..schema import StyleExpertType, StyleType, advanced, schema
+from .style_images import more_image_inputs, single_images
+from .style_types import encoder_id
 from .vision_states import hidden_states, require_vision_model
+
+MEAN = "mean of the references"
+PER_IMAGE = "one style per image"
 
 
 class EncodeStyle(StyleRouteNode):
@@ -50,21 +60,44 @@ class EncodeStyle(StyleRouteNode):
                     tooltip="The style image. Several images in one batch give one STYLE: the mean of their "
                     "embeddings.",
                 ),
+                *more_image_inputs(),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    optional=True,
+                    tooltip="A weight for each style image in order, such as '1, 0.5': only their ratios matter. "
+                    "A negative weight moves away from an image. Empty: the plain mean.",
+                ),
+                io.Combo.Input(
+                    "combine",
+                    options=[MEAN, PER_IMAGE],
+                    default=MEAN,
+                    optional=True,
+                    tooltip="One style from all images, or a style for each image of the batch that is sampled.",
+                    **advanced(),
+                ),
             ],
             outputs=[StyleType.Output("STYLE", tooltip="The style, for MoE Apply and Save Style as LoRA.")],
         )
 
     @classmethod
-    def execute(cls, style_expert: StyleExpert, clip_vision, image: Tensor) -> io.NodeOutput:
+    def execute(
+        cls,
+        style_expert: StyleExpert,
+        clip_vision,
+        image: Tensor,
+        image_2: Tensor | None = None,
+        image_3: Tensor | None = None,
+        image_4: Tensor | None = None,
+        weights: str = "",
+        combine: str = MEAN,
+    ) -> io.NodeOutput:
         require_vision_model(clip_vision, _require_encoder(style_expert))
-        require_finite("image", image, StyleExpertError)
-        embeddings = _embeddings(style_expert, clip_vision, image)
-        style = Style(
-            embedding=embeddings.mean(dim=0, keepdim=True),
-            num_references=len(image),
-            encoder_id=encoder_id(style_expert.encoder),
-        )
-        return io.NodeOutput(style)
+        images = single_images(image=image, image_2=image_2, image_3=image_3, image_4=image_4)
+        numbers = _require_weights(weights, len(images), combine)
+        embeddings = _embeddings(style_expert, clip_vision, images)
+        style = style_of(embeddings, [one[0] for one in images], encoder_id(style_expert.encoder), numbers)
+        return io.NodeOutput(replace(style, embedding=embeddings) if combine == PER_IMAGE else style)
 
 
 def _require_encoder(expert: StyleExpert) -> EncoderConfig:
@@ -86,11 +119,34 @@ def _require_encoder(expert: StyleExpert) -> EncoderConfig:
     return expert.encoder_config
 
 
+def _require_weights(text: str, count: int, combine: str) -> list[float]:
+    """The weights in a text, one for each image; empty for the plain mean.
+
+    Raises:
+        StyleExpertError: the text holds no numbers, their count or sum is wrong, or each image keeps its style.
+    """
+    parts = [part for part in re.split(r"[,;\s]+", text) if part]
+    try:
+        weights = [float(part) for part in parts]
+    except ValueError:
+        raise StyleExpertError(
+            f"The weights are {quoted(text)}, expected {count} numbers with commas between them, such as '1, 0.5'. "
+            "Write decimals with a point."
+        ) from None
+    if weights and combine == PER_IMAGE:
+        raise StyleExpertError(
+            f"Weights are given, but '{PER_IMAGE}' does not combine the images. Clear the weights, or choose '{MEAN}'."
+        )
+    if weights:
+        weight_shares(weights, count)
+    return weights
+
+
 @torch.no_grad()
-def _embeddings(expert: StyleExpert, clip_vision, image: Tensor) -> Tensor:
+def _embeddings(expert: StyleExpert, clip_vision, images: Sequence[Tensor]) -> Tensor:
     """Embeddings [B, cond_dim]. Encodes one image at a time: all layers of a large batch need too much memory."""
-    progress, embeddings = comfy.utils.ProgressBar(len(image)), []
-    for one in image.split(1):
+    progress, embeddings = comfy.utils.ProgressBar(len(images)), []
+    for one in images:
         comfy.model_management.throw_exception_if_processing_interrupted()
         embeddings.append(expert.encoder(hidden_states(clip_vision, one)))
         progress.update(1)

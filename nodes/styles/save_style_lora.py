@@ -3,23 +3,18 @@
 import os
 
 import folder_paths
-import torch
 from comfy_api.latest import io, ui
 
 from ...moe import StyleExpert
-from ...moe.lora import lora_state
-from ...moe.saving import write_atomically
-from ...plain_text import plain
+from ...moe.baking import PRECISIONS, save_style_lora
 from ..comfy_server import warn
 from ..node_base import StyleRouteNode
 from ..schema import StyleExpertType, advanced, schema, strength_input, style_input
 from .output_file import free_path, output_prefix
 from .style_reference import REMEDY, reads_style_image
-from .style_types import Style, require_style
+from .style_types import Style
 
 NEEDS_IMAGE = f"The LoRA needs the style image as a second reference, because its experts were trained so. {REMEDY}"
-
-PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 class SaveStyleLoRA(StyleRouteNode):
@@ -66,20 +61,9 @@ class SaveStyleLoRA(StyleRouteNode):
         style: Style | None = None,
         precision: str = "float16",
     ) -> io.NodeOutput:
-        prefix = output_prefix(filename_prefix)
-        deltas = style_expert.collapse(require_style(style_expert, style), strength)
-        state = lora_state(deltas, PRECISIONS[precision])
-        path = free_path(prefix, ".safetensors")
-        needs_image = reads_style_image(style_expert)
-        metadata = {
-            "format": "pt",
-            "source": plain(style_expert.path.name),
-            "style_reference": str(needs_image).lower(),
-        }
-        if needs_image:
-            metadata["style_rows"] = str(style_expert.style_rows)
-        write_atomically(path, state, metadata, check=False)
-        if needs_image:
+        path = free_path(output_prefix(filename_prefix), ".safetensors")
+        save_style_lora(path, style_expert, style, strength, precision)
+        if reads_style_image(style_expert):
             warn(NEEDS_IMAGE + _rows_note(style_expert), cls.hidden and cls.hidden.unique_id)
         return io.NodeOutput(ui=ui.PreviewText(os.path.relpath(path, folder_paths.get_output_directory())))
 

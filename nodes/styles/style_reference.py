@@ -6,12 +6,15 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 
 from ...moe import StyleExpert
+from ...moe.baking import reads_style_image
 from ..comfy_server import NodeText
 from ..compilation import is_compiled
 from ..model_wrappers import wrap_run
 from ..notice import Notice
 from ..text_length import length_note
 from .style_positions import NOT_COMPILED
+
+__all__ = ["REMEDY", "reads_style_image", "warn_of_other_inputs"]
 
 REFERENCES_NEEDED = 2
 """Number of reference latents: the content image's and the style image's."""
@@ -21,19 +24,14 @@ DEFAULT_METHOD = "diffusion_model.params.default_ref_method"
 """Model object that holds the reference method for prompts that do not name one."""
 REMEDY = (
     "Add a Reference Latent with the style image after the content image's, and then "
-    f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow: otherwise the style is "
-    "weaker."
+    f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow (Style References does "
+    "both): otherwise the style is weaker."
 )
 SHOWN_AT_MOST = 4
 """Sampled images that a warning lists for each style image."""
 
 Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 """A guider's conditionings, by kind ("positive", "negative")."""
-
-
-def reads_style_image(expert: StyleExpert) -> bool:
-    """Whether the experts were trained with the style image as a second reference."""
-    return expert.style_rows is not None
 
 
 def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText) -> None:

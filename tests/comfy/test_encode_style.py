@@ -81,6 +81,52 @@ def test_a_plain_lora_encodes_no_style(region_expert: StyleExpert, siglip, encod
         encode(region_expert, siglip, torch.rand(1, 32, 32, 3))
 
 
+def test_images_of_several_inputs_and_sizes_count_alike(style_expert, siglip, encode):
+    batch, other = torch.rand(2, 32, 32, 3), torch.rand(1, 70, 40, 3)
+    style = encode(style_expert, siglip, batch, None, other)
+    alone = [encode(style_expert, siglip, image).embedding for image in (*batch.split(1), other)]
+    assert torch.equal(style.embedding, torch.cat(alone).mean(0, keepdim=True))
+    assert style.num_references == 3
+    per_image = encode(style_expert, siglip, batch, None, other, None, "", "one style per image")
+    assert torch.equal(per_image.embedding, torch.cat(alone))
+
+
+def test_weights_mix_the_images(style_expert, siglip, encode):
+    from styleroute.moe.mixing import mix
+
+    images = torch.rand(3, 32, 32, 3)
+    alone = torch.cat([encode(style_expert, siglip, image).embedding for image in images.split(1)])
+    style = encode(style_expert, siglip, images, None, None, None, "2; 1,-0.5")
+    assert torch.equal(style.embedding, mix(alone, (2, 1, -0.5)))
+    only = encode(style_expert, siglip, images, None, None, None, "0 1 0")
+    assert torch.equal(only.embedding, alone[1:2])
+
+
+@pytest.mark.parametrize(
+    ("weights", "combine", "sentence"),
+    [
+        ("1, 2", "mean of the references", "There are 2 weights for 3 styles"),
+        ("1, two, 3", "mean of the references", "The weights are '1, two, 3', expected 3 numbers"),
+        ("1,5 1 1", "mean of the references", "There are 4 weights for 3 styles"),
+        ("1, -1, 0", "mean of the references", "expected finite numbers with a sum above 0"),
+        ("nan 1 1", "mean of the references", "expected finite numbers"),
+        ("1 1 1", "one style per image", "does not combine the images"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(style_expert, siglip, encode, weights, combine, sentence):
+    with pytest.raises(StyleExpertError, match=sentence):
+        encode(style_expert, siglip, torch.rand(3, 32, 32, 3), None, None, None, weights, combine)
+
+
+def test_the_thumbnail_shows_the_images(style_expert, siglip, encode):
+    images = torch.zeros(2, 100, 50, 3)
+    images[1] = 1
+    assert encode(style_expert, siglip, images[:1]).thumbnail.shape == (64, 32, 3)
+    both = encode(style_expert, siglip, images).thumbnail
+    assert both[:, :32].unique().tolist() == [0]
+    assert both[:, 32:].unique().tolist() == [255]
+
+
 def test_progress_counts_the_images(style_expert, siglip, encode, monkeypatch):
     import comfy.utils
 

@@ -76,7 +76,7 @@ def test_every_input_of_every_node_is_checked(inputs_of, parts):
 
     checked = {*NUMBERS, *CHOICES, *FOREIGN_TYPES}
     others = {str(field.io_type) for node in NODES for field in node.define_schema().inputs} - checked
-    assert others == {"CLIP", "CLIP_VISION"}  # the nodes look into these models themselves
+    assert others == {"CLIP", "CLIP_VISION", "VAE"}  # the nodes look into these models themselves
 
 
 def test_an_optional_input_may_be_empty(style_expert, siglip, parts):

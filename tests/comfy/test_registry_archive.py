@@ -61,7 +61,9 @@ def test_the_archive_holds_what_artists_need_and_no_more(pack: Path) -> None:
     assert {"example_workflows/style_transfer.json", "web/docs/StyleRoute_MoEApply.md"} <= files
     folders = {path.split("/")[0] for path in files if "/" in path}
     ideas_and_nodes = {"moe", "attention", "flux", "nodes", "cli"}
-    assert folders == ideas_and_nodes | {"locales", "web", "example_workflows", "examples"}
+    assert folders == ideas_and_nodes | {"locales", "web", "example_workflows", "examples", "storage"}
+    shipped_storage = {path for path in files if path.startswith("storage/")}
+    assert shipped_storage == {f"storage/{name}.py" for name in ("__init__", "image_reader", "image_tensor")}
     assert "run.py" not in files
 
 
@@ -99,6 +101,16 @@ def test_convert_and_inspect_run_without_extras(pack: Path, tmp_path: Path, bare
     done = run_pack(pack, bare_environment, "inspect", target)
     assert (done.returncode, done.stderr) == (0, "")
     assert "plain LoRA" in done.stdout
+
+
+def test_bake_runs_without_extras(pack: Path, tmp_path: Path, bare_environment: dict[str, str]) -> None:
+    models = pack / "examples" / "tiny_kontext" / "models"
+    experts, target = models / "style_experts" / "tiny_styles.safetensors", tmp_path / "baked.safetensors"
+    image = PACK / "assets" / "style_ink_comic.png"
+    done = run_pack(pack, bare_environment, "bake", experts, target, "--style", image)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_pack(pack, bare_environment, "inspect", target)
+    assert "no problem found" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["demo", "train", "data", "evaluate", "benchmark"])

@@ -11,6 +11,10 @@ ROOT = Path(styleroute.__file__).parent
 IDS = [
     "StyleRoute_LoadStyleExpert",
     "StyleRoute_EncodeStyle",
+    "StyleRoute_MixStyles",
+    "StyleRoute_SaveStyle",
+    "StyleRoute_LoadStyle",
+    "StyleRoute_StyleReferences",
     "StyleRoute_MoEApply",
     "StyleRoute_RoutingPreview",
     "StyleRoute_SaveStyleLoRA",

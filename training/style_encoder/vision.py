@@ -14,14 +14,14 @@ from torchvision.transforms.functional import to_tensor
 from transformers import AutoConfig, SiglipImageProcessor, SiglipVisionModel
 
 from ...errors import TrainingError
-from ...moe.config import SIGLIP_FILE
+from ...moe.config import SIGLIP_FILE, TINY_SIGLIP
 from ..hub import hub_problem
 from ..tiny.edit_samples import vision_size
 from ..tiny.shipped import load_vision as load_tiny
 from ..tiny.train_vision import normalize
 
 TINY = "tiny"
-_FILES = {TINY: "the tiny SigLIP of the demo pack", "google/siglip-so400m-patch14-384": SIGLIP_FILE}
+_FILES = {TINY: TINY_SIGLIP, "google/siglip-so400m-patch14-384": SIGLIP_FILE}
 """The file name of a model for ComfyUI's users, by the model's name."""
 _KNOWN_TYPES = ("siglip", "siglip_vision_model")
 
