@@ -5,7 +5,7 @@ This folder imports only torch and errors.py.
 
 from ..errors import AttentionError
 from .columns import Columns
-from .heat import confidence, heat_map, soft_mask
+from .heat import confidence, contrast, heat_map, soft_mask
 from .localisation import map_iou, pointing, share_inside
 from .losses import PRESETS, AttentionLosses, cover_loss, focus_loss
 from .maps import MEAN, MEAN_STEP, AttentionMaps, MapCollector
@@ -27,6 +27,7 @@ __all__ = [
     "attend_at_once",
     "attend_with_maps",
     "confidence",
+    "contrast",
     "cover_loss",
     "find_span",
     "focus_loss",

@@ -1,4 +1,4 @@
-"""Heat maps, soft masks and a confidence, computed from attention maps."""
+"""Heat maps, soft masks and a contrast, computed from attention maps."""
 
 from typing import Literal
 
@@ -34,16 +34,26 @@ def soft_mask(heat: Tensor, threshold: Literal["otsu"] | float = "otsu", smoothi
     return torch.maximum(above, (1.5 * blur(above, smoothing)).clamp(0, 0.5))
 
 
-def confidence(values: Tensor) -> float:
-    """Confidence that a map [h, w] shows an object, from 0 (constant map) to 1.
+def contrast(values: Tensor, smoothing: float = 0.0) -> float:
+    """Contrast (a - b) / (a + b) of a map [h, w], from 0 (constant map) to 1.
 
-    It is the contrast (a - b) / (a + b) between the mean attention a above Otsu's threshold and b below it.
+    a is the mean attention above Otsu's threshold, b the mean below it. At 0.5 the attention inside the region is three
+    times that outside. A contrast does not prove that the object exists: the words of an absent object have one too.
+
+    Args:
+        values: [h, w].
+        smoothing: sigma, in cells, of a blur before the threshold, which removes noise; 0 for none.
     """
+    values = blur(values, smoothing)
     above = values > otsu(values)
     if not above.any():
         return 0.0
     inside, outside = values[above].mean().item(), values[~above].mean().item()
     return (inside - outside) / (inside + outside)
+
+
+confidence = contrast
+"""The name of `contrast` in version 0.1."""
 
 
 def otsu(values: Tensor) -> Tensor:

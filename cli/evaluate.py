@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.table import Table
 
-from ..evaluation.regions.config import RegionEvaluationConfig
+from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
 from ..paths import RUNS, TINY_MODELS
@@ -82,6 +82,17 @@ def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetens
     console.print(evaluate_mixing(expert, embed_styles(expert)).table())
 
 
+def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
+    """Compare the contrast of attention maps for objects in the image with that for objects that are absent.
+
+    The command uses the small Kontext through ComfyUI, on photos and objects that no training has seen. It prints the
+    contrast that the nodes show, for the base model and for a shipped region expert.
+    """
+    from ..evaluation.regions.contrast import contrast_table, measure_contrast
+
+    console.print(contrast_table(measure_contrast(config)))
+
+
 def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate_tiny") -> None:
     """Edit test photos with the shipped weights, and print the PSNR to each instruction's exact target.
 
@@ -112,4 +123,11 @@ def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> Non
     console.print("Wrote", ", ".join(str(path) for path in files), soft_wrap=True)
 
 
-SUBCOMMANDS = {"styles": styles, "mixing": mixing, "losses": losses, "regions": regions, "tiny": tiny}
+SUBCOMMANDS = {
+    "styles": styles,
+    "mixing": mixing,
+    "losses": losses,
+    "regions": regions,
+    "contrast": contrast,
+    "tiny": tiny,
+}

@@ -11,6 +11,7 @@ from comfy_execution.utils import get_executing_context
 
 from ..errors import StyleRouteError
 from ..plain_text import plain
+from .notice import Notice
 
 GRAPH = 2
 """Index of the graph in an item of ComfyUI's queue: (number, prompt id, graph, ...)."""
@@ -68,10 +69,11 @@ class NodeText:
             self.lines.append(line)
         self.show()
 
-    def warn(self, line: str, sentence: str | None = None) -> None:
-        """Logs a warning, and adds it below the node. With `sentence`, the log gets that text instead."""
-        logging.warning(plain(sentence or line))
-        self.add(line)
+    def warn(self, warning: str | Notice) -> None:
+        """Logs a warning, and adds it below the node."""
+        notice = warning if isinstance(warning, Notice) else Notice(warning, warning)
+        logging.warning(plain(notice.sentence))
+        self.add(notice.line)
 
     def show(self) -> None:
         """Shows the lines so far instead of the earlier text; without lines, removes the earlier text."""

@@ -6,7 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 
 class ReadMaps(io.ComfyNode):
-    """Returns the first image's map of every phrase, averaged over the captured blocks and all steps."""
+    """Returns the first image's map of every phrase, averaged over all steps, and over all captured blocks or none."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -14,13 +14,27 @@ class ReadMaps(io.ComfyNode):
             node_id="Evaluation_ReadMaps",
             category="StyleRoute/evaluation",
             is_output_node=True,
-            inputs=[io.Custom("ATTENTION_MAPS").Input("attention_maps")],
+            inputs=[
+                io.Custom("ATTENTION_MAPS").Input("attention_maps"),
+                io.Boolean.Input("each_block", default=False, optional=True),
+            ],
         )
 
     @classmethod
-    def execute(cls, attention_maps) -> io.NodeOutput:
-        maps = {span.name: attention_maps.mean(0, span.name).tolist() for span in attention_maps.spans.values()}
+    def execute(cls, attention_maps, each_block: bool = False) -> io.NodeOutput:
+        read = _maps_by_block if each_block else _mean_map
+        maps = {span.name: read(attention_maps, span.name) for span in attention_maps.spans.values()}
         return io.NodeOutput(ui={"maps": [json.dumps(maps)]})
+
+
+def _mean_map(attention_maps, name: str) -> list[list[float]]:
+    return attention_maps.mean(0, name).tolist()
+
+
+def _maps_by_block(attention_maps, name: str) -> dict[str, list[list[float]]]:
+    """The map of each block, such as "single 2"."""
+    kept = attention_maps.read(0, name)
+    return dict(zip(kept.blocks, kept.values.mean(dim=0)[:, 0].tolist(), strict=True))
 
 
 class EvaluationExtension(ComfyExtension):

@@ -1,10 +1,10 @@
-"""Options of `styleroute evaluate regions`."""
+"""Options of `styleroute evaluate regions` and `styleroute evaluate contrast`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import TrainingError
-from ...paths import RUNS
+from ...paths import RUNS, TINY_MODELS
 from ...training.regions.variants import SMALL, VARIANT_RUNS
 
 
@@ -49,3 +49,31 @@ class RegionEvaluationConfig:
     def sheet_file(self) -> Path:
         """The file of the sheet of images."""
         return self.sheet or self.output / "sheet.jpg"
+
+
+@dataclass(frozen=True)
+class ContrastConfig:
+    """Options of the measurement.
+
+    Attributes:
+        scenes: number of scenes, made from photos and objects that no training has seen.
+        style: the style in the prompt.
+        expert: the region expert of this style.
+        blocks: blocks that are also measured alone; by default those that the shipped experts' training supervised.
+        seed: seed of the scenes and the noise.
+        output: folder for the scenes.
+
+    Raises:
+        TrainingError: a number is out of range.
+    """
+
+    scenes: int = 8
+    style: str = "indigo dots"
+    expert: Path = TINY_MODELS / "style_experts" / "indigo-dots.safetensors"
+    blocks: str = SMALL.objective.blocks
+    seed: int = 0
+    output: Path = RUNS / "evaluate_contrast"
+
+    def __post_init__(self) -> None:
+        if self.scenes < 1:
+            raise TrainingError(f"scenes is {self.scenes}, expected 1 or more: give another number")

@@ -5,6 +5,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...attention import AttentionError
+from ..comfy_server import NodeText
 from ..execution_order import comes_from, upstream_signatures, waits_for_sampler
 from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
@@ -23,6 +24,7 @@ from .map_selection import (
 )
 from .overlay import overlay_maps
 from .recorded_maps import RecordedMaps
+from .region_mask import weak_map_notice
 
 CAPTURE_CLASS = "StyleRoute_CaptureAttention"
 
@@ -98,7 +100,9 @@ class AttentionMapPreview(StyleRouteNode):
             outputs=[
                 io.Image.Output("IMAGE", tooltip="The image with the heat map over it."),
                 io.Mask.Output(
-                    "MASK", tooltip="The region with soft edges. Its highest value is the certainty of the map."
+                    "MASK",
+                    tooltip="The region with soft edges. Its highest value grows with the contrast of the map, and is "
+                    "1 from a contrast of 0.5.",
                 ),
             ],
         )
@@ -121,6 +125,8 @@ class AttentionMapPreview(StyleRouteNode):
         chosen = chosen_maps(attention_maps, MapChoice(span, step, block, phrase))
         _require_images(image, attention_maps)
         images, masks = overlay_maps(chosen, image, attention_maps.size, colour_map, opacity, stop_if_interrupted)
+        if notice := weak_map_notice(one.contrast for one in chosen if not one.step_and_block):
+            NodeText(str(cls.hidden.unique_id) if cls.hidden else None).warn(notice)
         return io.NodeOutput(images, masks, ui=_previews(images, chosen, cls))
 
 
@@ -130,7 +136,7 @@ def _previews(images: Tensor, chosen: list[ChosenMap], node: type[io.ComfyNode])
     for image, one in zip(images, chosen, strict=True):
         stop_if_interrupted()
         saved += ui.PreviewImage(captioned(image, one.captions)[None], cls=node).as_dict()["images"]
-    return {"images": saved, "animated": (False,), "text": [f"{one.label}: {one.certainty_text}" for one in chosen]}
+    return {"images": saved, "animated": (False,), "text": [f"{one.label}: {one.contrast_text}" for one in chosen]}
 
 
 def _require_order(hidden: io.HiddenHolder | None) -> None:

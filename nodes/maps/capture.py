@@ -70,6 +70,7 @@ class Capture:
         self, maps: RecordedMaps, blocks: Collection[Block], steps: frozenset[int] | None, text: NodeText
     ) -> None:
         self._maps, self._blocks, self._steps, self._text = maps, blocks, steps, text
+        self._first_lines = tuple(text.lines)  # each run starts with these lines
         self._run: SamplerRun | None = None  # not in `transformer_options`, which a compiled model may store for ever
         self._lock = threading.Lock()  # ComfyUI runs several graphics cards in several threads
         self._last_node: ExecutingNode | None = None
@@ -86,7 +87,8 @@ class Capture:
         require_steps(self._steps, len(run.sigmas) - 1)
         self._record_source()
         self._maps.size = run.size
-        text = self._text.copy()
+        text = self._text
+        text.lines[:] = self._first_lines
         text.show()  # instead of the text of the last run
         if is_compiled(model_wrap.model_patcher):
             text.add(NOT_COMPILED)

@@ -11,7 +11,7 @@ from ...attention import AttentionError, AttentionMaps, heat_map
 from ...attention.maps import MEAN, MEAN_STEP
 from ...plain_text import quoted
 from .recorded_maps import RecordedMaps, all_quoted, no_maps_error
-from .region_mask import cell_mask, certainty, region_names
+from .region_mask import CLEAR_CONTRAST, cell_mask, map_contrast, region_names
 
 SpanChoice = Literal["style", "object", "both", "each"]
 StepChoice = Literal["mean", "last", "each"]
@@ -40,7 +40,7 @@ class MapChoice:
 
 @dataclass(frozen=True)
 class ChosenMap:
-    """One map: its heat map [h, w] and mask [h, w] in 0..1, and its certainty from 0 to 1.
+    """One map: its heat map [h, w] and mask [h, w] in 0..1, and its contrast from 0 to 1.
 
     Attributes:
         image: index of the image in the batch.
@@ -53,7 +53,7 @@ class ChosenMap:
     step_and_block: str
     heat: Tensor
     mask: Tensor
-    certainty: float
+    contrast: float
 
     @property
     def label(self) -> str:
@@ -61,14 +61,14 @@ class ChosenMap:
         return ", ".join(part for part in (self.phrases, self.step_and_block) if part)
 
     @property
-    def certainty_text(self) -> str:
-        """The certainty, such as "83% sure"."""
-        return f"{self.certainty:.0%} sure"
+    def contrast_text(self) -> str:
+        """The contrast, such as "contrast 0.83" or "contrast 0.21 (weak)"."""
+        return f"contrast {self.contrast:.2f}" + (" (weak)" if self.contrast < CLEAR_CONTRAST else "")
 
     @property
     def captions(self) -> tuple[str, str]:
-        """Two lines of text: the phrases; step, block and certainty."""
-        return self.phrases, ": ".join(part for part in (self.step_and_block, self.certainty_text) if part)
+        """Two lines of text: the phrases; step, block and contrast."""
+        return self.phrases, ": ".join(part for part in (self.step_and_block, self.contrast_text) if part)
 
 
 def chosen_maps(maps: RecordedMaps, choice: MapChoice) -> list[ChosenMap]:
@@ -112,7 +112,7 @@ def _maps(maps: RecordedMaps, image: int, names: tuple[str, ...], choice: MapCho
             step_and_block=", ".join(part for part in key if part),
             heat=torch.stack([heat_map(cells) for cells in found]).amax(0),
             mask=torch.stack([cell_mask(cells) for cells in found]).amax(0),
-            certainty=max(certainty(cells) for cells in found),
+            contrast=max(map_contrast(cells) for cells in found),
         )
 
 

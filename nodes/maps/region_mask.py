@@ -1,19 +1,23 @@
 """Turns recorded maps into heat maps and soft masks of the image's size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from ...attention import confidence, heat_map, resize, soft_mask
-from ...attention.resizing import blur
+from ...attention import contrast, heat_map, resize, soft_mask
+from ..notice import Notice
 from .recorded_maps import RecordedMaps, no_maps_error
 from .region_spans import ROLES, names_in_region
 
 FULL_CONTRAST = 0.5
-"""Contrast (a - b) / (a + b) of a map with certainty 1: attention inside the region is three times that outside."""
-MIN_CERTAINTY = 0.1
-"""Certainty below which a map shows no region. An even map with noise of 20 % of its height reaches this value."""
+"""Contrast from which a mask reaches 1: attention inside the region is three times that outside."""
+MIN_CONTRAST = 0.05
+"""Contrast below which a map shows no region. An even map with noise of 20 % of its height reaches this value."""
+ABSENT_CONTRAST = 0.48
+"""Highest contrast that the words of an absent object reach on the base model (docs/results-regions.md)."""
+CLEAR_CONTRAST = 0.5
+"""Contrast from which a mean map is clearly better than that of an absent object on the base model."""
 SMOOTHING = 1.0
 """Width of a mask's edge, in cells of 16 x 16 pixels."""
 
@@ -40,23 +44,44 @@ def region_heat(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tenso
 
 
 def region_mask(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """Soft mask of each image, [B, H, W] in 0..1, scaled by the certainty of the maps."""
+    """Soft mask of each image, [B, H, W] in 0..1, scaled by the contrast of the maps."""
     return _per_image(maps, region, size, cell_mask)
 
 
 def unscaled_region_mask(maps: RecordedMaps, region: str, size: tuple[int, int]) -> Tensor:
-    """Soft mask of each image, [B, H, W]: 1 inside at any certainty, but 0 everywhere if the map is even."""
+    """Soft mask of each image, [B, H, W]: 1 inside at any contrast, but 0 everywhere if the map is even."""
     return _per_image(maps, region, size, _unscaled_cell_mask)
 
 
 def cell_mask(cells: Tensor) -> Tensor:
-    """The soft mask [h, w] of a map [h, w], scaled by the map's certainty."""
-    return _soft(cells) * certainty(cells)
+    """The soft mask [h, w] of a map [h, w]. Its highest value is the contrast / FULL_CONTRAST, at most 1."""
+    return _soft(cells) * min(map_contrast(cells) / FULL_CONTRAST, 1.0)
 
 
-def certainty(cells: Tensor) -> float:
-    """Certainty of a map [h, w] from 0 (even) to 1: its contrast after the mask's smoothing, which removes noise."""
-    return min(confidence(blur(cells, SMOOTHING)) / FULL_CONTRAST, 1.0)
+def map_contrast(cells: Tensor) -> float:
+    """Contrast of a map [h, w] from 0 (even) to 1: (a - b) / (a + b) of the attention inside and outside the region.
+
+    The map is smoothed like the mask, which removes noise.
+    """
+    return contrast(cells, SMOOTHING)
+
+
+def region_contrasts(maps: RecordedMaps, region: str) -> list[float]:
+    """The contrast of each image's mean map: the highest of the region's phrases."""
+    names = region_names(maps, region)
+    return [max(map_contrast(maps.mean(image, name)) for name in names) for image in range(maps.images)]
+
+
+def weak_map_notice(contrasts: Iterable[float]) -> Notice | None:
+    """A warning if a mean map is not clearly better than that of an absent object; None otherwise."""
+    weakest = min(contrasts, default=1.0)
+    if weakest >= CLEAR_CONTRAST:
+        return None
+    return Notice(
+        f"Weak map: contrast {weakest:.2f}; absent objects reach {ABSENT_CONTRAST:.2f}.",
+        f"The attention map has a contrast of {weakest:.2f} only. Words for an object that is not in the image reach "
+        f"{ABSENT_CONTRAST:.2f}, so the map may show no region. Check it, name another object, or use a region expert.",
+    )
 
 
 def to_image_size(cells: Tensor, latent: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -73,7 +98,7 @@ def _per_image(maps: RecordedMaps, region: str, size: tuple[int, int], convert: 
 
 
 def _unscaled_cell_mask(cells: Tensor) -> Tensor:
-    return _soft(cells) * min(certainty(cells) / MIN_CERTAINTY, 1.0)
+    return _soft(cells) * min(map_contrast(cells) / MIN_CONTRAST, 1.0)
 
 
 def _soft(cells: Tensor) -> Tensor:

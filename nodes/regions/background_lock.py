@@ -23,7 +23,7 @@ def with_background_lock(
 
     The lock replaces x0, the model's prediction of the clean latent, outside the region. It acts at every step up to
     MAX_SIGMA and always at the last step. The noise of a step stays as it is, so every sampler works.
-    Inside the region x0 is free at any certainty of the maps. If the map is nearly uniform, no region was found and the
+    Inside the region x0 is free at any contrast of the maps. If the map is nearly uniform, no region was found and the
     whole image is kept.
 
     Args:

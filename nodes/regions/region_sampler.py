@@ -13,7 +13,7 @@ from ..comfy_server import NodeText
 from ..maps.capture import with_capture
 from ..maps.live_preview import with_heat_preview
 from ..maps.recorded_maps import KEEP, RecordedMaps
-from ..maps.region_mask import has_region, region_mask
+from ..maps.region_mask import has_region, region_contrasts, region_mask, weak_map_notice
 from ..node_base import StyleRouteNode
 from ..schema import AttentionMapsType, schema
 from .apply_experts import with_experts
@@ -63,7 +63,9 @@ class RegionRouteSampler(StyleRouteNode):
                 io.Latent.Output("LATENT", tooltip="The sampled latent, for VAE Decode."),
                 AttentionMapsType.Output("ATTENTION_MAPS", tooltip="The captured maps, for Attention Map Preview."),
                 io.Mask.Output(
-                    "MASK", tooltip="The region with soft edges. Its highest value is the certainty of the maps."
+                    "MASK",
+                    tooltip="The region with soft edges. Its highest value grows with the contrast of the maps, and is "
+                    "1 from a contrast of 0.5.",
                 ),
             ],
         )
@@ -103,7 +105,7 @@ class RegionRouteSampler(StyleRouteNode):
         latent = _sample(wrapped, positive, plan.negative, latent_image, ksampler)
         if plan.reference is not None and ksampler["denoise"] > 0:
             require_region(maps, region)
-        return io.NodeOutput(latent, maps, _mask(maps, region, latent["samples"]))
+        return io.NodeOutput(latent, maps, _mask(maps, region, latent["samples"], text))
 
 
 def _show_experts(plan: RegionPlan, text: NodeText) -> None:
@@ -136,12 +138,15 @@ def _sample(model: ModelPatcher, positive: list, negative: list, latent_image: d
     return latent
 
 
-def _mask(maps: RecordedMaps, region: str, samples: Tensor) -> Tensor | ExecutionBlocker:
-    """The MASK [B, H, W]. Without usable maps, a blocker: nodes that use the MASK then show the reason."""
+def _mask(maps: RecordedMaps, region: str, samples: Tensor, text: NodeText) -> Tensor | ExecutionBlocker:
+    """The MASK [B, H, W]; warns of weak maps. Without usable maps, a blocker: nodes behind it then show the reason."""
     if not has_region(maps, region):
         return ExecutionBlocker(maps.missing or NO_MASK)
     height, width = (side * LATENT_PIXELS for side in samples.shape[-2:])
     try:
-        return region_mask(maps, region, (height, width))
-    except AttentionError as error:  # maps that are not finite; the LATENT stays usable
+        maps.require_finite()
+    except AttentionError as error:  # the LATENT stays usable
         return ExecutionBlocker(str(error))
+    if notice := weak_map_notice(region_contrasts(maps, region)):
+        text.warn(notice)
+    return region_mask(maps, region, (height, width))

@@ -1,7 +1,6 @@
 """Warns if experts are sampled without the inputs of their training: the style image, and the prompt's length."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -11,6 +10,7 @@ from ...moe.baking import reads_style_image
 from ..comfy_server import NodeText
 from ..compilation import is_compiled
 from ..model_wrappers import wrap_run
+from ..notice import Notice
 from ..text_length import length_note
 from .style_positions import NOT_COMPILED
 
@@ -32,14 +32,6 @@ SHOWN_AT_MOST = 4
 
 Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 """A guider's conditionings, by kind ("positive", "negative")."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A warning: one line for the text below a node, which is about 45 characters wide, and a sentence for the log."""
-
-    line: str
-    sentence: str
 
 
 def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText) -> None:
@@ -67,7 +59,7 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
         if reads_style_image(expert):
             notice = _notice(expert.path.name, guider.conds, default_method, len(noise))
             if notice is not None:
-                shown.warn(notice.line, notice.sentence)
+                shown.warn(notice)
         shown.show()  # removes the warnings of an earlier run
         return executor(noise, *arguments, **named)
 

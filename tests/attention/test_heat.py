@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
-from styleroute.attention import AttentionError, confidence, heat_map, soft_mask
+from styleroute.attention import AttentionError, confidence, contrast, heat_map, soft_mask
 from styleroute.attention.heat import otsu
 
 threshold_otsu = pytest.importorskip("skimage.filters").threshold_otsu
@@ -27,11 +27,11 @@ def test_heat_map_reaches_from_0_to_1_in_each_map():
     assert torch.equal(heat.flatten(-2).argsort(), maps.flatten(-2).argsort())
 
 
-def test_constant_map_has_no_heat_no_mask_and_no_confidence():
+def test_constant_map_has_no_heat_no_mask_and_no_contrast():
     even = torch.full((4, 5), 1 / 8704)
     assert not heat_map(even).any()
     assert not soft_mask(heat_map(even)).any()
-    assert confidence(even) == 0
+    assert contrast(even) == 0
 
 
 levels = st_numpy.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)))
@@ -128,14 +128,20 @@ def test_other_thresholds(threshold):
         soft_mask(torch.rand(4, 4), smoothing=-1)
 
 
-def test_confidence_grows_with_the_contrast():
+def test_contrast_compares_inside_and_outside():
     """Confidence is (a - b) / (a + b), independent of the map's unit."""
     for inside, expected in ((3.0, 0.5), (9.0, 0.8), (1.1, 0.1 / 2.1)):
-        assert confidence(blob(level=inside - 1, floor=1) / 8704) == pytest.approx(expected, rel=1e-4)
-    assert confidence(blob()) == pytest.approx(1)
+        assert contrast(blob(level=inside - 1, floor=1) / 8704) == pytest.approx(expected, rel=1e-4)
+    assert contrast(blob()) == pytest.approx(1)
 
 
-def test_a_nearly_uniform_map_has_low_confidence():
+def test_a_nearly_uniform_map_has_low_contrast():
     """A map with small differences between its cells shows no object."""
     values = (1 + 0.05 * torch.randn(16, 16, generator=torch.Generator().manual_seed(0))) / 8704
-    assert confidence(values) < 0.1
+    assert contrast(values) < 0.1
+
+
+def test_contrast_after_smoothing_is_lower_for_noise():
+    noise = torch.rand(16, 16, generator=torch.Generator().manual_seed(0))
+    assert contrast(noise, smoothing=1.0) < 0.6 * contrast(noise)
+    assert confidence is contrast  # its name in version 0.1

@@ -56,7 +56,7 @@ def test_outside_equals_the_reference_and_inside_is_free(lock_sample, flux, samp
 
 
 @pytest.mark.parametrize("high", [0.020, 0.018])
-def test_inside_is_free_at_any_certainty(lock_sample, flux, sample, positive, high):
+def test_inside_is_free_at_any_contrast(lock_sample, flux, sample, positive, high):
     """One Euler step ends at x0 itself. The map is 0.015 outside."""
     from styleroute.nodes.maps.region_mask import region_mask
 

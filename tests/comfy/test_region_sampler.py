@@ -240,3 +240,10 @@ def test_heat_lies_over_the_samplers_own_preview(region_sample, prompt, progress
     _, maps, _ = region_sample(prompt(), heat_preview=True)
     expected = overlay_heat(bare[None], region_heat(maps, "style", bare.shape[:2]), "fire", 0.5)[0]
     torch.testing.assert_close(heated, expected, atol=1 / 255, rtol=0)
+
+
+def test_a_weak_map_is_named_once_in_the_log(region_sample, prompt, caplog):
+    """The random model looks everywhere, as the base model does for an absent object."""
+    region_sample(prompt())
+    (warning,) = [record.getMessage() for record in caplog.records if "attention map has a contrast" in record.message]
+    assert "Words for an object that is not in the image reach" in warning

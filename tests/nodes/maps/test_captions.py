@@ -6,7 +6,7 @@ from styleroute.nodes.maps.captions import BACKGROUND, caption, captioned
 from torch import Tensor
 
 LONG = "object: the man with the red hat and the long black coat who stands before the old harbour in the early morning"
-PLACE = "step 27, single 37: 83% sure"
+PLACE = "step 27, single 37: contrast 0.83 (weak)"
 
 
 def ink(strip: Tensor) -> Tensor:
@@ -43,11 +43,11 @@ def test_long_phrases_are_cut_and_the_rest_is_not(width, phrase):
 
 
 def test_different_texts_look_different():
-    assert not torch.equal(caption(256, ["83% sure"]), caption(256, ["38% sure"]))
+    assert not torch.equal(caption(256, ["contrast 0.83"]), caption(256, ["contrast 0.38"]))
 
 
 def test_empty_paragraphs_take_no_line():
-    assert torch.equal(caption(256, ["", "83% sure"]), caption(256, ["83% sure"]))
+    assert torch.equal(caption(256, ["", "contrast 0.83"]), caption(256, ["contrast 0.83"]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

@@ -5,7 +5,16 @@ import torch
 from styleroute.attention import AttentionError
 from styleroute.nodes.maps.map_selection import MapChoice, chosen_maps
 from styleroute.nodes.maps.recorded_maps import RecordedMaps
-from styleroute.nodes.maps.region_mask import certainty, has_region, region_heat, region_mask, to_image_size
+from styleroute.nodes.maps.region_mask import (
+    ABSENT_CONTRAST,
+    CLEAR_CONTRAST,
+    has_region,
+    map_contrast,
+    region_heat,
+    region_mask,
+    to_image_size,
+    weak_map_notice,
+)
 from styleroute.nodes.maps.region_spans import RegionSpan
 
 GUITAR, MOSAIC = RegionSpan("guitar", "object", (3,)), RegionSpan("mosaic", "style", (5, 6))
@@ -97,10 +106,10 @@ def test_choices(choice, labels):
     assert all(one.heat.shape == one.mask.shape == (4, 6) for one in chosen)
 
 
-def test_captions_name_phrase_step_and_certainty():
+def test_captions_name_phrase_step_and_contrast():
     (mean,), (_, step, *_) = chosen_maps(recorded(), MapChoice()), chosen_maps(recorded(), MapChoice(step="each"))
-    assert mean.captions == ("style: mosaic", f"{mean.certainty:.0%} sure")
-    assert step.captions == ("style: mosaic", f"step 1: {step.certainty:.0%} sure")
+    assert mean.captions == ("style: mosaic", f"contrast {mean.contrast:.2f}")
+    assert step.captions == ("style: mosaic", f"step 1: contrast {step.contrast:.2f}")
 
 
 def test_maps_are_ordered_by_image():
@@ -170,17 +179,18 @@ def test_a_region_without_phrases_is_refused():
         region_heat(recorded(spans=(MOSAIC,)), "object", (64, 96))
 
 
-def test_a_mask_is_scaled_by_the_certainty():
-    sure, unsure = RecordedMaps(), RecordedMaps()
-    for maps, contrast in ((sure, 1.0), (unsure, 0.005)):
+def test_a_mask_is_scaled_by_the_contrast():
+    clear, weak = RecordedMaps(), RecordedMaps()
+    for maps, height in ((clear, 1.0), (weak, 0.005)):
         maps.size = (32, 32)
         cells = torch.full((16, 16), 0.01)
-        cells[4:12, 4:12] += contrast
+        cells[4:12, 4:12] += height
         maps.add(0, MOSAIC, 0, "double 0", cells)
-    assert certainty(sure.mean(0, MOSAIC.name)) == 1
-    assert region_mask(sure, "style", (256, 256)).max() > 0.99
-    assert 0.3 < region_mask(unsure, "style", (256, 256)).max() < 0.5
-    torch.testing.assert_close(region_heat(unsure, "style", (64, 64)), region_heat(sure, "style", (64, 64)))
+    assert map_contrast(clear.mean(0, MOSAIC.name)) > 0.8
+    assert 0.15 < map_contrast(weak.mean(0, MOSAIC.name)) < 0.25
+    assert region_mask(clear, "style", (256, 256)).max() > 0.99
+    assert 0.3 < region_mask(weak, "style", (256, 256)).max() < 0.5
+    torch.testing.assert_close(region_heat(weak, "style", (64, 64)), region_heat(clear, "style", (64, 64)))
 
 
 def test_an_even_map_gives_an_empty_mask():
@@ -199,3 +209,21 @@ def test_padding_of_odd_latents_is_cut_off(latent, cells):
     assert image.shape == (latent[0] * 8, latent[1] * 8)
     middle = image[0, 8 : (2 * cells[1] - 3) * 8 - 8]
     torch.testing.assert_close(middle.diff(), torch.full_like(middle.diff(), 1 / 16), rtol=1e-3, atol=1e-4)
+
+
+def test_a_weak_map_warns_and_a_clear_one_does_not():
+    notice = weak_map_notice([0.9, 0.31])
+    assert notice.line == f"Weak map: contrast 0.31; absent objects reach {ABSENT_CONTRAST:.2f}."
+    assert f"reach {ABSENT_CONTRAST:.2f}, so the map may show no region" in notice.sentence
+    assert weak_map_notice([CLEAR_CONTRAST, 0.9]) is None
+    assert weak_map_notice([]) is None
+
+
+def test_the_caption_of_a_weak_map_says_so():
+    weak, clear = RecordedMaps(), recorded()
+    weak.size = (8, 12)
+    weak.add(0, MOSAIC, 0, "double 0", spot() + 0.5)
+    (shown,), (good,) = chosen_maps(weak, MapChoice()), chosen_maps(clear, MapChoice())
+    assert shown.contrast < CLEAR_CONTRAST <= good.contrast
+    assert shown.contrast_text == f"contrast {shown.contrast:.2f} (weak)"
+    assert good.contrast_text == f"contrast {good.contrast:.2f}"
