@@ -69,17 +69,6 @@ def regions(config: Annotated[RegionEvaluationConfig, tyro.conf.arg(name="")]) -
     _print_claims(evaluation.claims, [report, *evaluation.files])
 
 
-def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
-    """Compare the contrast of attention maps for objects in the image with that for objects that are absent.
-
-    The command uses the small Kontext through ComfyUI, on photos and objects that no training has seen. It prints the
-    contrast that the nodes show, for the base model and for a shipped region expert.
-    """
-    from ..evaluation.regions.contrast import contrast_table, measure_contrast
-
-    console.print(contrast_table(measure_contrast(config)))
-
-
 def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors") -> None:
     """Print what rules for mixing two styles do to the routing of experts of the small Kontext.
 
@@ -91,6 +80,17 @@ def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetens
 
     expert = StyleExpert.open(experts)
     console.print(evaluate_mixing(expert, embed_styles(expert)).table())
+
+
+def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
+    """Compare the contrast of attention maps for objects in the image with that for objects that are absent.
+
+    The command uses the small Kontext through ComfyUI, on photos and objects that no training has seen. It prints the
+    contrast that the nodes show, for the base model and for a shipped region expert.
+    """
+    from ..evaluation.regions.contrast import contrast_table, measure_contrast
+
+    console.print(contrast_table(measure_contrast(config)))
 
 
 def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate_tiny") -> None:
