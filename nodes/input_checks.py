@@ -38,6 +38,7 @@ WIRE_TYPES = {
     "CONDITIONING": WireType(list, "Region Style Prompt"),
     "LATENT": WireType(dict, "VAE Encode or an empty latent"),
     "IMAGE": WireType(Tensor, "Load Image"),
+    "MASK": WireType(Tensor, "Load Image (as Mask)"),
     "STRING": WireType(str, "a text node"),
     "BOOLEAN": WireType(int, "a switch"),  # Python's True and False are numbers too, and a link may carry 0 or 1
 }
@@ -85,10 +86,10 @@ def require_number(
 def _checked(field: io.Input, value: Any, refusal: Refusal, is_skipped: bool) -> Any:
     """The value of one input."""
     kind = str(field.io_type)
-    if value is None and field.optional:
-        return None
     if isinstance(field, (io.Float.Input, io.Int.Input)):
         return require_number(field.id, value, field.min, field.max, refusal, isinstance(field, io.Int.Input))
+    if value is None and field.optional:
+        return None
     if isinstance(field, io.Combo.Input):
         return _require_choice(field, value, refusal, is_skipped)
     if (wire := WIRE_TYPES.get(kind)) and not isinstance(value, wire.carries):

@@ -6,7 +6,9 @@ import comfy.model_management
 import comfy.utils
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
+from torch import Tensor
 
+from ...attention.selection import ALL
 from ...moe import LowRank, StyleExpert
 from ..branch.branched_model import branch_layers, branched
 from ..branch.object_blocks import object_blocks
@@ -15,7 +17,7 @@ from ..comfy_server import NodeText
 from ..model_patching import PatchKey, left_out, patch_keys, patched
 from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
-from .placement import Placement, placement_inputs
+from .placement import Layers, Method, Placement, placement_inputs
 from .style_positions import require_same_rows, set_style_rows
 from .style_reference import reads_style_image, warn_of_other_inputs
 from .style_types import RoutingTable, Style, require_style, routing_table
@@ -61,9 +63,37 @@ class MoEApply(StyleRouteNode):
 
     @classmethod
     def execute(
-        cls, model, style_expert: StyleExpert, strength: float, style: Style | None = None, **placement
+        cls,
+        model: ModelPatcher,
+        style_expert: StyleExpert,
+        strength: float,
+        style: Style | None = None,
+        mask: Tensor | None = None,
+        object: str = "",
+        start_percent: float = 0.0,
+        end_percent: float = 1.0,
+        blocks: str = ALL,
+        layers: Layers = "all",
+        method: Method = "auto",
+        object_size: float = 0.0,
+        grow: int = 0,
+        feather: float = 0.5,
+        hold_from_step: int = 0,
     ) -> io.NodeOutput:
-        progress, place = comfy.utils.ProgressBar(STEPS), Placement(**placement)
+        progress = comfy.utils.ProgressBar(STEPS)
+        place = Placement(
+            mask,
+            object,
+            start_percent,
+            end_percent,
+            blocks,
+            layers,
+            method,
+            object_size,
+            grow,
+            feather,
+            hold_from_step,
+        )
         embedding = require_style(style_expert, style)
         keys, text = patch_keys(model, style_expert), NodeText(cls.hidden and cls.hidden.unique_id)
         require_same_rows(model, style_expert)

@@ -31,7 +31,7 @@ class Placement:
     """The optional inputs of MoE Apply; see `placement_inputs`.
 
     Raises:
-        StyleExpertError: the start is not before the end, or the mask has another number of dimensions.
+        StyleExpertError: the start is not before the end, or the mask has another number of dimensions or NaN.
     """
 
     mask: Tensor | None = None
@@ -56,6 +56,8 @@ class Placement:
             raise StyleExpertError(
                 f"The mask has shape {list(self.mask.shape)}, expected [masks, height, width]. Connect a MASK."
             )
+        if self.mask is not None and not bool(self.mask.isfinite().all()):
+            raise StyleExpertError("The mask holds NaN or infinite numbers. Connect another MASK.")
 
     @property
     def is_nowhere(self) -> bool:
@@ -117,16 +119,6 @@ class Placement:
             return self.method == "branch"
         names = (key if isinstance(key, str) else key[0] for key in keys)
         return is_local or stores_few_bits(model, names)
-
-
-def require_one_place(placement: Placement, images: int) -> None:
-    """Refuses several masks for one image.
-
-    Raises:
-        AttentionError: the number of masks is neither 1 nor the number of images.
-    """
-    if placement.place is not None:
-        placement.place.require_images(images)
 
 
 def placement_inputs() -> list[io.Input]:

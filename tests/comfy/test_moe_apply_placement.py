@@ -113,6 +113,7 @@ def test_a_black_mask_changes_nothing(apply, flux, prompt, sample):
         ({"start_percent": 0.6, "end_percent": 0.4}, "starts at 0.6 and ends at 0.4"),
         ({"start_percent": 1.0, "end_percent": 1.0}, "it never acts"),
         ({"mask": torch.ones(8, 8)}, r"The mask has shape \[8, 8\]"),
+        ({"mask": torch.full((1, 8, 8), torch.nan)}, "The mask holds NaN"),
         ({"method": "patch", "object": "the guitar"}, "'patch' changes the whole image"),
         ({"method": "patch", "mask": torch.eye(8)[None]}, "Set method to auto"),
         ({"blocks": "none"}, "change no layer"),

@@ -14,6 +14,7 @@ FOREIGN_TYPES = (
     "ATTENTION_MAPS",
     "MODEL",
     "CONDITIONING",
+    "MASK",
     "LATENT",
     "IMAGE",
     "STRING",

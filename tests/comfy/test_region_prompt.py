@@ -84,7 +84,7 @@ def test_the_prompt_equals_that_of_clip_text_encode(clip, prompt):
     text, options = prompt()[0]
     (expected, expected_options) = clip.encode_from_tokens_scheduled(clip.tokenize(SENTENCE))[0]
     assert text.equal(expected)
-    assert options.keys() - expected_options.keys() == {"styleroute_spans", "styleroute_text"}
+    assert options.keys() - expected_options.keys() == {"styleroute_spans", "styleroute_text", "styleroute_prompt"}
 
 
 def test_a_phrase_that_is_not_there_is_refused(prompt):
@@ -92,9 +92,11 @@ def test_a_phrase_that_is_not_there_is_refused(prompt):
         prompt(object_phrase="banana")
 
 
-def test_a_prompt_that_names_nothing_is_refused(prompt):
-    with pytest.raises(AttentionError, match="No object and no style was found in the prompt 'a photo of a cat'"):
-        prompt("a photo of a cat")
+def test_a_prompt_may_name_nothing_until_a_sampler_needs_a_phrase(prompt, region_sample):
+    positive = prompt("a photo of a cat")
+    assert positive[0][1]["styleroute_spans"] == ()
+    with pytest.raises(AttentionError, match="has no phrase to capture"):
+        region_sample(positive)
 
 
 def test_a_clip_without_t5_is_refused(parts):
