@@ -134,14 +134,19 @@ def test_the_node_says_that_a_captured_run_is_not_compiled(flux, prompt, sample,
     from styleroute.nodes.maps.capture import NOT_COMPILED
     from styleroute.nodes.maps.capture_attention import CaptureAttention
 
+    def says_it() -> bool:
+        """Whether the last text below the node says it; the node may show other lines as well."""
+        said = bool(shown) and NOT_COMPILED in shown[-1][0].splitlines()
+        shown.clear()
+        return said
+
     region_sample(prompt(), model=flux, steps=1)
-    assert shown == []
+    assert not says_it()
     region_sample(prompt(), model=compiler(flux), steps=1)
-    assert shown == [(NOT_COMPILED, "5")]
+    assert says_it()
     model, _ = CaptureAttention.execute(flux, prompt()).result
     sample(compiler(model), prompt())  # the compile node may stand behind the capture
-    assert shown[-1] == (NOT_COMPILED, "5")
-    assert len([text for text, _ in shown if text.strip()]) == 2
+    assert says_it()
 
 
 @pytest.mark.parametrize(("rows", "is_said"), [(0, False), (64, True)])
