@@ -36,7 +36,7 @@ class LoadStyle(StyleRouteNode):
             outputs=[
                 StyleType.Output("STYLE", tooltip="The style, for MoE Apply, Mix Styles and Save Style as LoRA."),
                 io.Image.Output(
-                    "IMAGE", tooltip="The small picture in the file, to recognise the style. It is grey without one."
+                    "IMAGE", tooltip="The thumbnail in the file, to recognise the style. It is grey without one."
                 ),
             ],
         )

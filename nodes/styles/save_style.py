@@ -20,7 +20,7 @@ class SaveStyle(StyleRouteNode):
         return schema(
             node_id="StyleRoute_SaveStyle",
             display_name="Save Style",
-            description="Writes a style to a file of about 25 KB to share, with a small picture of its style image. "
+            description="Writes a style to a file of about 25 KB to share, with a thumbnail of its style image. "
             "Load Style reads it without the style image. It fits only experts with the same style encoder.",
             search_aliases=["export style", "share style", "style preset"],
             is_output_node=True,

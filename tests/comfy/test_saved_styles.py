@@ -60,10 +60,10 @@ def test_a_saved_style_changes_the_weights_as_before(nodes, encoded, flux, style
     style = encoded(0)
     shown = nodes.save.execute(style, "styles/waves", "My waves").ui.as_dict()["text"][0]
     assert shown.replace("\\", "/") == "styles/waves_00001.safetensors"
-    loaded, picture = nodes.load.execute("waves_00001.safetensors").result
+    loaded, thumbnail = nodes.load.execute("waves_00001.safetensors").result
     assert torch.equal(loaded.embedding, style.embedding)
     assert loaded.name == "My waves"
-    assert picture.shape == (1, 40, 32, 3)
+    assert thumbnail.shape == (1, 40, 32, 3)
     before, after = (nodes.apply.execute(flux, style_expert, 1.0, one).result[0].patches for one in (style, loaded))
     assert before.keys() == after.keys()
     for key, patches in before.items():
