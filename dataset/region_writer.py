@@ -90,12 +90,14 @@ def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: Regi
         report.write(unfinished)
 
 
-def _write_scene(folder: Path, name: str, scene: RegionScene, report: SplitReport, styled: bool) -> list[RegionExample]:
+def _write_scene(
+    folder: Path, name: str, scene: RegionScene, report: SplitReport, has_styles: bool
+) -> list[RegionExample]:
     """Writes the images of a scene; returns an example per stylised object, or without styles one of all objects."""
     original = _save(folder / "original" / f"{name}.png", scene.image)
     masks = {thing: _save(folder / "masks" / mask_name(name, thing), mask) for thing, mask in scene.masks.items()}
     report.count(scene)
-    if not styled:
+    if not has_styles:
         report.examples += 1
         regions = tuple(Region(thing, "", mask) for thing, mask in masks.items())
         return [RegionExample(listed(masks), original, original, regions)]
