@@ -28,8 +28,9 @@ class ComparingProcessor(CapturingProcessor):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         states = super()._attend(q, k, v, mask)
-        rows = self.capture.rows
-        self.outputs[self.block] = output_similarity(states, self.capture.spans or (), rows, rows.start)
+        if self.capture.spans is not None:
+            rows = self.capture.rows
+            self.outputs[self.block] = output_similarity(states, self.capture.spans, rows, rows.start)
         return states
 
 
