@@ -39,7 +39,7 @@ class CalibrationConfig:
     base: str = "tiny"
     lora: Path | None = None
     data: Path | None = None
-    scenes: int = 16
+    scenes: int = 12
     size: int = 256
     noise: tuple[float, ...] = (0.95, 0.4)
     blocks: str | None = None

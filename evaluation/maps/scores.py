@@ -44,6 +44,7 @@ class MeasuredMaps:
 
     blocks: tuple[str, ...]
     scenes: dict[Key, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    _scores: dict[tuple[Key, tuple[int, ...]], Tensor] = field(default_factory=dict)
 
     def add(self, key: Key, maps: Tensor, masks: Tensor) -> None:
         """Store the maps of a scene, in half precision, because a large model has many.
@@ -72,16 +73,22 @@ class MeasuredMaps:
             noise: the noise level.
             count: the number of objects in a scene; None for all scenes.
         """
-        chosen = [self.blocks.index(block) for block in blocks]
         counts = self.counts if count is None else (count,)
-        scenes = [scene for each in counts for scene in self.scenes[kind, each, noise]]
-        scores = [_scores(maps[chosen].float().mean(0), masks) for maps, masks in scenes]
-        return Figures(*(torch.stack(column).nanmean().item() for column in zip(*scores, strict=True)))
+        scores = torch.cat([self._scene_scores((kind, each, noise), blocks) for each in counts])
+        return Figures(*scores.nanmean(0).tolist())
 
     def score(self, kind: Kind, blocks: Sequence[str]) -> float:
         """The score of some blocks, as the mean over noise levels and numbers of objects."""
         parts = [self.figures(kind, blocks, noise, count).score for noise in self.noise for count in self.counts]
         return sum(parts) / len(parts)
+
+    def _scene_scores(self, key: Key, blocks: Sequence[str]) -> Tensor:
+        """The scores [scenes, 3] of some blocks: inside, IoU and own. They are computed once."""
+        chosen = tuple(sorted(self.blocks.index(block) for block in blocks))
+        if (key, chosen) not in self._scores:
+            scores = [_scores(maps[list(chosen)].float().mean(0), masks) for maps, masks in self.scenes[key]]
+            self._scores[key, chosen] = torch.stack(scores)
+        return self._scores[key, chosen]
 
     def best_blocks(self, kind: Kind) -> tuple[str, ...]:
         """The blocks whose mean map scores best, in the order of the network.
@@ -120,9 +127,10 @@ def nearer_to_own(maps: Tensor, masks: Tensor) -> Tensor:
     return torch.stack(shares)
 
 
-def _scores(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _scores(maps: Tensor, masks: Tensor) -> Tensor:
+    """The means [3] over the objects of a scene: inside, IoU and own."""
     parts = share_inside(maps, masks), map_iou(maps, masks), nearer_to_own(maps, masks)
-    return tuple(part.nanmean() for part in parts)  # type: ignore[return-value]
+    return torch.stack([part.nanmean() for part in parts])
 
 
 def _relative(maps: Tensor) -> Tensor:

@@ -55,12 +55,11 @@ def _read(file: Path) -> Mapping[str, Any]:
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if not all(isinstance(content[name], int) for name in ("double", "single", "measured")):
-            raise TypeError("double, single or measured is no number")
-        parse_blocks(content["blocks"], content)
+        counts = {kind: int(content[kind]) for kind in ("double", "single")}
+        parse_blocks(content["blocks"], counts)
+        return {**content, **counts, "measured": bool(content["measured"])}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, AttentionError) as error:
         raise AttentionError(
             f"{file.name} in the folder {file.parent.name} is not a calibration ({error}), expected double, single, "
             "blocks and measured. Write it again with `styleroute calibrate`, or delete it."
         ) from error
-    return content

@@ -17,9 +17,8 @@ def object_blocks(comfyui: Path):
 
 
 def _write(folder: Path, name: str, **content) -> None:
-    (folder / name).write_text(
-        json.dumps({"double": 3, "single": 6, "blocks": "single 1", "measured": True, **content})
-    )
+    whole = {**SMALL, "blocks": "single 1", "measured": True, **content}
+    (folder / name).write_text(json.dumps(whole))
 
 
 def test_the_shipped_files_choose_blocks_and_say_where_they_come_from(object_blocks) -> None:
@@ -45,12 +44,10 @@ def test_a_measured_file_wins_and_other_models_get_the_middle(object_blocks, tmp
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", "[" * 100_000, '{"double": 3, "single": 6, "blocks": "single 9", "measured": true}',
-     '{"double": "3", "single": 6, "blocks": "single 1", "measured": true}',
+     '{"double": "many", "single": 6, "blocks": "single 1", "measured": true}',
      '{"double": 3, "single": 6, "blocks": 4, "measured": true}'],
 )  # fmt: skip
 def test_a_broken_file_is_named_with_its_remedy(object_blocks, tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.json").write_text(text)
-    with pytest.raises(
-        AttentionError, match=r"mine\.json in the folder .* is not a calibration .*styleroute calibrate"
-    ):
+    with pytest.raises(AttentionError, match=r"mine\.json in the folder .* is not a calibration .*Write it again"):
         object_blocks.calibrated_blocks(SMALL, tmp_path)

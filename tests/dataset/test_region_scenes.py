@@ -108,9 +108,8 @@ def test_scenes_without_styles_are_the_photos_with_all_their_objects(sources, tm
         assert row.styles == ()
         assert row.prompt == " and ".join(f"a {region.object}" for region in row.regions)
         # The scene of a number is the same with and without styles.
-        assert np.array_equal(
-            _pixels(row.original), _pixels(tmp_path / "styled" / "train/original" / row.original.name)
-        )
+        same = tmp_path / "styled" / "train" / "original" / row.original.name
+        assert np.array_equal(_pixels(row.original), _pixels(same))
     report = json.loads((tmp_path / "set" / "report.json").read_text())
     assert report["made_with"] == {"scenes": 5, "test_scenes": 3, "seed": 0, "size": 64}
     assert (report["splits"]["train"]["examples"], report["splits"]["train"]["styles"]) == (5, {})

@@ -85,7 +85,7 @@ def test_each_name_has_its_own_tokens_and_mask(base: Base) -> None:
         for region, span, tokens in zip(row.regions, spans, letters, strict=True):
             found = "".join(tokens[token] for token in span.tokens).replace("\u2581", " ").split()
             assert " ".join(found) == region.object
-    both = [{token for token in span.tokens} for span in described[0][1]]
+    both = [set(span.tokens) for span in described[0][1]]
     assert not both[0] & both[1], "the dog of `hot dog` was taken for the dog"
 
 
