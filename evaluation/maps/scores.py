@@ -29,7 +29,7 @@ class Figures:
 
     @property
     def score(self) -> float:
-        """One number for choosing blocks: IoU, times the share of own cells where there are two objects."""
+        """One number for choosing blocks: IoU times the share of own cells, so that both count alike."""
         return self.iou if self.own != self.own else self.iou * self.own
 
 
@@ -78,9 +78,8 @@ class MeasuredMaps:
         return Figures(*scores.nanmean(0).tolist())
 
     def score(self, kind: Kind, blocks: Sequence[str]) -> float:
-        """The score of some blocks, as the mean over noise levels and numbers of objects."""
-        parts = [self.figures(kind, blocks, noise, count).score for noise in self.noise for count in self.counts]
-        return sum(parts) / len(parts)
+        """The score of some blocks over all scenes, as the mean over noise levels."""
+        return sum(self.figures(kind, blocks, noise).score for noise in self.noise) / len(self.noise)
 
     def _scene_scores(self, key: Key, blocks: Sequence[str]) -> Tensor:
         """The scores [scenes, 3] of some blocks: inside, IoU and own. They are computed once."""
