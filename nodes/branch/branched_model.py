@@ -54,7 +54,8 @@ def branched(model: ModelPatcher, branch: StyleBranch, blocks: Collection[Block]
     wrap_evaluation(clone, RUN, run.around_evaluation)
     wrap_calls(clone, RUN, run.change_call)
     clone.set_attachments(KEY, branches)
-    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), patcher_of(branch.layers, model)])
+    own = [patcher_of(layers, model) for layers in branch.layers]
+    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), *own])
     if objects is None:
         return clone
     return with_capture(clone, objects.maps, blocks, None, key=OBJECTS, find_spans=objects.find_spans)

@@ -103,17 +103,22 @@ class Placement:
             )
         return chosen
 
-    def needs_branch(self, model: ModelPatcher, keys: Iterable[PatchKey]) -> bool:
+    def needs_branch(self, model: ModelPatcher, keys: Iterable[PatchKey], styles: int = 1) -> bool:
         """Whether the style is added at run time, and not merged into the weights.
 
+        Args:
+            model: the model.
+            keys: the weights that the style changes.
+            styles: number of styles, one for each image of the batch; 1 for all images.
+
         Raises:
-            StyleExpertError: `method` is "patch", but the style has a place or a time of its own.
+            StyleExpertError: `method` is "patch", but the style has a place, a time or an image of its own.
         """
-        is_local = self.place is not None or self.schedule != Schedule()
+        is_local = self.place is not None or self.schedule != Schedule() or styles > 1
         if self.method == "patch" and is_local:
             raise StyleExpertError(
-                "The method 'patch' changes the whole image at all steps, but a mask, an object or a part of the steps "
-                "was given. Set method to auto."
+                "The method 'patch' changes all images, each as a whole and at all steps, but a mask, an object, a "
+                "part of the steps or one style per image was given. Set method to auto."
             )
         if self.method != "auto":
             return self.method == "branch"

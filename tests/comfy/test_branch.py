@@ -19,7 +19,7 @@ def branched(parts, style_expert, flux):
         style = torch.randn(1, 32, generator=torch.Generator().manual_seed(seed))
         pairs = style_expert.collapse(style)
         layers = branch_layers(model, patch_keys(model, style_expert), pairs)
-        return branched(model, StyleBranch("styles", layers, strength, **settings), blocks), pairs
+        return branched(model, StyleBranch("styles", (layers,), strength, **settings), blocks), pairs
 
     return make
 
