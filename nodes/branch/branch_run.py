@@ -91,7 +91,7 @@ class BranchRun:
         references = _style_references(self._branches, len(grids.references))
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
-            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.is_found(masks):
+            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.acts_with(masks):
                 continue
             own, styles = references.get(id(branch)), frozenset(references.values())
             for image, layers in branch.layers_by_image:

@@ -45,8 +45,8 @@ def branched(model: ModelPatcher, branch: StyleBranch, blocks: Collection[Block]
     """
     clone = model.clone()
     branches = (*branches_of(model), branch)
-    phrases = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
-    objects = ObjectMaps(phrases) if phrases else None
+    named = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
+    objects = ObjectMaps(named) if named else None
     for key in (RUN, OBJECTS):
         unwrap(clone, key)
     run = BranchRun(branches, objects)

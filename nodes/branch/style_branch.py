@@ -61,9 +61,10 @@ class StyleBranch:
                 "the batch, or choose 'mean of the references' there."
             )
 
-    def is_found(self, masks: Mapping[str, Tensor]) -> bool:
-        """Whether the style's place is known: its object has a mask, or it needs none."""
-        return self.place is None or self.place.object is None or self.place.object.phrase in masks
+    def acts_with(self, masks: Mapping[str, Tensor]) -> bool:
+        """Whether the style acts: its object has a mask, it needs none, or it acts in the whole image before that."""
+        named = None if self.place is None else self.place.object
+        return named is None or named.name in masks or named.is_everywhere_at_first
 
     def weights_in(self, masks: Mapping[str, Tensor]) -> ImageWeights | None:
         """The style's weights for a grid of tokens; None for the whole image.
@@ -72,7 +73,7 @@ class StyleBranch:
             masks: the mask [images, h, w] of each named object.
         """
         place = self.place
-        if place is None:
+        mask = None if place is None or place.object is None else masks.get(place.object.name)
+        if place is None or (place.mask is None and mask is None):
             return None
-        mask = None if place.object is None else masks[place.object.phrase]
         return lambda grid: place.weights(grid, mask)

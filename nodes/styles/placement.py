@@ -13,7 +13,8 @@ from ...attention.phrases import without_article
 from ...attention.selection import ALL, parse_blocks
 from ...flux.layer_names import block_of, is_attention, is_feed_forward
 from ...moe import StyleExpertError
-from ..branch.places import ObjectPhrase, Place
+from ..branch.named_objects import ObjectPhrase
+from ..branch.places import Place
 from ..branch.style_branch import Schedule
 from ..maps.capture import block_counts
 from ..model_patching import PatchKey
@@ -69,7 +70,7 @@ class Placement:
         """The place of the style; None for the whole image. A white mask is the whole image."""
         mask = None if self.mask is None or bool((self.mask >= 1).all()) else self.mask.float().cpu()
         phrase = without_article(self.object)
-        named = ObjectPhrase(phrase, self._rule, self.hold_from_step or None) if phrase else None
+        named = ObjectPhrase(phrase, rule=self._rule, hold_from=self.hold_from_step or None) if phrase else None
         return None if mask is None and named is None else Place(mask, named)
 
     @property

@@ -166,7 +166,8 @@ def test_branches_of_two_graphs_are_independent(flux, branched, prompt, sample):
 
 
 def the_object(phrase: str, **settings):
-    from styleroute.nodes.branch.places import ObjectPhrase, Place
+    from styleroute.nodes.branch.named_objects import ObjectPhrase
+    from styleroute.nodes.branch.places import Place
 
     return Place(object=ObjectPhrase(phrase, **settings))
 
