@@ -10,7 +10,8 @@ from .scores import Figures, MeasuredMaps
 
 CAPTION = (
     "inside: share of the map on its object. IoU: of the map, above Otsu's threshold, with the object. own: share of "
-    "the object's cells that are nearer to their own phrase than to the other phrase, in scenes of two objects."
+    "the object's cells that are nearer to their own phrase than to the other phrase, in scenes of two objects. mask: IoU "
+    "of the finished mask of MoE Apply with the object."
 )
 ALL = "mean of all blocks"
 
@@ -40,7 +41,7 @@ def kind_table(calibration: Calibration) -> Table:
 def _table(title: str, headings: Sequence[str], noise: Sequence[float]) -> Table:
     table = Table(*headings, title=title, caption=CAPTION, caption_justify="left")
     for level in noise:
-        for name in ("inside", "IoU", "own"):
+        for name in ("inside", "IoU", "own", "mask"):
             table.add_column(f"{name}\nat {level:g}", justify="right", no_wrap=True)
     return table
 
@@ -50,3 +51,4 @@ def _cells(figures: "Iterator[Figures]") -> Iterator[str]:
         yield f"{each.inside:.0%}"
         yield f"{each.iou:.2f}"
         yield "" if each.own != each.own else f"{each.own:.0%}"
+        yield f"{each.mask:.2f}"
