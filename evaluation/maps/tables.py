@@ -10,8 +10,8 @@ from .scores import Figures, MeasuredMaps
 
 CAPTION = (
     "inside: share of the map on its object. IoU: of the map, above Otsu's threshold, with the object. own: share of "
-    "the object's cells that are nearer to their own phrase than to the other phrase, in scenes of two objects. mask: IoU "
-    "of the finished mask of MoE Apply with the object."
+    "the object's cells that are nearer to their own phrase than to the other phrase, in scenes of two objects. mask: "
+    "IoU of the finished mask of MoE Apply with the object."
 )
 ALL = "mean of all blocks"
 
