@@ -13,7 +13,7 @@ CAPTION = (
     "the object's cells that are nearer to their own phrase than to the other phrase, in scenes of two objects. mask: "
     "IoU of the finished mask of MoE Apply with the object."
 )
-ALL = "mean of all blocks"
+ALL = "all"
 
 
 def block_table(measured: MeasuredMaps, model: str) -> Table:
@@ -24,17 +24,16 @@ def block_table(measured: MeasuredMaps, model: str) -> Table:
     return table
 
 
-def kind_table(calibration: Calibration) -> Table:
-    """Both kinds of maps: their best blocks and the mean of all blocks, for one and for two objects."""
-    noise = calibration.config.noise
-    table = _table("Two kinds of maps", ("model", "map", "blocks", "objects"), noise)
-    for model, measured in calibration.measured.items():
-        for kind in KINDS:
-            best = calibration.blocks[kind]
-            for name, blocks in ((", ".join(best), best), (ALL, measured.blocks)):
-                for count in measured.counts:
-                    figures = (measured.figures(kind, blocks, level, count) for level in noise)
-                    table.add_row(model, kind, name, str(count), *_cells(figures))
+def kind_table(calibration: Calibration, model: str) -> Table:
+    """Both kinds of maps of a model: their chosen blocks and the mean of all blocks, for one and for two objects."""
+    measured, noise = calibration.measured[model], calibration.config.noise
+    table = _table(f"Two kinds of maps, {model}", ("map", "blocks", "objects"), noise)
+    for kind in KINDS:
+        chosen = calibration.blocks[kind]
+        for name, blocks in ((", ".join(chosen), chosen), (ALL, measured.blocks)):
+            for count in measured.counts:
+                figures = (measured.figures(kind, blocks, level, count) for level in noise)
+                table.add_row(kind, name, str(count), *_cells(figures))
     return table
 
 
