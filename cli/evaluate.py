@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.table import Table
 
+from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
@@ -69,6 +70,22 @@ def regions(config: Annotated[RegionEvaluationConfig, tyro.conf.arg(name="")]) -
     _print_claims(evaluation.claims, [report, *evaluation.files])
 
 
+def objects(config: Annotated[ObjectEvaluationConfig, tyro.conf.arg(name="")]) -> None:
+    """Give one or two named objects a style each from example images, through ComfyUI, and score the images.
+
+    The command compares the object phrases with true masks, with one pass per object, and with whole images that are
+    blended by the true masks. The same command continues an interrupted run. All scores are written to scores.json.
+    """
+    from ..evaluation.objects.evaluate import evaluate_objects
+    from ..evaluation.objects.tables import object_table, write_report
+
+    evaluation = evaluate_objects(config)
+    report = write_report(config.output, evaluation)
+    for count in (1, 2):
+        console.print(object_table(evaluation, count))
+    console.print(f"Wrote {report}, {evaluation.sheet}", soft_wrap=True)
+
+
 def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors") -> None:
     """Print what rules for mixing two styles do to the routing of experts of the small Kontext.
 
@@ -128,6 +145,7 @@ SUBCOMMANDS = {
     "mixing": mixing,
     "losses": losses,
     "regions": regions,
+    "objects": objects,
     "contrast": contrast,
     "tiny": tiny,
 }

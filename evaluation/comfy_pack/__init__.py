@@ -1,4 +1,4 @@
-"""A node pack for `styleroute evaluate regions`: its node returns attention maps as numbers."""
+"""A node pack for `styleroute evaluate regions` and `evaluate objects`: its node returns attention maps as numbers."""
 
 import json
 
@@ -17,11 +17,12 @@ class ReadMaps(io.ComfyNode):
             inputs=[
                 io.Custom("ATTENTION_MAPS").Input("attention_maps"),
                 io.Boolean.Input("each_block", default=False, optional=True),
+                io.Latent.Input("after", optional=True, tooltip="The sampler's result: the maps are read after it."),
             ],
         )
 
     @classmethod
-    def execute(cls, attention_maps, each_block: bool = False) -> io.NodeOutput:
+    def execute(cls, attention_maps, each_block: bool = False, after: dict | None = None) -> io.NodeOutput:
         read = _maps_by_block if each_block else _mean_map
         maps = {span.name: read(attention_maps, span.name) for span in attention_maps.spans.values()}
         return io.NodeOutput(ui={"maps": [json.dumps(maps)]})
