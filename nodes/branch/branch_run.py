@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...moe.branch import LayerBranch, TokenWeights
 from ..compilation import without_compilation
-from ..maps.sampler_run import SamplerRun
+from ..maps.sampler_run import SamplerRun, require_no_rectangle
 from ..model_wrappers import ModelCall
 from .branch_layers import cast_weight
 from .object_maps import ObjectMaps
@@ -56,9 +56,11 @@ class BranchRun:
 
     def around_sampler(self, executor, model_wrap, sigmas: Tensor, extra_args, callback, noise: Tensor, *rest, **named):
         """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
-        for branch in self._branches:
-            if branch.place is not None:
-                branch.place.require_images(len(noise))
+        places = [branch.place for branch in self._branches if branch.place is not None]
+        for place in places:
+            place.require_images(len(noise))
+        if places:
+            require_no_rectangle(cond for group in model_wrap.conds.values() for cond in group)
         if self._objects is not None:
             self._objects.begin()
         sampling = model_wrap.model_patcher.get_model_object("model_sampling")
@@ -88,7 +90,10 @@ class BranchRun:
         if state is None or call.context is None:
             return
         sigma = float(call.options["sigmas"][0])
-        grids = TokenGrids.of(call.latents, call.context, call.references, len(call.options["cond_or_uncond"]))
+        conditionings = len(call.options["cond_or_uncond"])
+        if any(branch.place is not None for branch in self._branches):
+            state.run.require_whole_images(call.latents, conditionings)
+        grids = TokenGrids.of(call.latents, call.context, call.references, conditionings)
         references = _style_references(self._branches, len(grids.references))
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):

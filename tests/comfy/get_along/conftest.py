@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from styleroute.paths import PACK
 from torch import Tensor
 
 BOTH_METHODS = ("patch", "branch")
@@ -55,3 +56,19 @@ def untouched(flux) -> Callable[[], None]:
         assert all(torch.equal(weight, weights[key]) for key, weight in flux.model.state_dict().items())
 
     return require
+
+
+@pytest.fixture(scope="session")
+def vae(parts):
+    """The VAE of the small Kontext, which encodes and decodes real images."""
+    import comfy.sd
+    from safetensors.torch import load_file
+
+    return comfy.sd.VAE(sd=load_file(PACK / "examples" / "tiny_kontext" / "models" / "vae.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def photo() -> Tensor:
+    """An image [1, 64, 96, 3] with edges and colours."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 64), torch.linspace(0, 1, 96), indexing="ij")
+    return torch.stack([rows, columns, ((rows + columns) * 5).sin().abs()], dim=-1)[None]

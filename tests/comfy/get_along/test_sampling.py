@@ -79,12 +79,13 @@ def custom_sample(model, positive, sigmas, latent, is_first=True):
     return custom.SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result[0]
 
 
-@pytest.mark.parametrize("settings", [{}, {"end_percent": 0.5}, {"start_percent": 0.3}])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [("patch", {}), ("branch", {}), ("branch", {"end_percent": 0.5}), ("branch", {"start_percent": 0.3})],
+)
 def test_split_sigmas_equal_one_run(add_style, flux, prompt, method, settings):
     from comfy_extras import nodes_custom_sampler as custom
 
-    if settings and method == "patch":
-        pytest.skip("A part of the steps needs the branch.")
     styled, latent = add_style(method=method, **settings), {"samples": torch.zeros(1, 16, 8, 12)}
     sigmas = custom.BasicScheduler.execute(flux, "simple", 4, 1.0).result[0]
     whole = custom_sample(styled, prompt(), sigmas, latent)["samples"]

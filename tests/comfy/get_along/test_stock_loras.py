@@ -4,13 +4,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+LAYERS = (
+    "transformer_blocks.0.attn.to_q",
+    "transformer_blocks.0.attn.to_out.0",
+    "single_transformer_blocks.1.attn.to_v",
+)
+"""ComfyUI's LoraLoaderBypass changes only the second layer: it leaves out slices of fused weights, with a warning."""
+
 
 @pytest.fixture(params=["LoraLoader", "LoraLoaderBypass"])
 def add_lora(request, parts, write_lora, tmp_path):
     """Adds a plain LoRA with one of ComfyUI's own loaders."""
     import comfy.sd
 
-    write_lora(tmp_path / "loras" / "plain.safetensors")
+    write_lora(tmp_path / "loras" / "plain.safetensors", layers=LAYERS)
     loaders = {"LoraLoader": "load_lora_for_models", "LoraLoaderBypass": "load_bypass_lora_for_models"}
     load = getattr(comfy.sd, loaders[request.param], None)
     if load is None:
