@@ -11,7 +11,7 @@ from ...moe.branch import LayerBranch, TokenWeights
 from ..compilation import without_compilation
 from ..maps.sampler_run import SamplerRun, require_no_rectangle
 from ..model_wrappers import ModelCall
-from .branch_layers import cast_weight
+from .branch_layers import BranchLayers, cast_weight
 from .object_maps import ObjectMaps
 from .style_branch import StyleBranch
 from .token_grids import Stream, TokenGrids, stream_of, style_weights
@@ -19,8 +19,8 @@ from .token_grids import Stream, TokenGrids, stream_of, style_weights
 ROUNDING = 1 + 1e-5
 """Tolerance of a comparison of noise levels: samplers store them in float32."""
 
-Active = tuple[StyleBranch, dict[Stream, TokenWeights]]
-"""A style that acts in a call, with its weights in the call's tokens."""
+Active = tuple[BranchLayers, float, dict[Stream, TokenWeights]]
+"""The changes of a style that acts in a call, with its strength and its weights in the call's tokens."""
 
 
 @dataclass
@@ -48,6 +48,7 @@ class BranchRun:
 
     def __init__(self, branches: Sequence[StyleBranch], objects: ObjectMaps | None) -> None:
         self._branches, self._objects = tuple(branches), objects
+        self._needs_whole_images = any(branch.needs_whole_images for branch in self._branches)
         self._state: RunState | None = None  # not in `transformer_options`, which a compiled model may store for ever
 
     def __deepcopy__(self, memo: dict) -> "BranchRun":
@@ -56,10 +57,9 @@ class BranchRun:
 
     def around_sampler(self, executor, model_wrap, sigmas: Tensor, extra_args, callback, noise: Tensor, *rest, **named):
         """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
-        places = [branch.place for branch in self._branches if branch.place is not None]
-        for place in places:
-            place.require_images(len(noise))
-        if places:
+        for branch in self._branches:
+            branch.require_images(len(noise))
+        if self._needs_whole_images:
             require_no_rectangle(cond for group in model_wrap.conds.values() for cond in group)
         if self._objects is not None:
             self._objects.begin()
@@ -91,19 +91,26 @@ class BranchRun:
             return
         sigma = float(call.options["sigmas"][0])
         conditionings = len(call.options["cond_or_uncond"])
-        if any(branch.place is not None for branch in self._branches):
+        if self._needs_whole_images:
             state.run.require_whole_images(call.latents, conditionings)
         grids = TokenGrids.of(call.latents, call.context, call.references, conditionings)
         references = _style_references(self._branches, len(grids.references))
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
-            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.is_found(masks):
+            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.acts_with(masks):
                 continue
             own, styles = references.get(id(branch)), frozenset(references.values())
-            weights = style_weights(
-                grids, branch.weights_in(masks), [1.0] * grids.conditionings, own, styles, call.latents.device
-            )
-            yield branch, weights
+            for image, layers in branch.layers_by_image:
+                weights = style_weights(
+                    grids,
+                    branch.weights_in(masks),
+                    [1.0] * grids.conditionings,
+                    own,
+                    styles,
+                    call.latents.device,
+                    image,
+                )
+                yield layers, branch.strength, weights
 
     def _masks(self, state: RunState, sigma: float) -> dict[str, Tensor]:
         """The masks of the objects, the same for all calls of an evaluation."""
@@ -118,11 +125,11 @@ class BranchRun:
 def installed(network: nn.Module, active: Sequence[Active]) -> Iterator[dict[str, Any]]:
     """Lets styles act on the layers of `network`, and removes them again in any case."""
     with ExitStack() as stack:
-        for branch, weights in active:
-            for key, layer in branch.layers.items():
+        for layers, strength, weights in active:
+            for key, layer in layers.items():
                 own = weights[stream_of(key)]
                 if not own.is_empty:
-                    handle = _layer(network, key).register_forward_hook(_hook(branch, layer, own))
+                    handle = _layer(network, key).register_forward_hook(_hook(layer, strength, own))
                     stack.callback(handle.remove)
         yield {}
 
@@ -135,11 +142,11 @@ def _layer(network: nn.Module, key: str) -> nn.Module:
     return module
 
 
-def _hook(branch: StyleBranch, layer: LayerBranch, weights: TokenWeights) -> Callable:
+def _hook(layer: LayerBranch, strength: float, weights: TokenWeights) -> Callable:
     """A forward hook that adds the change of a style to a layer's output."""
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        layer.add_to(output, inputs[0], weights, branch.strength, cast_weight)
+        layer.add_to(output, inputs[0], weights, strength, cast_weight)
         return output
 
     return add

@@ -64,7 +64,7 @@ def test_moe_apply_says_that_a_branch_is_not_compiled(flux, add_style, prompt, s
     logging.disable(logging.NOTSET)
     caplog.set_level(logging.WARNING)
     sample(styled, prompt(), steps=1)
-    assert ("runs without torch.compile. Set method to patch" in caplog.text) == is_said
+    assert ("steps run without torch.compile. Set method to patch" in caplog.text) == is_said
 
 
 @pytest.fixture
