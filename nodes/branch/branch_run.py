@@ -13,6 +13,7 @@ from ..maps.sampler_run import SamplerRun, require_no_rectangle
 from ..model_wrappers import ModelCall
 from .branch_layers import BranchLayers, cast_weight
 from .object_maps import ObjectMaps
+from .repeated_sampling import RepeatedSampling
 from .style_branch import StyleBranch
 from .token_grids import Stream, TokenGrids, stream_of, style_weights
 
@@ -49,6 +50,7 @@ class BranchRun:
     def __init__(self, branches: Sequence[StyleBranch], objects: ObjectMaps | None) -> None:
         self._branches, self._objects = tuple(branches), objects
         self._needs_whole_images = any(branch.needs_whole_images for branch in self._branches)
+        self._repeated = RepeatedSampling()
         self._state: RunState | None = None  # not in `transformer_options`, which a compiled model may store for ever
 
     def __deepcopy__(self, memo: dict) -> "BranchRun":
@@ -61,6 +63,7 @@ class BranchRun:
             branch.require_images(len(noise))
         if self._needs_whole_images:
             require_no_rectangle(cond for group in model_wrap.conds.values() for cond in group)
+            self._repeated.begin()
         if self._objects is not None:
             self._objects.begin()
         sampling = model_wrap.model_patcher.get_model_object("model_sampling")

@@ -51,3 +51,39 @@ def test_a_prompt_for_a_mask_keeps_the_places(add_style, prompt, plain, sample, 
               for text, half in zip(("a boat", "a tree"), halves, strict=True)]  # fmt: skip
     styled = add_style(mask=halves[0])
     assert not torch.equal(sample(styled, masked[0] + masked[1]), sample(styled, prompt()))
+
+
+@pytest.fixture
+def executing(shown):
+    """Runs a `with` block as the work of one node in one execution of a workflow."""
+    from comfy_execution.utils import CurrentNodeContext
+
+    return lambda prompt_id, item=0: CurrentNodeContext(prompt_id, "9", item)
+
+
+def upscaled_in_tiles(model, positive, sample) -> None:
+    """Samples each half of an image in a run of its own, as Ultimate SD Upscale does."""
+    for _ in range(2):
+        sample(model, positive, latent={"samples": torch.zeros(1, 16, 8, 6)}, steps=1)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["mask", "object"])
+def test_a_node_that_samples_tile_after_tile_is_told_about_places(
+    add_style, prompt, sample, place, executing, shown, caplog
+):
+    styled, note = add_style(**place), "If it samples tiles of an image, apply the style without mask and object there."
+    for run in ("first", "second"):
+        shown.clear()
+        with executing(run):
+            upscaled_in_tiles(styled, prompt(), sample)
+        assert [node_id for text, node_id in shown if text.endswith(note)] == ["9"]
+    assert caplog.text.count(note) == 2  # once for each run of the workflow
+    with executing("third"):
+        sample(styled, prompt(), steps=1)
+    assert shown[-1] == (" ", "9")  # a run of one image removes the note
+    for item in range(2):  # the items of a list are whole images
+        with executing("fourth", item):
+            sample(styled, prompt(), steps=1)
+    with executing("fifth"):
+        upscaled_in_tiles(add_style(), prompt(), sample)
+    assert caplog.text.count(note) == 2
