@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ...moe.branch import LayerBranch, TokenWeights
 from ..compilation import without_compilation
-from ..maps.sampler_run import SamplerRun
+from ..maps.sampler_run import SamplerRun, require_no_rectangle
 from ..model_wrappers import ModelCall
 from .branch_layers import BranchLayers, cast_weight
 from .object_maps import ObjectMaps
+from .repeated_sampling import RepeatedSampling
 from .style_branch import StyleBranch
 from .token_grids import Stream, TokenGrids, stream_of, style_weights
 
@@ -48,6 +49,8 @@ class BranchRun:
 
     def __init__(self, branches: Sequence[StyleBranch], objects: ObjectMaps | None) -> None:
         self._branches, self._objects = tuple(branches), objects
+        self._needs_whole_images = any(branch.needs_whole_images for branch in self._branches)
+        self._repeated = RepeatedSampling()
         self._state: RunState | None = None  # not in `transformer_options`, which a compiled model may store for ever
 
     def __deepcopy__(self, memo: dict) -> "BranchRun":
@@ -58,6 +61,9 @@ class BranchRun:
         """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
         for branch in self._branches:
             branch.require_images(len(noise))
+        if self._needs_whole_images:
+            require_no_rectangle(cond for group in model_wrap.conds.values() for cond in group)
+            self._repeated.begin()
         if self._objects is not None:
             self._objects.begin()
         sampling = model_wrap.model_patcher.get_model_object("model_sampling")
@@ -87,7 +93,10 @@ class BranchRun:
         if state is None or call.context is None:
             return
         sigma = float(call.options["sigmas"][0])
-        grids = TokenGrids.of(call.latents, call.context, call.references, len(call.options["cond_or_uncond"]))
+        conditionings = len(call.options["cond_or_uncond"])
+        if self._needs_whole_images:
+            state.run.require_whole_images(call.latents, conditionings)
+        grids = TokenGrids.of(call.latents, call.context, call.references, conditionings)
         references = _style_references(self._branches, len(grids.references))
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):

@@ -46,6 +46,11 @@ class StyleBranch:
             return iter([(None, self.layers[0])])
         return iter(enumerate(self.layers))
 
+    @property
+    def needs_whole_images(self) -> bool:
+        """Whether a call of the model must get whole images, all of the batch: the style differs within them."""
+        return self.place is not None or len(self.layers) > 1
+
     def require_images(self, images: int) -> None:
         """Requires that masks and styles fit the number of images in the batch.
 

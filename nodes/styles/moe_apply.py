@@ -20,7 +20,7 @@ from ..schema import RoutingType, StyleExpertType, model_input, schema, strength
 from .placement import Layers, Method, Placement, placement_inputs
 from .style_positions import require_same_rows, set_style_rows
 from .style_reference import reads_style_image, warn_of_other_inputs
-from .style_types import RoutingTable, Style, require_styles, routing_table
+from .style_types import RoutingTable, Style, require_styles, routing_table, unused_style
 
 STEPS = 3
 """Steps of the progress bar: route, read the experts, change the model."""
@@ -101,7 +101,7 @@ class MoEApply(StyleRouteNode):
         routing = routing_table(style_expert, embedding)
         styles = routing.single_styles
         at_run_time = place.needs_branch(model, chosen.values(), len(styles))
-        if note := left_out(style_expert, keys):
+        for note in filter(None, (left_out(style_expert, keys), unused_style(style_expert, style))):
             text.warn(note)
         progress.update(1)
         if strength == 0 or place.is_nowhere:  # the base model itself: no weights to read
@@ -117,7 +117,7 @@ class MoEApply(StyleRouteNode):
         else:
             styled = patched(model, chosen, pairs[0], strength)
         set_style_rows(styled, style_expert)
-        warn_of_other_inputs(styled, style_expert, text, len(styles))
+        warn_of_other_inputs(styled, style_expert, text, len(styles), at_run_time)
         progress.update(1)
         return io.NodeOutput(styled, routing)
 
