@@ -11,7 +11,7 @@ from ...moe.branch import LayerBranch, TokenWeights
 from ..compilation import without_compilation
 from ..maps.sampler_run import SamplerRun
 from ..model_wrappers import ModelCall
-from .branch_layers import cast_weight
+from .branch_layers import BranchLayers, cast_weight
 from .object_maps import ObjectMaps
 from .style_branch import StyleBranch
 from .token_grids import Stream, TokenGrids, stream_of, style_weights
@@ -19,8 +19,8 @@ from .token_grids import Stream, TokenGrids, stream_of, style_weights
 ROUNDING = 1 + 1e-5
 """Tolerance of a comparison of noise levels: samplers store them in float32."""
 
-Active = tuple[StyleBranch, dict[Stream, TokenWeights]]
-"""A style that acts in a call, with its weights in the call's tokens."""
+Active = tuple[BranchLayers, float, dict[Stream, TokenWeights]]
+"""The changes of a style that acts in a call, with its strength and its weights in the call's tokens."""
 
 
 @dataclass
@@ -57,8 +57,7 @@ class BranchRun:
     def around_sampler(self, executor, model_wrap, sigmas: Tensor, extra_args, callback, noise: Tensor, *rest, **named):
         """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
         for branch in self._branches:
-            if branch.place is not None:
-                branch.place.require_images(len(noise))
+            branch.require_images(len(noise))
         if self._objects is not None:
             self._objects.begin()
         sampling = model_wrap.model_patcher.get_model_object("model_sampling")
@@ -92,13 +91,20 @@ class BranchRun:
         references = _style_references(self._branches, len(grids.references))
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
-            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.is_found(masks):
+            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.acts_with(masks):
                 continue
             own, styles = references.get(id(branch)), frozenset(references.values())
-            weights = style_weights(
-                grids, branch.weights_in(masks), [1.0] * grids.conditionings, own, styles, call.latents.device
-            )
-            yield branch, weights
+            for image, layers in branch.layers_by_image:
+                weights = style_weights(
+                    grids,
+                    branch.weights_in(masks),
+                    [1.0] * grids.conditionings,
+                    own,
+                    styles,
+                    call.latents.device,
+                    image,
+                )
+                yield layers, branch.strength, weights
 
     def _masks(self, state: RunState, sigma: float) -> dict[str, Tensor]:
         """The masks of the objects, the same for all calls of an evaluation."""
@@ -113,11 +119,11 @@ class BranchRun:
 def installed(network: nn.Module, active: Sequence[Active]) -> Iterator[dict[str, Any]]:
     """Lets styles act on the layers of `network`, and removes them again in any case."""
     with ExitStack() as stack:
-        for branch, weights in active:
-            for key, layer in branch.layers.items():
+        for layers, strength, weights in active:
+            for key, layer in layers.items():
                 own = weights[stream_of(key)]
                 if not own.is_empty:
-                    handle = _layer(network, key).register_forward_hook(_hook(branch, layer, own))
+                    handle = _layer(network, key).register_forward_hook(_hook(layer, strength, own))
                     stack.callback(handle.remove)
         yield {}
 
@@ -130,11 +136,11 @@ def _layer(network: nn.Module, key: str) -> nn.Module:
     return module
 
 
-def _hook(branch: StyleBranch, layer: LayerBranch, weights: TokenWeights) -> Callable:
+def _hook(layer: LayerBranch, strength: float, weights: TokenWeights) -> Callable:
     """A forward hook that adds the change of a style to a layer's output."""
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        layer.add_to(output, inputs[0], weights, branch.strength, cast_weight)
+        layer.add_to(output, inputs[0], weights, strength, cast_weight)
         return output
 
     return add

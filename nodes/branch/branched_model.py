@@ -45,8 +45,8 @@ def branched(model: ModelPatcher, branch: StyleBranch, blocks: Collection[Block]
     """
     clone = model.clone()
     branches = (*branches_of(model), branch)
-    phrases = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
-    objects = ObjectMaps(phrases) if phrases else None
+    named = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
+    objects = ObjectMaps(named) if named else None
     for key in (RUN, OBJECTS):
         unwrap(clone, key)
     run = BranchRun(branches, objects)
@@ -54,7 +54,8 @@ def branched(model: ModelPatcher, branch: StyleBranch, blocks: Collection[Block]
     wrap_evaluation(clone, RUN, run.around_evaluation)
     wrap_calls(clone, RUN, run.change_call)
     clone.set_attachments(KEY, branches)
-    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), patcher_of(branch.layers, model)])
+    own = [patcher_of(layers, model) for layers in branch.layers]
+    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), *own])
     if objects is None:
         return clone
     return with_capture(clone, objects.maps, blocks, None, key=OBJECTS, find_spans=objects.find_spans)

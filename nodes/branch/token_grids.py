@@ -76,6 +76,7 @@ def style_weights(
     own_reference: int | None,
     style_references: frozenset[int],
     device: torch.device,
+    only_image: int | None = None,
 ) -> dict[Stream, TokenWeights]:
     """The weight of a style in the tokens of each stream.
 
@@ -90,8 +91,11 @@ def style_weights(
         own_reference: number of the reference that shows this style, from 0; None without such a reference.
         style_references: numbers of all references that show a style.
         device: device of the result.
+        only_image: number of the only image of the batch with this style; None for all images.
     """
     factors = torch.tensor(row_factors).repeat_interleave(grids.images)[:, None]  # [rows, 1]
+    if only_image is not None:
+        factors = factors * (torch.arange(grids.rows) % grids.images == only_image)[:, None]
     image = _flat(place, grids.image, grids)
     references = [
         _reference(index, grid, place, grids, own_reference, style_references)
