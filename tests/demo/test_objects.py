@@ -48,7 +48,7 @@ def test_more_objects_than_style_references_are_refused(image: Path) -> None:
 
 
 def test_a_style_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StyleRouteError, match="missing.png"):
+    with pytest.raises(StyleRouteError, match=r"missing\.png"):
         read_pairs([f"the guitar={tmp_path / 'missing.png'}"])
 
 
