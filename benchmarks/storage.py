@@ -62,7 +62,7 @@ class StorageError:
 
 def measure_storage(style_sizes: Sequence[float] = STYLE_SIZES) -> Iterator[StorageError | str]:
     """Measures each form of storage in a real ComfyUI; a form that is not available gives a sentence instead."""
-    gguf, problem = _gguf_pack()
+    gguf, problem = gguf_pack()
     with ComfyServer.start(packs=[PACK, BENCHMARK_PACK, *gguf]) as server:
         loras = [_write_lora(server.models / "loras", size) for size in style_sizes]
         for form in FORMS:
@@ -106,7 +106,7 @@ def _write_lora(folder: Path, style_size: float) -> Path:
     return path
 
 
-def _gguf_pack() -> tuple[list[Path], str]:
+def gguf_pack() -> tuple[list[Path], str]:
     """ComfyUI-GGUF's folder, or no folder and a sentence that says what is missing.
 
     Raises:

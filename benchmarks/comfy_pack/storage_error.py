@@ -46,10 +46,11 @@ def storage_errors(form: str, loras: list[str]) -> list[dict[str, dict[str, floa
         loras: plain LoRA files that stand for the styles.
     """
     model = stored(FORMS[form], _random_state(), "stored")
-    return [_errors(model, loaded_pack(lora)) for lora in loras]
+    return [errors_of(model, loaded_pack(lora)) for lora in loras]
 
 
-def _errors(model: ModelPatcher, pack: LoadedPack) -> dict[str, dict[str, float]]:
+def errors_of(model: ModelPatcher, pack: LoadedPack) -> dict[str, dict[str, float]]:
+    """The errors of one style, by method and place (layer or model)."""
     changes = _changes(model, pack)
     inputs: Outputs = {}
     plain: Outputs = {}
