@@ -15,7 +15,7 @@ from .branch_layers import BranchLayers, cast_weight
 from .object_maps import ObjectMaps
 from .repeated_sampling import RepeatedSampling
 from .style_branch import StyleBranch
-from .token_grids import Stream, TokenGrids, stream_of, style_weights
+from .token_grids import Stream, TokenGrids, nowhere, stream_of, style_weights
 
 ROUNDING = 1 + 1e-5
 """Tolerance of a comparison of noise levels: samplers store them in float32."""
@@ -100,20 +100,15 @@ class BranchRun:
         references = _style_references(self._branches, len(grids.references))
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
-            if not last * ROUNDING < sigma <= first * ROUNDING or not branch.acts_with(masks):
-                continue
             own, styles = references.get(id(branch)), frozenset(references.values())
+            is_acting = last * ROUNDING < sigma <= first * ROUNDING and branch.acts_with(masks)
+            if not is_acting and own is None:
+                continue
+            # The base model would copy a style image. So the style's reference always gets its own experts.
+            place = branch.weights_in(masks) if is_acting else nowhere
+            factors, device = [1.0] * grids.conditionings, call.latents.device
             for image, layers in branch.layers_by_image:
-                weights = style_weights(
-                    grids,
-                    branch.weights_in(masks),
-                    [1.0] * grids.conditionings,
-                    own,
-                    styles,
-                    call.latents.device,
-                    image,
-                )
-                yield layers, branch.strength, weights
+                yield layers, branch.strength, style_weights(grids, place, factors, own, styles, device, image)
 
     def _masks(self, state: RunState, sigma: float) -> dict[str, Tensor]:
         """The masks of the objects, the same for all calls of an evaluation."""

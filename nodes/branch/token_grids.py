@@ -69,6 +69,11 @@ ImageWeights = Callable[[Grid], Tensor]
 """Gives the weights of the images, [images, h, w], for a grid of tokens."""
 
 
+def nowhere(grid: Grid) -> Tensor:
+    """The weights of a style that is nowhere in the image, [1, h, w]."""
+    return torch.zeros(1, *grid)
+
+
 def style_weights(
     grids: TokenGrids,
     place: ImageWeights | None,

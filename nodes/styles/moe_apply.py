@@ -104,9 +104,10 @@ class MoEApply(StyleRouteNode):
         for note in filter(None, (left_out(style_expert, keys), unused_style(style_expert, style))):
             text.warn(note)
         progress.update(1)
-        if strength == 0 or place.is_nowhere:  # the base model itself: no weights to read
-            if place.is_nowhere:
-                text.warn("The mask is black, so the style changes nothing.")
+        if place.is_nowhere:
+            text.warn("The mask is black, so the style changes nothing.")
+        # Without a style image among the references, this is the base model itself: no weights to read.
+        if strength == 0 or (place.is_nowhere and not reads_style_image(style_expert)):
             progress.update_absolute(STEPS)
             return io.NodeOutput(model.clone(), routing)
         pairs = [_pairs(style_expert, one, chosen) for one in styles]
