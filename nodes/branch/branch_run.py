@@ -107,7 +107,9 @@ class BranchRun:
             yield branch, style_weights(grids, branch.weights_in(masks), factors, shown, call.latents.device)
 
     def _reference_weights(self, branch: StyleBranch, prompt: PromptStyles, references: int) -> ReferenceWeights:
-        """The style's weight in each reference of a conditioning."""
+        """The style's weight in each reference of a conditioning. A merged style acts on all references."""
+        if branch.is_merged:
+            return [None] * references
         owners = [self._owners.get(prompt.number_of(index)) for index in range(references)]
         return [None if owner is None else float(owner is branch) for owner in owners]
 
