@@ -33,17 +33,15 @@ def evaluation_server(*packs: Path) -> Iterator[ComfyServer]:
         yield server
 
 
-class ComfyGenerator:
-    """Runs one workflow with changing inputs.
+class ServerImages:
+    """Runs prompts on a server, uploads each image once, and fetches results.
 
     Args:
         server: a running ComfyUI.
-        workflow: a workflow file saved by ComfyUI's page.
     """
 
-    def __init__(self, server: ComfyServer, workflow: Path) -> None:
+    def __init__(self, server: ComfyServer) -> None:
         self.server = server
-        self.workflow: Prompt = load_workflow(workflow, server.object_info())
         self._uploaded: dict[Path, str] = {}
 
     @property
@@ -75,3 +73,16 @@ class ComfyGenerator:
         if not path.exists():
             shutil.copyfile(file, path)
         return path.name
+
+
+class ComfyGenerator(ServerImages):
+    """Runs one workflow with changing inputs.
+
+    Args:
+        server: a running ComfyUI.
+        workflow: a workflow file saved by ComfyUI's page.
+    """
+
+    def __init__(self, server: ComfyServer, workflow: Path) -> None:
+        super().__init__(server)
+        self.workflow: Prompt = load_workflow(workflow, server.object_info())

@@ -13,6 +13,7 @@ from ..node_base import StyleRouteNode
 from ..schema import model_input, schema
 from .dial_guider import NEUTRAL, DialGuider
 from .dial_prompts import Conditioning, ReferenceOrder, with_references, without_content, without_style
+from .reference_positions import with_kept_positions
 
 CONTENT, STYLE = "without content", "without style"
 """Names of the prompts that lack something."""
@@ -63,6 +64,8 @@ class StyleGuider(StyleRouteNode):
         _require_effect(prompt, order, bool(styles), content, style)
         if style != NEUTRAL:
             model = with_free_prompts(model, object_blocks(model))
+        if content != NEUTRAL:
+            model = with_kept_positions(model)
         guider = DialGuider(model)
         guider.set_dials({CONTENT: content, STYLE: style})
         lacking = {CONTENT: without_content(prompt, order), STYLE: without_style(prompt, order)}
