@@ -4,6 +4,8 @@ import pytest
 import torch
 from styleroute.moe import StyleExpertError
 
+from .conftest import write_style_expert
+
 SIZE = (8, 12)
 """Height and width of the latents."""
 
@@ -249,6 +251,26 @@ def test_nodes_that_change_the_guidance_see_one_negative_prediction(apply, refer
     assert args["cond_scale"] == 2.5
     mixed = args["uncond_denoised"] + 2.5 * (args["cond_denoised"] - args["uncond_denoised"])
     torch.testing.assert_close(args["denoised"], mixed, rtol=1e-5, atol=1e-5)
+
+
+def test_each_reference_keeps_its_position(flux, tmp_path, refer, guide, run):
+    """Also 64 rows further down, where StyleExpert's release has the style image."""
+    from styleroute.moe import StyleExpert
+    from styleroute.nodes.styles.moe_apply import MoEApply
+    from styleroute.nodes.styles.style_types import Style, encoder_id
+
+    training = {"style_reference": True, "style_rows": 64}
+    expert = StyleExpert.open(write_style_expert(tmp_path / "rows.safetensors", training=training))
+    style = Style(torch.ones(1, 32), 1, encoder_id(expert.encoder))
+    model, found = MoEApply.execute(flux, expert, 1.0, style).result[0], []
+    handle = flux.model.diffusion_model.pe_embedder.register_forward_pre_hook(lambda _, args: found.extend(args[0]))
+    try:
+        run(guide(model, refer(CONTENT, STYLE), 2.0, 2.0))
+    finally:
+        handle.remove()
+    references = [ids[ids[:, 0] > 0] for ids in found]
+    corners = sorted([tuple(part[0].tolist()) for part in ids.split(24)] for ids in references)
+    assert corners == [[(1, 0, 0)], [(1, 0, 0), (2, 64, 0)], [(2, 64, 0)]]
 
 
 def test_a_node_that_evaluates_two_prompts_itself_keeps_working(apply, refer, guide, run):

@@ -51,9 +51,3 @@ def test_neutral_dials_equal_ksampler_without_guidance(generate) -> None:
 
     stock = generate(DialSetting("KSampler, negative prompt", STEPS), without_cfg)
     assert np.array_equal(generate(DialSetting("no guidance", STEPS)), stock)
-
-
-def test_a_negative_prompt_equals_the_content_dial(generate) -> None:
-    """The same text with the style image alone is the prompt without the content."""
-    stock = generate(DialSetting("KSampler, negative prompt", STEPS, 2.0))
-    assert np.abs(generate(DialSetting("Style Guider", STEPS, 2.0, 1.0)) - stock).max() <= 1
