@@ -45,10 +45,20 @@ def encoder_id(encoder: nn.Module) -> str:
 
 
 def require_style(expert: StyleExpert, style: Style | None) -> Tensor | None:
-    """The embedding [1, cond_dim] for the routers of `expert`; None for a plain LoRA, which has one style only.
+    """Like `require_styles`, for one style: [1, cond_dim].
 
     Raises:
         StyleExpertError: there is no style, another encoder made it, or it holds one style per image.
+    """
+    require_styles(expert, style)
+    return None if expert.config.is_lora or style is None else _require_single(style).embedding
+
+
+def require_styles(expert: StyleExpert, style: Style | None) -> Tensor | None:
+    """The embeddings [B, cond_dim] for the routers of `expert`; None for a plain LoRA, which has one style only.
+
+    Raises:
+        StyleExpertError: there is no style, or another encoder made it.
     """
     if expert.config.is_lora:
         return None
@@ -68,7 +78,7 @@ def require_style(expert: StyleExpert, style: Style | None) -> Tensor | None:
             f"encoder {own}. Connect the same STYLE_EXPERT to Encode Style and to this node, or use the experts that "
             "the saved style belongs to."
         )
-    return _require_single(style).embedding
+    return style.embedding
 
 
 def mix_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:

@@ -11,7 +11,7 @@ from ...moe.branch import LayerBranch, TokenWeights
 from ..compilation import without_compilation
 from ..maps.sampler_run import SamplerRun
 from ..model_wrappers import ModelCall
-from .branch_layers import cast_weight
+from .branch_layers import BranchLayers, cast_weight
 from .object_maps import ObjectMaps
 from .prompt_styles import PromptStyles, prompt_styles
 from .style_branch import ModelStyle, StyleBranch
@@ -20,8 +20,8 @@ from .token_grids import ReferenceWeights, Stream, TokenGrids, stream_of, style_
 ROUNDING = 1 + 1e-5
 """Tolerance of a comparison of noise levels: samplers store them in float32."""
 
-Active = tuple[StyleBranch, dict[Stream, TokenWeights]]
-"""A style that acts in a call, with its weights in the call's tokens."""
+Active = tuple[BranchLayers, float, dict[Stream, TokenWeights]]
+"""The changes of a style that acts in a call, with its strength and its weights in the call's tokens."""
 
 
 @dataclass
@@ -62,8 +62,7 @@ class BranchRun:
     def around_sampler(self, executor, model_wrap, sigmas: Tensor, extra_args, callback, noise: Tensor, *rest, **named):
         """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
         for branch in self._branches:
-            if branch.place is not None:
-                branch.place.require_images(len(noise))
+            branch.require_images(len(noise))
         if self._objects is not None:
             self._objects.begin()
         sampling = model_wrap.model_patcher.get_model_object("model_sampling")
@@ -101,10 +100,12 @@ class BranchRun:
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
             factors = [branch.added(prompt.factor) for prompt in prompts]
             is_now = last * ROUNDING < sigma <= first * ROUNDING
-            if not is_now or not any(factors) or not branch.is_found(masks):
+            if not is_now or not any(factors) or not branch.acts_with(masks):
                 continue
             shown = [self._reference_weights(branch, prompt, len(grids.references)) for prompt in prompts]
-            yield branch, style_weights(grids, branch.weights_in(masks), factors, shown, call.latents.device)
+            place, device = branch.weights_in(masks), call.latents.device
+            for image, layers in branch.layers_by_image:
+                yield layers, branch.strength, style_weights(grids, place, factors, shown, device, image)
 
     def _reference_weights(self, branch: StyleBranch, prompt: PromptStyles, references: int) -> ReferenceWeights:
         """The style's weight in each reference of a conditioning. A merged style acts on all references."""
@@ -126,11 +127,11 @@ class BranchRun:
 def installed(network: nn.Module, active: Sequence[Active]) -> Iterator[dict[str, Any]]:
     """Lets styles act on the layers of `network`, and removes them again in any case."""
     with ExitStack() as stack:
-        for branch, weights in active:
-            for key, layer in branch.layers.items():
+        for layers, strength, weights in active:
+            for key, layer in layers.items():
                 own = weights[stream_of(key)]
                 if not own.is_empty:
-                    handle = _layer(network, key).register_forward_hook(_hook(branch, layer, own))
+                    handle = _layer(network, key).register_forward_hook(_hook(layer, strength, own))
                     stack.callback(handle.remove)
         yield {}
 
@@ -143,11 +144,11 @@ def _layer(network: nn.Module, key: str) -> nn.Module:
     return module
 
 
-def _hook(branch: StyleBranch, layer: LayerBranch, weights: TokenWeights) -> Callable:
+def _hook(layer: LayerBranch, strength: float, weights: TokenWeights) -> Callable:
     """A forward hook that adds the change of a style to a layer's output."""
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        layer.add_to(output, inputs[0], weights, branch.strength, cast_weight)
+        layer.add_to(output, inputs[0], weights, strength, cast_weight)
         return output
 
     return add

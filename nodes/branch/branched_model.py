@@ -84,14 +84,15 @@ def _with_styles(model: ModelPatcher, styles: tuple[ModelStyle, ...], blocks: Co
         unwrap(clone, key)
     if not branches:
         return clone
-    phrases = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
-    objects = ObjectMaps(phrases) if phrases else None
+    named = [each.place.object for each in branches if each.place is not None and each.place.object is not None]
+    objects = ObjectMaps(named) if named else None
     run = BranchRun(styles, objects)
     wrap_sampler(clone, RUN, run.around_sampler)
     wrap_evaluation(clone, RUN, run.around_evaluation)
     wrap_calls(clone, RUN, run.change_call)
-    added = [patcher_of(branch.layers, model) for branch in branches if branch not in earlier]
-    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), *added])
+    added = [branch for branch in branches if branch not in earlier]
+    patchers = [patcher_of(layers, model) for branch in added for layers in branch.layers]
+    clone.set_additional_models(KEY, [*clone.get_additional_models_with_key(KEY), *patchers])
     if objects is None:
         return clone
     return with_capture(clone, objects.maps, blocks, None, key=OBJECTS, find_spans=objects.find_spans)
@@ -101,5 +102,5 @@ def _subtractable(model: ModelPatcher, style: ModelStyle) -> StyleBranch:
     """A merged style as a branch that can subtract it; other styles as they are."""
     if isinstance(style, StyleBranch):
         return style
-    layers = branch_layers(model, style.keys, style.pairs)
+    layers = (branch_layers(model, style.keys, style.pairs),)
     return StyleBranch(style.name, layers, style.strength, reads_style_image=style.reads_style_image, is_merged=True)

@@ -5,28 +5,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...attention import AttentionError, resize
-from ...attention.phrase_masks import DEFAULT, MaskRule
+from .named_objects import NamedObject
 from .token_grids import Grid
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectPhrase:
-    """An object that the prompt names.
-
-    Attributes:
-        phrase: words of the prompt, such as "the guitar".
-        rule: how the attention map of the phrase becomes a mask.
-        hold_from: the step, from 0, from which the mask no longer changes; None if it changes until the end.
-    """
-
-    phrase: str
-    rule: MaskRule = DEFAULT
-    hold_from: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class Place:
-    """The place of a style. A mask and a phrase together mean the object inside the mask.
+    """The place of a style. A mask and an object together mean the object inside the mask.
 
     Attributes:
         mask: [1, H, W] or [images, H, W] from 0 to 1, of any size: it covers the whole image. None without a mask.
@@ -34,7 +19,7 @@ class Place:
     """
 
     mask: Tensor | None = None
-    object: ObjectPhrase | None = None
+    object: NamedObject | None = None
 
     def weights(self, grid: Grid, object_mask: Tensor | None) -> Tensor:
         """The weights for a grid of tokens, [1 or images, h, w]: each token gets the mean over its own area.

@@ -1,11 +1,11 @@
 """One style of a MODEL: its low-rank changes, its place in the image, and its part of the sampling."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...moe import LowRank
+from ...moe import LowRank, StyleExpertError
 from ..model_patching import PatchKey
 from .branch_layers import BranchLayers
 from .places import Place
@@ -26,7 +26,7 @@ class StyleBranch:
 
     Attributes:
         name: name of the expert file, for messages.
-        layers: the low-rank changes.
+        layers: the low-rank changes: of one style for all images, or of one style for each image of the batch.
         strength: factor of the changes.
         place: where the style belongs; None for the whole image.
         schedule: when the style acts.
@@ -35,7 +35,7 @@ class StyleBranch:
     """
 
     name: str
-    layers: BranchLayers
+    layers: tuple[BranchLayers, ...]
     strength: float = 1.0
     place: Place | None = None
     schedule: Schedule = Schedule()
@@ -46,9 +46,32 @@ class StyleBranch:
         """How much of the style is added to the layers' output for a prompt with this factor of all styles."""
         return factor - 1 if self.is_merged else factor
 
-    def is_found(self, masks: Mapping[str, Tensor]) -> bool:
-        """Whether the style's place is known: its object has a mask, or it needs none."""
-        return self.place is None or self.place.object is None or self.place.object.phrase in masks
+    @property
+    def layers_by_image(self) -> Iterator[tuple[int | None, BranchLayers]]:
+        """The low-rank changes, each with the number of its image; None means all images."""
+        if len(self.layers) == 1:
+            return iter([(None, self.layers[0])])
+        return iter(enumerate(self.layers))
+
+    def require_images(self, images: int) -> None:
+        """Requires that masks and styles fit the number of images in the batch.
+
+        Raises:
+            AttentionError: there is neither one mask nor one for each image.
+            StyleExpertError: there is neither one style nor one for each image.
+        """
+        if self.place is not None:
+            self.place.require_images(images)
+        if len(self.layers) not in (1, images):
+            raise StyleExpertError(
+                f"Found {len(self.layers)} styles for {images} images. Give Encode Style one image for each image of "
+                "the batch, or choose 'mean of the references' there."
+            )
+
+    def acts_with(self, masks: Mapping[str, Tensor]) -> bool:
+        """Whether the style acts: its object has a mask, it needs none, or it acts in the whole image before that."""
+        named = None if self.place is None else self.place.object
+        return named is None or named.name in masks or named.is_everywhere_at_first
 
     def weights_in(self, masks: Mapping[str, Tensor]) -> ImageWeights | None:
         """The style's weights for a grid of tokens; None for the whole image.
@@ -57,9 +80,9 @@ class StyleBranch:
             masks: the mask [images, h, w] of each named object.
         """
         place = self.place
-        if place is None:
+        mask = None if place is None or place.object is None else masks.get(place.object.name)
+        if place is None or (place.mask is None and mask is None):
             return None
-        mask = None if place.object is None else masks[place.object.phrase]
         return lambda grid: place.weights(grid, mask)
 
 

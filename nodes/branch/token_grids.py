@@ -77,6 +77,7 @@ def style_weights(
     row_factors: Sequence[float],
     references: Sequence[ReferenceWeights],
     device: torch.device,
+    only_image: int | None = None,
 ) -> dict[Stream, TokenWeights]:
     """The weight of a style in the tokens of each stream.
 
@@ -90,8 +91,11 @@ def style_weights(
         row_factors: factor of each conditioning, for instance 0 for a prompt without the style.
         references: the weight of each reference, for each conditioning.
         device: device of the result.
+        only_image: number of the only image of the batch with this style; None for all images.
     """
     factors = torch.tensor(row_factors).repeat_interleave(grids.images)[:, None]  # [rows, 1]
+    if only_image is not None:
+        factors = factors * (torch.arange(grids.rows) % grids.images == only_image)[:, None]
     image = _flat(place, grids.image, grids)
     shown = [
         torch.cat([_reference(of_prompt[index], grid, place, grids) for of_prompt in references])

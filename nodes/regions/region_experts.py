@@ -30,8 +30,27 @@ def region_experts(choice: str, spans: Sequence[RegionSpan]) -> list[StyleExpert
     """
     if choice == NO_EXPERT:
         return []
-    names = [choice] if choice != AUTO else _files_by_style(spans)
+    names = [choice] if choice != AUTO else styles_by_file(spans)
     return [_open(name) for name in names]
+
+
+def styles_by_file(spans: Sequence[RegionSpan]) -> dict[str, tuple[str, ...]]:
+    """The expert files of all styles in a prompt, in the order of their first style, each with its style phrases.
+
+    Raises:
+        AttentionError: the prompt names no style, or no file has the style's name.
+    """
+    styles = dict.fromkeys(span.phrase for span in spans if span.role == "style")
+    if not styles:
+        raise AttentionError(
+            "The prompt names no style, so no region expert can be found. Name a style in Region Style Prompt, or set "
+            "region_expert to a file or to none."
+        )
+    files: dict[str, tuple[str, ...]] = {}
+    for style in styles:
+        name = file_of_style(style, expert_names())
+        files[name] = (*files.get(name, ()), style)
+    return files
 
 
 def supervised_blocks(experts: Sequence[StyleExpert]) -> str:
@@ -73,16 +92,6 @@ def state_of_expert(name: str) -> str:
         return f"{name} {file_state(expert_path(name))}"
     except (ValueError, OSError) as error:
         return str(error)
-
-
-def _files_by_style(spans: Sequence[RegionSpan]) -> list[str]:
-    styles = [span.phrase for span in spans if span.role == "style"]
-    if not styles:
-        raise AttentionError(
-            "The prompt names no style, so no region expert can be found. Name a style in Region Style Prompt, or set "
-            "region_expert to a file or to none."
-        )
-    return list(dict.fromkeys(file_of_style(style, expert_names()) for style in styles))
 
 
 def _open(name: str) -> StyleExpert:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...attention import AttentionError
 from ...attention.selection import ALL, Block, parse_blocks, parse_steps
 from ...moe import StyleExpert
+from ..branch.named_objects import StyleRegion
 from ..maps.capture import block_counts
 from ..maps.recorded_maps import KEEP
 from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_of
@@ -18,10 +19,12 @@ from ..maps.sampler_run import require_no_rectangle, require_steps
 from ..model_patching import left_out, patch_keys
 from ..text_length import length_note
 from .background_lock import lock_reference
-from .region_experts import AUTO, region_experts, supervised_blocks
+from .region_experts import AUTO, region_experts, styles_by_file, supervised_blocks
 
 ADAPTIVE = "dpm_adaptive"
 """The sampler that ignores the number of steps. It never calls the model if there is only one."""
+FIRST_STEPS = 0.1
+"""Share of the steps in which several experts act in the whole image: their training binds words to places."""
 CFG_PP = "cfg_pp"
 """Part of the names of samplers that evaluate the negative prompt even at cfg 1."""
 
@@ -49,6 +52,8 @@ class RegionPlan:
         experts: the region experts.
         blocks: the blocks to capture; empty for none.
         steps: the steps to capture; None for all.
+        regions: the region of each expert, if there are several; empty for the whole image.
+        region_blocks: the blocks whose attention finds these regions.
         negative: the negative prompt, or the positive one if it is not evaluated.
         reference: the clean latent [B or 1, C, H, W] for the background lock; None if the lock is off.
         notes: what the user should know about the experts, one sentence each.
@@ -61,6 +66,8 @@ class RegionPlan:
     negative: list
     reference: Tensor | None
     notes: tuple[str, ...] = ()
+    regions: tuple[StyleRegion, ...] = ()
+    region_blocks: tuple[Block, ...] = ()
 
 
 def plan_run(
@@ -95,7 +102,9 @@ def plan_run(
     if blocks:
         _require_capture(positive, spans, settings.region, steps, ksampler)
     reference = _lock_reference(positive, latent, blocks, settings.background_lock)
-    return RegionPlan(spans, experts, blocks, steps, negative, reference, notes)
+    regions = _regions(experts, spans, ksampler["steps"])
+    region_blocks = _blocks(model, AUTO, experts) if regions else ()
+    return RegionPlan(spans, experts, blocks, steps, negative, reference, notes, regions, region_blocks)
 
 
 def _require_model_calls(ksampler: Mapping[str, Any]) -> None:
@@ -115,6 +124,14 @@ def _fitting_experts(
     # `patch_keys` refuses an expert of another model before its blocks are searched in this model.
     notes = [left_out(expert, patch_keys(model, expert)) for expert in experts]
     return experts, tuple(filter(None, notes))
+
+
+def _regions(experts: list[StyleExpert], spans: tuple[RegionSpan, ...], steps: int) -> tuple[StyleRegion, ...]:
+    """The region of each of several experts, which a prompt with several styles gives. One expert needs none."""
+    if len(experts) < 2:
+        return ()
+    first = max(1, round(FIRST_STEPS * steps))
+    return tuple(StyleRegion(styles, from_step=first) for styles in styles_by_file(spans).values())
 
 
 def _blocks(model: ModelPatcher, text: str, experts: list[StyleExpert]) -> tuple[Block, ...]:

@@ -120,7 +120,7 @@ def _wrap(
     model: ModelPatcher, maps: RecordedMaps, plan: RegionPlan, settings: RegionSettings, text: NodeText
 ) -> ModelPatcher:
     """A clone of the model with experts, capture, background lock and heat preview, each if it is chosen."""
-    model = with_experts(model, plan.experts, settings.expert_strength)
+    model = with_experts(model, plan.experts, settings.expert_strength, plan.regions, plan.region_blocks)
     if plan.blocks:
         model = with_capture(model, maps, plan.blocks, plan.steps, text)
     if plan.reference is not None:

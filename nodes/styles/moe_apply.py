@@ -1,6 +1,6 @@
 """MoE Apply: applies a style to the whole image, inside a mask, or to a named object."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import comfy.model_management
 import comfy.utils
@@ -20,7 +20,7 @@ from ..schema import RoutingType, StyleExpertType, model_input, schema, strength
 from .placement import Layers, Method, Placement, placement_inputs
 from .style_positions import require_same_rows, set_style_rows
 from .style_reference import reads_style_image, warn_of_other_inputs
-from .style_types import RoutingTable, Style, require_style, routing_table
+from .style_types import RoutingTable, Style, require_styles, routing_table
 
 STEPS = 3
 """Steps of the progress bar: route, read the experts, change the model."""
@@ -94,35 +94,36 @@ class MoEApply(StyleRouteNode):
             feather,
             hold_from_step,
         )
-        embedding = require_style(style_expert, style)
+        embedding = require_styles(style_expert, style)
         keys, text = patch_keys(model, style_expert), NodeText(cls.hidden and cls.hidden.unique_id)
         require_same_rows(model, style_expert)
         chosen = place.chosen_keys(model, keys)
-        at_run_time = place.needs_branch(model, chosen.values())
+        routing = routing_table(style_expert, embedding)
+        styles = routing.single_styles
+        at_run_time = place.needs_branch(model, chosen.values(), len(styles))
         if note := left_out(style_expert, keys):
             text.warn(note)
-        routing = routing_table(style_expert, embedding)
         progress.update(1)
         if strength == 0 or place.is_nowhere:  # the base model itself: no weights to read
             if place.is_nowhere:
                 text.warn("The mask is black, so the style changes nothing.")
             progress.update_absolute(STEPS)
             return io.NodeOutput(model.clone(), routing)
-        pairs = _pairs(style_expert, routing, chosen)
+        pairs = [_pairs(style_expert, one, chosen) for one in styles]
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
         if at_run_time:
             styled = _branched(model, style_expert, chosen, pairs, strength, place)
         else:
-            styled = _merged(model, style_expert, chosen, pairs, strength)
+            styled = _merged(model, style_expert, chosen, pairs[0], strength)
         set_style_rows(styled, style_expert)
-        warn_of_other_inputs(styled, style_expert, text)
+        warn_of_other_inputs(styled, style_expert, text, len(styles))
         progress.update(1)
         return io.NodeOutput(styled, routing)
 
 
 def _pairs(expert: StyleExpert, routing: RoutingTable, chosen: Mapping[str, PatchKey]) -> dict[str, LowRank]:
-    """The low-rank pairs of the chosen layers. Uses the routing again; a plain LoRA has none."""
+    """The low-rank pairs of one style in the chosen layers. Uses the routing again; a plain LoRA has none."""
     if expert.config.is_lora:
         return {layer: pair for layer, pair in expert.collapse(None).items() if layer in chosen}
     return expert.collapse_routed({layer: routing.layers[layer] for layer in chosen})
@@ -132,14 +133,14 @@ def _branched(
     model: ModelPatcher,
     expert: StyleExpert,
     chosen: Mapping[str, PatchKey],
-    pairs: Mapping[str, LowRank],
+    pairs: Sequence[Mapping[str, LowRank]],
     strength: float,
     placement: Placement,
 ) -> ModelPatcher:
-    """A clone of the model with the style at run time."""
+    """A clone of the model with one style at run time, or one for each image of the batch."""
     branch = StyleBranch(
         name=expert.path.name,
-        layers=branch_layers(model, chosen, pairs),
+        layers=tuple(branch_layers(model, chosen, of_style) for of_style in pairs),
         strength=strength,
         place=placement.place,
         schedule=placement.schedule,

@@ -13,7 +13,8 @@ from ...attention.phrases import without_article
 from ...attention.selection import ALL, parse_blocks
 from ...flux.layer_names import block_of, is_attention, is_feed_forward
 from ...moe import StyleExpertError
-from ..branch.places import ObjectPhrase, Place
+from ..branch.named_objects import ObjectPhrase
+from ..branch.places import Place
 from ..branch.style_branch import Schedule
 from ..maps.capture import block_counts
 from ..model_patching import PatchKey
@@ -69,7 +70,7 @@ class Placement:
         """The place of the style; None for the whole image. A white mask is the whole image."""
         mask = None if self.mask is None or bool((self.mask >= 1).all()) else self.mask.float().cpu()
         phrase = without_article(self.object)
-        named = ObjectPhrase(phrase, self._rule, self.hold_from_step or None) if phrase else None
+        named = ObjectPhrase(phrase, rule=self._rule, hold_from=self.hold_from_step or None) if phrase else None
         return None if mask is None and named is None else Place(mask, named)
 
     @property
@@ -103,17 +104,22 @@ class Placement:
             )
         return chosen
 
-    def needs_branch(self, model: ModelPatcher, keys: Iterable[PatchKey]) -> bool:
+    def needs_branch(self, model: ModelPatcher, keys: Iterable[PatchKey], styles: int = 1) -> bool:
         """Whether the style is added at run time, and not merged into the weights.
 
+        Args:
+            model: the model.
+            keys: the weights that the style changes.
+            styles: number of styles, one for each image of the batch; 1 for all images.
+
         Raises:
-            StyleExpertError: `method` is "patch", but the style has a place or a time of its own.
+            StyleExpertError: `method` is "patch", but the style has a place, a time or an image of its own.
         """
-        is_local = self.place is not None or self.schedule != Schedule()
+        is_local = self.place is not None or self.schedule != Schedule() or styles > 1
         if self.method == "patch" and is_local:
             raise StyleExpertError(
-                "The method 'patch' changes the whole image at all steps, but a mask, an object or a part of the steps "
-                "was given. Set method to auto."
+                "The method 'patch' changes all images, each as a whole and at all steps, but a mask, an object, a "
+                "part of the steps or one style per image was given. Set method to auto."
             )
         if self.method != "auto":
             return self.method == "branch"

@@ -22,7 +22,7 @@ SHARED_LABEL = "all"
 
 
 def contributions(table: RoutingTable) -> tuple[Tensor, list[str]]:
-    """The weight of each expert before the common scale, [layers, columns], and the labels of the columns.
+    """The weight of each expert of one style, before the common scale, [layers, columns]; labels of the columns.
 
     In "paper" the shared expert has weight 1, and the routed experts have their own weights. In "release-1" the shared
     expert takes the first routed expert's weight, each routed expert takes the next one's, and the last one gets 0.
@@ -40,8 +40,8 @@ def contributions(table: RoutingTable) -> tuple[Tensor, list[str]]:
 
 
 def routing_chart(table: RoutingTable) -> Tensor:
-    """The heat map as an image, [1, height, width, 3] in 0..1."""
-    return _to_tensor(_Chart(table).draw())
+    """One heat map for each style, as images [styles, height, width, 3] in 0..1."""
+    return torch.cat([_to_tensor(_Chart(style).draw()) for style in table.single_styles])
 
 
 def empty_chart(sentence: str) -> Tensor:

@@ -34,16 +34,18 @@ Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 """A guider's conditionings, by kind ("positive", "negative")."""
 
 
-def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText) -> None:
+def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText, styles: int = 1) -> None:
     """Makes `model` warn each time it is sampled without the inputs of the experts' training.
 
     These are the style image, if the experts were trained with it, and the prompt's length, if the file records it.
-    It also warns if the style reference is a batch: ComfyUI then gives each sampled image another style image.
+    It also warns if the style reference is a batch, but the style is one: ComfyUI then gives each sampled image another
+    style image.
 
     Args:
         model: a clone with the experts.
         expert: the experts.
         text: the text below the node.
+        styles: number of styles, one for each image of the batch; 1 for all images.
     """
     if not reads_style_image(expert) and expert.text_tokens is None:
         return
@@ -57,7 +59,7 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
         if expert.style_rows and is_compiled(guider.model_patcher):
             shown.warn(NOT_COMPILED.format(name=expert.path.name))
         if reads_style_image(expert):
-            notice = _notice(expert.path.name, guider.conds, default_method, len(noise))
+            notice = _notice(expert.path.name, guider.conds, default_method, len(noise), styles)
             if notice is not None:
                 shown.warn(notice)
         shown.show()  # removes the warnings of an earlier run
@@ -66,7 +68,7 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
     wrap_run(model, "trained_inputs", around_sampling)
 
 
-def _notice(name: str, conds: Conds, default_method: str, images: int) -> Notice | None:
+def _notice(name: str, conds: Conds, default_method: str, images: int, styles: int) -> Notice | None:
     """What the positive conditionings lack; None if one of them has both references and the right method."""
     prompts = [(len(cond.get("reference_latents") or ()), cond) for cond in conds.get("positive", ())]
     most = max((count for count, _ in prompts), default=0)
@@ -83,13 +85,13 @@ def _notice(name: str, conds: Conds, default_method: str, images: int) -> Notice
             f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}' after the last Reference Latent, as in the "
             "example workflow: otherwise the style is weaker.",
         )
-    return _batch_notice(complete, images)
+    return _batch_notice(complete, images, styles)
 
 
-def _batch_notice(conds: Iterable[Mapping[str, Any]], images: int) -> Notice | None:
-    """Which style image each sampled image follows; None if all follow one."""
+def _batch_notice(conds: Iterable[Mapping[str, Any]], images: int, styles: int) -> Notice | None:
+    """Which style image each sampled image follows; None if all follow one, or each follows its own style."""
     sizes = [len(latents) for cond in conds for latents in cond["reference_latents"][1:]]
-    if (size := max(sizes)) == 1:
+    if (size := max(sizes)) in (1, styles):
         return None
     shares = "; ".join(_share(index, size, images) for index in range(min(size, images)))
     return Notice(

@@ -19,7 +19,7 @@ def branched(parts, style_expert, flux):
         style = torch.randn(1, 32, generator=torch.Generator().manual_seed(seed))
         pairs = style_expert.collapse(style)
         layers = branch_layers(model, patch_keys(model, style_expert), pairs)
-        return branched(model, StyleBranch("styles", layers, strength, **settings), blocks), pairs
+        return branched(model, StyleBranch("styles", (layers,), strength, **settings), blocks), pairs
 
     return make
 
@@ -166,7 +166,8 @@ def test_branches_of_two_graphs_are_independent(flux, branched, prompt, sample):
 
 
 def the_object(phrase: str, **settings):
-    from styleroute.nodes.branch.places import ObjectPhrase, Place
+    from styleroute.nodes.branch.named_objects import ObjectPhrase
+    from styleroute.nodes.branch.places import Place
 
     return Place(object=ObjectPhrase(phrase, **settings))
 

@@ -71,7 +71,7 @@ def test_only_the_chosen_blocks_change(apply, settings, changed, method):
     from styleroute.nodes.branch.branched_model import branches_of
 
     model = apply(method=method, **settings)
-    keys = [key.removeprefix("diffusion_model.") for key in model.patches] or branches_of(model)[0].layers.keys
+    keys = [key.removeprefix("diffusion_model.") for key in model.patches] or branches_of(model)[0].layers[0].keys
     assert {key.split(".")[0] for key in keys} == changed
 
 
@@ -114,7 +114,7 @@ def test_a_black_mask_changes_nothing(apply, flux, prompt, sample):
         ({"start_percent": 1.0, "end_percent": 1.0}, "it never acts"),
         ({"mask": torch.ones(8, 8)}, r"The mask has shape \[8, 8\]"),
         ({"mask": torch.full((1, 8, 8), torch.nan)}, "The mask holds NaN"),
-        ({"method": "patch", "object": "the guitar"}, "'patch' changes the whole image"),
+        ({"method": "patch", "object": "the guitar"}, "'patch' changes all images"),
         ({"method": "patch", "mask": torch.eye(8)[None]}, "Set method to auto"),
         ({"blocks": "none"}, "change no layer"),
         ({"blocks": "double 7"}, "this model has 1 double"),

@@ -8,6 +8,7 @@ from styleroute.comfy_client import ComfyServer
 from styleroute.errors import ComfyError
 from styleroute.moe import StyleExpert, StyleExpertError
 from styleroute.moe.mixing import mix_pair
+from styleroute.moe.style import require_style
 
 from .conftest import write_style_expert
 from .test_server import latent_of, sampling, styling
@@ -80,13 +81,12 @@ def test_a_style_of_another_encoder_is_refused(nodes, encoded, flux, styles_fold
     assert not flux.patches
 
 
-def test_one_style_per_image_is_refused_where_one_style_is_applied(nodes, style_expert, siglip, flux):
+def test_one_style_per_image_is_refused_where_one_style_is_merged(nodes, style_expert, siglip):
     images = torch.rand(3, 32, 32, 3)
     many = nodes.encode.execute(style_expert, siglip, images, combine="one style per image").result[0]
     assert many.embedding.shape == (3, 32)
     with pytest.raises(StyleExpertError, match="holds 3 styles, one per image"):
-        nodes.apply.execute(flux, style_expert, 1.0, many)
-    assert not flux.patches
+        require_style(style_expert, many)
 
 
 def test_a_style_without_a_picture_loads_grey(nodes, encoded, styles_folder):

@@ -106,7 +106,7 @@ def test_a_warning_below_the_node_is_one_line_and_disappears(styled, shown_exper
 
     latents = [torch.zeros(1, 16, 8, 12)] * references
     conds = {"positive": [{"reference_latents": latents, "reference_latents_method": "uxo"}]}
-    notice = style_reference._notice("shown.safetensors", conds, "offset", 1)
+    notice = style_reference._notice("shown.safetensors", conds, "offset", 1, 1)
     assert len(notice.line) <= 45
     assert "\n" not in notice.line
     assert "shown.safetensors" in notice.sentence
