@@ -10,6 +10,7 @@ from ...storage.whole_file import whole_file
 from ..method_scores import MetricColumn
 from .evaluate import SettingScores
 from .scores import COLOUR_DISTANCE, CONTENT_KEPT, STYLE_SIMILARITY
+from .settings import DialSetting
 
 MARKERS = {"no guidance": "s", "KSampler, negative prompt": "^", "Style Guider": "o"}
 
@@ -27,10 +28,9 @@ def plot_dials(path: Path, results: Sequence[SettingScores]) -> Path:
 def _plot(axes: Axes, results: Sequence[SettingScores], style: MetricColumn) -> None:
     for number, (name, group) in enumerate(_groups(results).items()):
         points = [(each.scores.mean(style.key).value, each.scores.mean(CONTENT_KEPT.key).value) for each in group]
-        marker = MARKERS[group[0].setting.form]
-        axes.plot(*zip(*points, strict=True), color=f"C{number}", marker=marker, label=name)
+        axes.plot(*zip(*points, strict=True), color=f"C{number}", marker=MARKERS[group[-1].setting.form], label=name)
         for each, point in zip(group, points, strict=True):
-            axes.annotate(_label(each), point, xytext=(5, 4), textcoords="offset points", fontsize=7)
+            axes.annotate(_label(each.setting), point, xytext=(5, 4), textcoords="offset points", fontsize=8)
     if style.lower_is_better:
         axes.invert_xaxis()
     axes.set(xlabel=f"{style.name} (right is closer to the style)", ylabel=f"{CONTENT_KEPT.name} (edge correlation)")
@@ -39,17 +39,24 @@ def _plot(axes: Axes, results: Sequence[SettingScores], style: MetricColumn) -> 
 
 
 def _groups(results: Sequence[SettingScores]) -> dict[str, list[SettingScores]]:
-    """The settings of each line. Plain sampling with the same steps is the neutral point of the dials."""
+    """The settings of each line. Sampling without guidance at the same steps is the neutral point of the dials."""
+    guided = [each for each in results if each.setting.form == "Style Guider"]
     groups: dict[str, list[SettingScores]] = {}
     for each in results:
-        setting = each.setting
-        name = f"Style Guider, style {setting.style:g}" if setting.form == "Style Guider" else setting.form
-        groups.setdefault(name, []).append(each)
+        if each.setting.form != "Style Guider":
+            groups.setdefault(each.setting.form, []).append(each)
+    for style in dict.fromkeys(each.setting.style for each in guided):
+        own = [each for each in guided if each.setting.style == style]
+        groups[f"Style Guider, style {style:g}"] = [*_neutral(results, style, own[0].setting.steps), *own]
     return groups
 
 
-def _label(each: SettingScores) -> str:
-    setting = each.setting
+def _neutral(results: Sequence[SettingScores], style: float, steps: int) -> list[SettingScores]:
+    """The results without guidance at these steps, if they equal a dial setting with this style."""
+    return [each for each in results if style == 1 and each.setting == DialSetting("no guidance", steps)]
+
+
+def _label(setting: DialSetting) -> str:
     if setting.form == "no guidance":
         return f"{setting.steps} steps"
     return f"content {setting.content:g}" if setting.form == "Style Guider" else f"strength {setting.strength:g}"

@@ -183,6 +183,17 @@ def test_each_image_of_a_batch_keeps_its_mask(apply, refer, guide, run):
         torch.testing.assert_close(found[index], expected[index], rtol=1e-4, atol=1e-4)
 
 
+def test_a_style_for_each_image_is_switched_off(flux, style_expert, siglip, refer, guide, basic, run):
+    from styleroute.nodes.styles.encode_style import EncodeStyle
+    from styleroute.nodes.styles.moe_apply import MoEApply
+
+    images = torch.rand(2, 40, 60, 3, generator=torch.Generator().manual_seed(1))
+    styles = EncodeStyle.execute(style_expert, siglip, images, combine="one style per image").result[0]
+    model = MoEApply.execute(flux, style_expert, 1.0, styles).result[0]
+    expected = run(basic(flux, refer(CONTENT)), images=2)
+    torch.testing.assert_close(run(guide(model, refer(CONTENT), style=0.0), images=2), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("shown", "dials", "rows"),
     [
