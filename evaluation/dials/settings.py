@@ -8,7 +8,7 @@ Form = Literal["no guidance", "KSampler, negative prompt", "Style Guider"]
 
 PLAIN_STEPS = 20
 """Steps of plain sampling in the workflows before Style Guider."""
-CONTENTS, STYLES = (1.0, 2.0, 3.0), (0.75, 1.0, 1.25)
+CONTENTS, STYLES = (1.0, 2.0, 3.0), (1.0, 1.5)
 """Values of both dials."""
 STRENGTHS = (0.7,)
 """Strengths of MoE Apply with a negative prompt."""

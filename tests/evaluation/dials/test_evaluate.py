@@ -80,8 +80,8 @@ def test_the_table_names_the_cost(evaluation) -> None:
     }
     assert lines["no guidance, 20 steps"] == "20"
     assert lines["negative prompt, cfg 2, strength 0.7"] == "16"
-    assert lines["content 1, style 1.25"] == "16"
-    assert lines["content 2, style 1.25"] == "24"
+    assert lines["content 1, style 1.5"] == "16"
+    assert lines["content 2, style 1.5"] == "24"
 
 
 def test_the_files(evaluation, tmp_path) -> None:
