@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.table import Table
 
+from ..evaluation.dials.config import DialEvaluationConfig
 from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
@@ -99,6 +100,23 @@ def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetens
     console.print(evaluate_mixing(expert, embed_styles(expert)).table())
 
 
+def dials(config: Annotated[DialEvaluationConfig, tyro.conf.arg(name="")]) -> None:
+    """Compare settings of Style Guider's dials: how much of the photo is kept, and how much of the style is taken.
+
+    The command stylises unseen photos in unseen styles with the small Kontext through ComfyUI, and prints the cost of
+    each setting. It writes a plot, a sheet of images and scores.json. The same command continues an interrupted run.
+    """
+    from ..evaluation.dials.evaluate import evaluate_dials
+    from ..evaluation.dials.plot import plot_dials
+    from ..evaluation.dials.report import dial_table, write_report
+
+    evaluation = evaluate_dials(config)
+    report = write_report(config.output, evaluation)
+    plot = plot_dials(config.plot or config.output / "dials.png", evaluation.results)
+    console.print(dial_table(evaluation))
+    console.print("Wrote", ", ".join(map(str, (report, plot, evaluation.sheet))), soft_wrap=True)
+
+
 def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
     """Compare the contrast of attention maps for objects in the image with that for objects that are absent.
 
@@ -142,6 +160,7 @@ def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> Non
 
 SUBCOMMANDS = {
     "styles": styles,
+    "dials": dials,
     "mixing": mixing,
     "losses": losses,
     "regions": regions,

@@ -34,8 +34,8 @@ def evaluation_server(*packs: Path) -> Iterator[ComfyServer]:
         yield server
 
 
-class ComfySession:
-    """Uploads each file once, runs prompts and fetches results.
+class ServerImages:
+    """Runs prompts on a server, uploads each file once, and fetches results.
 
     Args:
         server: a running ComfyUI.
@@ -77,7 +77,7 @@ class ComfySession:
         return _install(file, self.server.models / "loras", name)
 
 
-class ComfyGenerator(ComfySession):
+class ComfyGenerator(ServerImages):
     """Runs one workflow with changing inputs.
 
     Args:

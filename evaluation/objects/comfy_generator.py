@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from ...comfy_client import ComfyServer
 from ...paths import PACK
-from ..comfy_generator import ComfySession, evaluation_server
+from ..comfy_generator import ServerImages, evaluation_server
 from .config import ObjectEvaluationConfig
 from .jobs import GeneratedObjects, ObjectJob
 from .workflow import MAPS, RESULT, ServerFiles, ServerObject, workflow
@@ -27,7 +27,7 @@ def open_object_generator(config: ObjectEvaluationConfig) -> Iterator["ObjectGen
         yield ObjectGenerator(server, config)
 
 
-class ObjectGenerator(ComfySession):
+class ObjectGenerator(ServerImages):
     """Generates one job after another."""
 
     def __init__(self, server: ComfyServer, config: ObjectEvaluationConfig) -> None:

@@ -13,13 +13,14 @@ from .scores import OBJECT_COLUMNS
 
 DEFINITIONS = (
     "Mean ± standard error over scenes; each object is styled by an example image. Style: cosine of the style vectors "
-    "of result and teacher's image (by the network arbitrary_predict, which no training uses). Both are pasted into the "
-    "photo by the object's true mask and cut to its box, so that only the object counts. Own style: share of objects that are nearest to their own style, among the teacher's images of this scene "
-    "in all test styles, and the photo. Swapped: share of objects that are nearer to the other object's style. All "
-    "right: share of scenes whose objects all have their own style. Background (bg): pixels more than 3 pixels away "
-    "from all objects, compared with the photo, values in 0..1. Seam: Sobel edges added within 2 pixels of the masks' "
-    "outlines. IoU: cells of the object's map above Otsu's threshold, against cells that the true mask covers by at "
-    "least half. Passes: samplings for a scene with two objects."
+    "of result and teacher's image (by the network arbitrary_predict, which no training uses). Both are pasted into "
+    "the photo by the object's true mask and cut to its box, so that only the object counts. Own style: share of "
+    "objects that are nearest to their own style, among the teacher's images of this scene in all test styles, and the "
+    "photo. Swapped: share of objects that are nearer to the other object's style. All right: share of scenes whose "
+    "objects all have their own style. Background (bg): pixels more than 3 pixels away from all objects, compared with "
+    "the photo, values in 0..1. Seam: Sobel edges added within 2 pixels of the masks' outlines. IoU: cells of the "
+    "object's map above Otsu's threshold, against cells that the true mask covers by at least half. Grounded: with the "
+    "grounding LoRA. Passes: samplings for a scene with two objects."
 )
 
 

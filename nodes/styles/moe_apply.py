@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...attention.selection import ALL
 from ...moe import LowRank, StyleExpert
-from ..branch.branched_model import branch_layers, branched
+from ..branch.branched_model import branch_layers, branched, with_merged
 from ..branch.object_blocks import object_blocks
-from ..branch.style_branch import StyleBranch
+from ..branch.style_branch import MergedStyle, StyleBranch
 from ..comfy_server import NodeText
 from ..model_patching import PatchKey, left_out, patch_keys, patched
 from ..node_base import StyleRouteNode
@@ -116,7 +116,7 @@ class MoEApply(StyleRouteNode):
         if at_run_time:
             styled = _branched(model, style_expert, chosen, pairs, strength, place)
         else:
-            styled = patched(model, chosen, pairs[0], strength)
+            styled = _merged(model, style_expert, chosen, pairs[0], strength)
         set_style_rows(styled, style_expert)
         warn_of_other_inputs(styled, style_expert, text, len(styles), at_run_time)
         progress.update(1)
@@ -148,3 +148,15 @@ def _branched(
         reads_style_image=reads_style_image(expert),
     )
     return branched(model, branch, object_blocks(model))
+
+
+def _merged(
+    model: ModelPatcher,
+    expert: StyleExpert,
+    chosen: Mapping[str, PatchKey],
+    pairs: Mapping[str, LowRank],
+    strength: float,
+) -> ModelPatcher:
+    """A clone of the model with the style in its weights."""
+    style = MergedStyle(expert.path.name, chosen, pairs, strength, reads_style_image(expert))
+    return with_merged(patched(model, chosen, pairs, strength), style, object_blocks(model))
