@@ -12,7 +12,7 @@ from ..compilation import without_compilation
 from ..maps.sampler_run import SamplerRun, require_no_rectangle
 from ..model_wrappers import ModelCall
 from .branch_layers import BranchLayers, cast_weight
-from .object_maps import ObjectMaps
+from .object_maps import ObjectMaps, absent_notice
 from .prompt_styles import PromptStyles, prompt_styles
 from .repeated_sampling import RepeatedSampling
 from .style_branch import ModelStyle, StyleBranch
@@ -77,9 +77,19 @@ class BranchRun:
         levels = [_noise_levels(branch, sampling) for branch in self._branches]
         self._state = RunState(levels, run, prompt_styles(model_wrap.conds))
         try:
-            return executor(model_wrap, sigmas, extra_args, callback, noise, *rest, **named)
+            samples = executor(model_wrap, sigmas, extra_args, callback, noise, *rest, **named)
         finally:
             self._state = outer
+        self._report_absent(len(noise))
+        return samples
+
+    def _report_absent(self, images: int) -> None:
+        """Says below the nodes of the styles whose objects were not found."""
+        absent = {} if self._objects is None else self._objects.absent()
+        for branch in self._branches:
+            named = None if branch.place is None else branch.place.object
+            if named is not None and named.name in absent:
+                branch.text.copy().warn(absent_notice(named.name, absent[named.name], images))
 
     def around_evaluation(self, executor, *args, **named):
         """Wraps `CFGGuider.predict_noise`, which is one evaluation: all of its calls use the same masks."""

@@ -1,11 +1,12 @@
 """One style of a MODEL: its low-rank changes, its place in the image, and its part of the sampling."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from ...moe import LowRank, StyleExpertError
+from ..comfy_server import NodeText
 from ..model_patching import PatchKey
 from .branch_layers import BranchLayers
 from .places import Place
@@ -31,6 +32,7 @@ class StyleBranch:
         place: where the style belongs; None for the whole image.
         schedule: when the style acts.
         reads_style_image: whether a reference image of the prompt belongs to this style.
+        text: the text below the node that added the style.
         is_merged: whether the weights of the MODEL hold the style already, so that a prompt without it subtracts it.
     """
 
@@ -41,6 +43,7 @@ class StyleBranch:
     schedule: Schedule = Schedule()
     reads_style_image: bool = False
     is_merged: bool = False
+    text: NodeText = field(default_factory=lambda: NodeText(None))
 
     def added(self, factor: float) -> float:
         """How much of the style is added to the layers' output for a prompt with this factor of all styles."""

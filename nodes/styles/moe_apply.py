@@ -11,7 +11,7 @@ from torch import Tensor
 from ...attention.selection import ALL
 from ...moe import LowRank, StyleExpert
 from ..branch.branched_model import branch_layers, branched, with_merged
-from ..branch.object_blocks import object_blocks
+from ..branch.object_blocks import least_attention, object_blocks
 from ..branch.style_branch import MergedStyle, StyleBranch
 from ..comfy_server import NodeText
 from ..model_patching import PatchKey, left_out, patch_keys, patched
@@ -114,7 +114,7 @@ class MoEApply(StyleRouteNode):
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
         if at_run_time:
-            styled = _branched(model, style_expert, chosen, pairs, strength, place)
+            styled = _branched(model, style_expert, chosen, pairs, strength, place, text)
         else:
             styled = _merged(model, style_expert, chosen, pairs[0], strength)
         set_style_rows(styled, style_expert)
@@ -137,15 +137,17 @@ def _branched(
     pairs: Sequence[Mapping[str, LowRank]],
     strength: float,
     placement: Placement,
+    text: NodeText,
 ) -> ModelPatcher:
     """A clone of the model with one style at run time, or one for each image of the batch."""
     branch = StyleBranch(
         name=expert.path.name,
         layers=tuple(branch_layers(model, chosen, of_style) for of_style in pairs),
         strength=strength,
-        place=placement.place,
+        place=placement.place_in(least_attention(model)),
         schedule=placement.schedule,
         reads_style_image=reads_style_image(expert),
+        text=text,
     )
     return branched(model, branch, object_blocks(model))
 
