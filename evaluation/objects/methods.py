@@ -7,6 +7,7 @@ from typing import Literal
 from ..generated_images import images_folder
 from .config import ObjectEvaluationConfig
 
+TextRule = Literal["mean", "none", "all"]
 Place = Literal["phrases", "phrases, one pass per object", "true masks", "everywhere, then blended"]
 """How a method finds an object. The last one stylises the whole image in each style, and blends by the true masks."""
 
@@ -19,6 +20,7 @@ class ObjectMethod:
         name: the method's name in tables.
         place: how the method finds the objects.
         grounding: a LoRA on the model; None for none.
+        text: the style's weight in the text tokens: "mean" of the image, as in the nodes, or "none" or "all".
         settings: steps and strength in one line.
         files: files that change the images.
     """
@@ -28,11 +30,12 @@ class ObjectMethod:
     grounding: Path | None
     settings: str
     files: tuple[Path, ...]
+    text: TextRule = "mean"
 
     @property
     def images_folder(self) -> str:
         """The folder of the method's images; other weights, settings or code have another one."""
-        return images_folder(self.name, f"{self.place} {self.settings}", (*self.files, Path(__file__)))
+        return images_folder(self.name, f"{self.place} {self.settings} {self.text}", (*self.files, Path(__file__)))
 
     @property
     def has_maps(self) -> bool:
@@ -54,9 +57,14 @@ def choose_methods(config: ObjectEvaluationConfig) -> list[ObjectMethod]:
     else:
         methods += [_method(config, "one pass per object", "phrases, one pass per object")]
     methods += [_method(config, "true masks", "true masks")]
+    if config.text_rules:
+        rules: tuple[TextRule, ...] = ("none", "all")
+        methods += [_method(config, f"true masks, text: {rule}", "true masks", text=rule) for rule in rules]
     return [*methods, _method(config, "all, then true masks", "everywhere, then blended")]
 
 
-def _method(config: ObjectEvaluationConfig, name: str, place: Place, grounding: Path | None = None) -> ObjectMethod:
+def _method(
+    config: ObjectEvaluationConfig, name: str, place: Place, grounding: Path | None = None, text: TextRule = "mean"
+) -> ObjectMethod:
     files = tuple(file for file in (config.experts, grounding) if file is not None)
-    return ObjectMethod(name, place, grounding, f"{config.steps} {config.strength} {config.seed}", files)
+    return ObjectMethod(name, place, grounding, f"{config.steps} {config.strength} {config.seed}", files, text)

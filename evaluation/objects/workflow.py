@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...comfy_client.workflow import Prompt
-from .methods import ObjectMethod, Place
+from .methods import ObjectMethod, Place, TextRule
 
 RESULT, MAPS = "Result", "read_maps"
 """Ids and titles of the output nodes."""
@@ -47,7 +47,7 @@ class ServerFiles:
 
 def workflow(method: ObjectMethod, files: ServerFiles, *, steps: int, strength: float, seed: int) -> Prompt:
     """The workflow of a method for one scene."""
-    graph = _Graph(files, steps, strength, seed)
+    graph = _Graph(files, steps, strength, seed, method.text)
     image = WORKFLOWS[method.place](graph)
     graph.add("SaveImage", RESULT, images=image, filename_prefix="objects")
     return graph.prompt
@@ -56,8 +56,9 @@ def workflow(method: ObjectMethod, files: ServerFiles, *, steps: int, strength: 
 class _Graph:
     """Builds one workflow."""
 
-    def __init__(self, files: ServerFiles, steps: int, strength: float, seed: int) -> None:
+    def __init__(self, files: ServerFiles, steps: int, strength: float, seed: int, text: TextRule) -> None:
         self.prompt: Prompt = {}
+        self._text = text
         self._files, self._strength = files, strength
         self._settings = {
             "seed": seed, "steps": steps, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0,
@@ -96,6 +97,7 @@ class _Graph:
             model = self.add("LoraLoaderModelOnly", model=model, **lora)
         for image, place in zip(images, places, strict=True):
             model = self._styled(model, image, place)
+        model = self.add("Evaluation_TextRule", model=model, rule=self._text)
         text, positive = self._prompts(content, images)
         zero = self.add("ConditioningZeroOut", conditioning=text)
         inputs = {"positive": positive, "negative": zero, "latent_image": content, **self._settings}

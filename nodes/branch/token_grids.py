@@ -106,8 +106,7 @@ def style_weights(
         torch.cat([_reference(of_prompt[index], grid, place, grids) for of_prompt in references])
         for index, grid in enumerate(grids.references)
     ]
-    whole = image.mean(dim=1, keepdim=True)
-    text = whole.expand(-1, grids.text)
+    text = text_weights(image).expand(-1, grids.text)
     parts: dict[Stream, Tensor] = {
         "text": text,
         "image": torch.cat([image, *shown], dim=1),
@@ -115,6 +114,14 @@ def style_weights(
         "row": (image.amin(dim=1, keepdim=True) >= 1).float(),
     }
     return {stream: TokenWeights.of((weights * factors).to(device)) for stream, weights in parts.items()}
+
+
+def text_weights(image: Tensor) -> Tensor:
+    """The weight of a style in the text tokens, [rows, 1], from its weights in the image's tokens, [rows, h * w].
+
+    The rule is the mean: measured against none and all of the style (docs/results-objects.md).
+    """
+    return image.mean(dim=1, keepdim=True)
 
 
 def _flat(place: ImageWeights | None, grid: Grid, grids: TokenGrids) -> Tensor:
