@@ -22,5 +22,5 @@ def run(config: Annotated[CalibrationConfig, tyro.conf.arg(name="")]) -> None:
     calibration = calibrate(config)
     for model, measured in calibration.measured.items():
         console.print(block_table(measured, model))
-    console.print(kind_table(calibration))
+        console.print(kind_table(calibration, model))
     console.print(f"Wrote {write_calibration(calibration)}", soft_wrap=True)

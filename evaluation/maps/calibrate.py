@@ -73,7 +73,7 @@ def calibrate(config: CalibrationConfig) -> Calibration:
         _require_fit(lora, transformer)
     measured = {BASE: _measure(config, reader, encoded, BASE)}
     if lora is not None:
-        add_pairs(transformer, lora)
+        add_pairs(transformer, lora, config.strength)
         measured[GROUNDED] = _measure(config, reader, encoded, GROUNDED)
     blocks = {kind: measured[BASE].best_blocks(kind) for kind in KINDS}
     if chosen:
@@ -82,11 +82,11 @@ def calibrate(config: CalibrationConfig) -> Calibration:
 
 
 @torch.no_grad()
-def add_pairs(transformer: Any, lora: StyleExpert) -> None:
-    """Merge a plain LoRA into the weights of a transformer in diffusers' layout."""
+def add_pairs(transformer: Any, lora: StyleExpert, strength: float = 1.0) -> None:
+    """Merge a plain LoRA, times `strength`, into the weights of a transformer in diffusers' layout."""
     for layer, pair in lora.collapse(None).items():
         weight = transformer.get_submodule(layer).weight
-        weight += (pair.up.float() @ pair.down.float()).to(weight)
+        weight += strength * (pair.up.float() @ pair.down.float()).to(weight)
 
 
 def _require_fit(lora: StyleExpert, transformer: Any) -> None:

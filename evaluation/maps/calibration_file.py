@@ -73,6 +73,8 @@ def command(calibration: Calibration) -> str:
     parts.append("--noise " + " ".join(f"{level:g}" for level in config.noise))
     if config.data is None:
         parts.append(f"--size {config.size}")
+    if config.lora is not None and config.strength != 1:
+        parts.append(f"--strength {config.strength:g}")
     parts += [f"--{name} {path.name}" for name in ("lora", "data") if (path := getattr(config, name)) is not None]
     if config.blocks is not None:
         parts.append(f'--blocks "{config.blocks}"')
@@ -86,5 +88,5 @@ def _levels(measured: MeasuredMaps, kind: Kind, blocks: tuple[str, ...]) -> dict
 
 def _rounded(figures: Figures) -> dict[str, float | None]:
     """Figures with three digits. JSON has no NaN."""
-    values = {"inside": figures.inside, "iou": figures.iou, "own_phrase": figures.own}
+    values = {"inside": figures.inside, "iou": figures.iou, "own_phrase": figures.own, "mask_iou": figures.mask}
     return {name: None if math.isnan(value) else round(value, 3) for name, value in values.items()}

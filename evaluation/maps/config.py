@@ -20,6 +20,7 @@ class CalibrationConfig:
     Attributes:
         base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
         lora: a grounding LoRA; the tables then also show the figures with it.
+        strength: factor of the LoRA's changes.
         data: folder of `styleroute data objects` or `styleroute data regions`, whose test split is used; by default
             scenes of photos and objects that no region training uses.
         scenes: number of scenes with one object, and also the number of scenes with two objects.
@@ -38,6 +39,7 @@ class CalibrationConfig:
 
     base: str = "tiny"
     lora: Path | None = None
+    strength: float = 1.0
     data: Path | None = None
     scenes: int = 12
     size: int = 256

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...attention.localisation import map_iou, object_cells, share_inside
+from ...attention.phrase_masks import phrase_masks
 from .capturing import Kind
 
 Key = tuple[Kind, int, float]
@@ -21,11 +22,13 @@ class Figures:
         inside: share of the map inside its object.
         iou: IoU of the map, above Otsu's threshold, with its object.
         own: share of an object's cells that are nearer to their own phrase than to the other one. NaN for one object.
+        mask: IoU of the finished mask with its object. The mask is made from the maps as in MoE Apply.
     """
 
     inside: float
     iou: float
     own: float
+    mask: float
 
     @property
     def score(self) -> float:
@@ -82,7 +85,7 @@ class MeasuredMaps:
         return sum(self.figures(kind, blocks, noise).score for noise in self.noise) / len(self.noise)
 
     def _scene_scores(self, key: Key, blocks: Sequence[str]) -> Tensor:
-        """The scores [scenes, 3] of some blocks: inside, IoU and own. They are computed once."""
+        """The scores [scenes, 4] of some blocks, in the order of `Figures`. They are computed once."""
         chosen = tuple(sorted(self.blocks.index(block) for block in blocks))
         if (key, chosen) not in self._scores:
             scores = [_scores(maps[list(chosen)].float().mean(0), masks) for maps, masks in self.scenes[key]]
@@ -127,9 +130,15 @@ def nearer_to_own(maps: Tensor, masks: Tensor) -> Tensor:
 
 
 def _scores(maps: Tensor, masks: Tensor) -> Tensor:
-    """The means [3] over the objects of a scene: inside, IoU and own."""
-    parts = share_inside(maps, masks), map_iou(maps, masks), nearer_to_own(maps, masks)
+    """The means [4] over the objects of a scene, in the order of `Figures`."""
+    parts = share_inside(maps, masks), map_iou(maps, masks), nearer_to_own(maps, masks), _mask_iou(maps, masks)
     return torch.stack([part.nanmean() for part in parts])
+
+
+def _mask_iou(maps: Tensor, masks: Tensor) -> Tensor:
+    """IoU [S] of the cells that the phrases' masks own by half or more with the objects' cells."""
+    found, true = phrase_masks(maps) >= 0.5, object_cells(masks)
+    return (found & true).sum((-2, -1)) / (found | true).sum((-2, -1)).clamp_min(1)
 
 
 def _relative(maps: Tensor) -> Tensor:

@@ -47,8 +47,8 @@ def _calibrated(base, pixels: np.ndarray, noise: torch.Tensor) -> torch.Tensor:
 def test_comfyui_captures_the_maps_that_the_calibration_measures(shipped, base) -> None:
     import comfy.sample
     from styleroute.attention.selection import all_blocks
+    from styleroute.nodes.branch.named_objects import ObjectPhrase
     from styleroute.nodes.branch.object_maps import ObjectMaps
-    from styleroute.nodes.branch.places import ObjectPhrase
     from styleroute.nodes.maps.capture import block_counts, with_capture
     from styleroute.nodes.maps.recorded_maps import RecordedMaps
     from styleroute.nodes.regions.region_prompt import RegionPrompt

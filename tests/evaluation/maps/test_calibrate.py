@@ -139,9 +139,9 @@ def test_the_file_has_what_the_nodes_read_and_what_was_measured(calibration: Cal
 
 def test_the_tables_show_each_block_and_each_kind(calibration: Calibration) -> None:
     table = block_table(calibration.measured[BASE], BASE)
-    assert (table.row_count, len(table.columns)) == (2, 1 + 3 * 2)
-    # Two models, two kinds, the best blocks and all blocks, one and two objects.
-    assert kind_table(calibration).row_count == 16
+    assert (table.row_count, len(table.columns)) == (2, 1 + 4 * 2)
+    # Two kinds, the chosen blocks and all blocks, one and two objects.
+    assert [kind_table(calibration, model).row_count for model in (BASE, GROUNDED)] == [8, 8]
 
 
 def test_the_command_prints_the_tables_and_writes_the_file(

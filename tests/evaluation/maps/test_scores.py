@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from styleroute.attention.phrase_masks import phrase_masks
 from styleroute.evaluation.maps.capturing import KINDS
 from styleroute.evaluation.maps.scores import MeasuredMaps, nearer_to_own
 from torch import Tensor
@@ -28,6 +29,19 @@ def test_maps_of_their_own_objects_are_perfect_and_swapped_maps_are_not() -> Non
     assert right.inside == pytest.approx(2.02 / 2.16, abs=1e-3)
     assert (wrong.iou, wrong.own) == (0, 0)
     assert (right.score, wrong.score) == (1, 0)
+
+
+def test_the_masks_are_those_of_the_nodes() -> None:
+    """Smoothing, threshold and shares of `phrase_masks`, and half of a cell at least."""
+    generator = torch.Generator().manual_seed(0)
+    maps, masks = torch.rand(2, 16, 16, generator=generator) * 0.2, torch.zeros(2, 16, 16)
+    masks[0, 2:7, 2:7], masks[1, 9:14, 9:14] = 1, 1
+    measured = MeasuredMaps(("single 0",))
+    measured.add((ATTENTION, 2, NOISE), (maps + masks)[None], masks)
+    found = phrase_masks(maps + masks) >= 0.5
+    expected = ((found & (masks > 0)).sum((1, 2)) / (found | (masks > 0)).sum((1, 2))).mean()
+    assert measured.figures(ATTENTION, ["single 0"], NOISE).mask == pytest.approx(expected.item(), abs=1e-3)
+    assert expected > 0.8
 
 
 def test_a_phrase_with_more_attention_is_not_nearer_everywhere() -> None:
