@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -62,10 +63,15 @@ def read_back(form: str, network: torch.nn.Module) -> dict[str, Tensor]:
     return {key: weight.float() * scales.get(key.removesuffix("weight"), 1) for key, weight in state.items()}
 
 
-def write_gguf(path: Path, network: torch.nn.Module, kind: str) -> dict[str, Tensor]:
-    """Writes a GGUF file whose large weights have a quantised type; returns the float32 weights that it holds."""
-    import gguf
+def write_gguf(gguf: ModuleType, path: Path, network: torch.nn.Module, kind: str) -> dict[str, Tensor]:
+    """Writes a GGUF file whose large weights have a quantised type; returns the float32 weights that it holds.
 
+    Args:
+        gguf: the package of that name, which ComfyUI-GGUF needs.
+        path: the new file.
+        network: the network whose weights to write.
+        kind: the GGUF type of the large weights, such as "Q8_0".
+    """
     writer, held = gguf.GGUFWriter(str(path), "flux"), {}
     for key, weight in network.state_dict().items():
         quantised = weight.ndim == 2 and "blocks." in key

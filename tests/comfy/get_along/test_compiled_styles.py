@@ -92,13 +92,14 @@ def kjnodes(comfyui):
     )
     sys.modules[spec.name] = module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    limit = torch._dynamo.config.recompile_limit  # its node raises the limit for the whole process
+    yield module
+    torch._dynamo.config.recompile_limit = limit
 
 
 @ORDERS
-def test_a_style_on_a_model_compiled_by_kjnodes(check, kjnodes, method, is_compiled_first, monkeypatch):
+def test_a_style_on_a_model_compiled_by_kjnodes(check, kjnodes, method, is_compiled_first):
     compile_node = kjnodes.TorchCompileModelAdvanced()
-    monkeypatch.setattr(torch._dynamo.config, "cache_size_limit", 64)
 
     def compiler(model):
         return compile_node.patch(model, "eager", False, "default", "false", 64, True, False)[0]

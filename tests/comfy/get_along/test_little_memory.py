@@ -74,9 +74,8 @@ def paged(parts, flux, monkeypatch):
     dynamic = getattr(comfy.model_patcher, "ModelPatcherDynamic", None)
     if dynamic is None:
         pytest.skip("This ComfyUI has no dynamic memory.")
-    import comfy_aimdo.host_buffer
-
-    monkeypatch.setattr(comfy_aimdo.host_buffer, "HostBuffer", lambda *_: SimpleNamespace(size=0))
+    buffers = comfy.model_patcher.comfy_aimdo.host_buffer
+    monkeypatch.setattr(buffers, "HostBuffer", lambda *_: SimpleNamespace(size=0))
     monkeypatch.setattr(dynamic, "__new__", lambda cls, *_, **__: object.__new__(cls))
     monkeypatch.setattr(comfy.model_patcher, "CoreModelPatcher", dynamic)
     return dynamic(flux.model, load_device=flux.load_device, offload_device=flux.offload_device)

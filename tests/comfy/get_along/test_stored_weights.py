@@ -69,7 +69,7 @@ def gguf_pack(comfyui):
     folder = os.environ.get(GGUF)
     if not folder:
         pytest.skip(f"Set {GGUF} to a folder with ComfyUI-GGUF.")
-    pytest.importorskip("gguf")
+    pytest.importorskip("gguf")  # ComfyUI-GGUF needs it
     path = Path(folder) / "__init__.py"
     spec = util.spec_from_file_location("comfyui_gguf", path, submodule_search_locations=[folder])
     sys.modules["comfyui_gguf"] = module = util.module_from_spec(spec)
@@ -81,7 +81,8 @@ def gguf_pack(comfyui):
 def test_the_branch_is_exact_on_gguf(parts, flux, check, reference, gguf_pack, monkeypatch, tmp_path, kind):
     import folder_paths
 
-    held = stored_models.write_gguf(tmp_path / "flux.gguf", flux.model.diffusion_model, kind)
+    gguf = pytest.importorskip("gguf")
+    held = stored_models.write_gguf(gguf, tmp_path / "flux.gguf", flux.model.diffusion_model, kind)
     monkeypatch.setattr(folder_paths, "get_full_path", lambda *_: str(tmp_path / "flux.gguf"))
     load = gguf_pack.NODE_CLASS_MAPPINGS["UnetLoaderGGUF"]().load_unet
     with stored_models.sizes_given(parts, monkeypatch):
