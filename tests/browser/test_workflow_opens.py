@@ -59,6 +59,9 @@ def test_each_object_arrives_at_its_moe_apply(page):
     assert [node["widgets"]["object"] for node in applied] == ["the guitar", "the owl"]
     for node in applied:
         assert {"model", "style_expert", "style"} <= set(node["linked"])
-        assert node["widgets"] | {"strength": 1.0, "method": "auto", "object_size": 0.08} == node["widgets"]
+        assert (
+            node["widgets"] | {"strength": 1.0, "method": "auto", "object_size": 0.08, "hold_from_step": 2}
+            == node["widgets"]
+        )
     references = next(node for node in nodes if node["type"] == "StyleRoute_StyleReferences")
     assert {"image", "image_2"} <= set(references["linked"])
