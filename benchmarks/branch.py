@@ -9,19 +9,31 @@ from .measurement import Measurement
 from .nodes import BENCHMARK_PACK, ratios, run_node
 from .random_files import Blocks, write_files
 
-SIZES = ((Blocks(), 64), (Blocks(hidden=3072, double=1, single=1), 32))
-"""The measured models, and the side of their latents. The second model has the width of FLUX.1."""
+MODELS = (Blocks(), Blocks(hidden=3072, double=1, single=1))
+"""The measured models. The second one has the width of FLUX.1."""
 WHOLE_LIMITS = {1024: 1.03, 3072: 1.02}
 """Largest ratios of a step with a style on the whole image, by hidden size: the branch costs 2R/hidden of a layer."""
 MASKS_LIMIT, OBJECTS_LIMIT, CHANGE_LIMIT = 1.05, 1.08, 0.2
 
 
-def run_benchmark(pairs: int) -> Iterator[Measurement]:
-    """Measure steps and changes of style for each model size; all sides of a size alternate in one process."""
-    for blocks, cells in SIZES:
+def run_benchmark(pairs: int, cells: int = 64, cpu_time: bool = False) -> Iterator[Measurement]:
+    """Measure steps and changes of style for each model; all sides of a model alternate in one process.
+
+    Args:
+        pairs: number of measurements of each side.
+        cells: side of the latents; the reference image has the same size.
+        cpu_time: count the time of ComfyUI's process on the CPU, which other programs disturb less.
+    """
+    for blocks in MODELS:
         with ComfyServer.start(packs=[PACK, BENCHMARK_PACK]) as server:
             expert, loras = write_files(server.models, blocks)
-            inputs = {"expert": str(expert), "loras": ",".join(loras), "pairs": pairs, "cells": cells}
+            inputs = {
+                "expert": str(expert),
+                "loras": ",".join(loras),
+                "pairs": pairs,
+                "cells": cells,
+                "cpu_time": cpu_time,
+            }
             measured = run_node(server, "Benchmark_MeasureBranch", **inputs, **blocks._asdict())
         yield from branch_rows(blocks.hidden, measured)
 

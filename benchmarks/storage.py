@@ -88,11 +88,16 @@ def storage_table(rows: Sequence[StorageError]) -> Table:
 
 
 def random_style(style_size: float) -> dict[str, Tensor]:
-    """A random plain LoRA, by diffusers' keys, that changes each weight by `style_size` times the weight's norm."""
+    """A random plain LoRA of the single block, by diffusers' keys.
+
+    It changes each weight by `style_size` times the weight's norm. Merging all blocks would only take longer.
+    """
     generator = torch.Generator().manual_seed(0)
     factor = style_size * WEIGHT_SCALE * LORA_RANK**-0.5  # a product of random [out, R] and [R, in] has the size R^0.5
     state = {}
     for layer in adapted_layers(BLOCKS):
+        if not layer.startswith("single"):
+            continue
         out, inp = layer_shape(layer, BLOCKS.hidden)
         state[f"transformer.{layer}.lora_A.weight"] = torch.randn(LORA_RANK, inp, generator=generator)
         state[f"transformer.{layer}.lora_B.weight"] = torch.randn(out, LORA_RANK, generator=generator) * factor

@@ -83,8 +83,9 @@ def read_pairs(pairs: Sequence[str]) -> list[ObjectStyle]:
 
 
 def prompt_of(styles: Sequence[ObjectStyle]) -> str:
-    """The prompt, which names all objects."""
-    return " and ".join(style.phrase for style in styles)
+    """The prompt, which names all objects, such as "a guitar and an owl". "the" gives the small Kontext weaker maps."""
+    names = [without_article(style.phrase) for style in styles]
+    return " and ".join(f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}" for name in names)
 
 
 def set_object_count(prompt: Prompt, count: int) -> None:

@@ -1,6 +1,7 @@
 """Nodes that time the pack inside a running ComfyUI, for `styleroute benchmark` only."""
 
 import json
+import time
 
 from comfy_api.latest import ComfyExtension, io
 
@@ -80,12 +81,14 @@ class MeasureBranch(io.ComfyNode):
                 io.String.Input("loras", tooltip="Two LoRA files in models/loras, separated by a comma."),
                 *(io.Int.Input(name, default=getattr(ModelSize(), name)) for name in SIZES),
                 io.Int.Input("pairs", default=5, min=1, max=100),
+                io.Boolean.Input("cpu_time", default=False, tooltip="Count the process's time on the CPU only."),
             ],
         )
 
     @classmethod
-    def execute(cls, expert: str, loras: str, pairs: int, **size: int) -> io.NodeOutput:
-        return _report(branch_timing.measure_branch(expert, loras.split(","), ModelSize(**size), pairs))
+    def execute(cls, expert: str, loras: str, pairs: int, cpu_time: bool, **size: int) -> io.NodeOutput:
+        clock = time.process_time if cpu_time else time.perf_counter
+        return _report(branch_timing.measure_branch(expert, loras.split(","), ModelSize(**size), pairs, clock))
 
 
 class MeasureStorage(io.ComfyNode):

@@ -98,7 +98,7 @@ def _save(state: State, path: Path, header: dict[str, str] | None = None) -> Pat
 
 
 def _write_gguf(kind: str) -> Callable[[State, Path], Path]:
-    """Quantises the matrices of the blocks; all other weights stay in float32."""
+    """Quantises the matrices of the single blocks, which the styles change; all other weights stay in float32."""
 
     def write(state: State, path: Path) -> Path:
         import gguf
@@ -106,7 +106,7 @@ def _write_gguf(kind: str) -> Callable[[State, Path], Path]:
         file, chosen = path.with_suffix(".gguf"), gguf.GGMLQuantizationType[kind]
         writer = gguf.GGUFWriter(file, "flux")
         for key, weight in state.items():
-            if "_blocks." in key and weight.ndim == 2 and weight.shape[1] % BLOCK == 0:
+            if key.startswith("single_blocks.") and weight.ndim == 2 and weight.shape[1] % BLOCK == 0:
                 q4 = kind == "Q4_K"
                 data = quantize_q4_k(weight).numpy() if q4 else gguf.quants.quantize(weight.numpy(), chosen)
                 writer.add_tensor(key, data, raw_dtype=chosen)

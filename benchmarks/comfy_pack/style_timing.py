@@ -24,6 +24,10 @@ CHANGES = 5
 """Changes of style per pair of steps; they are fast, so more can be measured."""
 
 
+Clock = Callable[[], float]
+"""Gives a time in seconds."""
+
+
 class FirstStep(Exception):
     """Raised when the sampler calls the model for the first time."""
 
@@ -68,17 +72,17 @@ def step_seconds(model: ModelPatcher) -> float:
     return min(seconds)
 
 
-def change_seconds(make: Callable[[], ModelPatcher]) -> float:
+def change_seconds(make: Callable[[], ModelPatcher], clock: Clock = time.perf_counter) -> float:
     """Seconds from the change of style (or LoRA) until the sampler calls the model for its first step."""
 
     def stop(executor, *args, **kwargs):
         raise FirstStep
 
-    began = time.perf_counter()
+    began = clock()
     try:
         _sample(make(), stop)
     except FirstStep:
-        return time.perf_counter() - began
+        return clock() - began
     raise RuntimeError("the sampler never called the model")
 
 

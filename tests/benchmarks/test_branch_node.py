@@ -14,11 +14,8 @@ BLOCKS = Blocks(hidden=128, double=1, single=2)
 @pytest.fixture
 def small(comfy_pack, moe_apply, monkeypatch: pytest.MonkeyPatch):
     """The size of a small model for the errors of stored weights."""
-    from styleroute_benchmark_pack import storage_error
-    from styleroute_benchmark_pack.random_model import ModelSize
-
-    size = ModelSize(hidden=128, double=1, single=2, cells=4)
-    monkeypatch.setattr(storage_error, "SIZE", size)
+    size = comfy_pack.random_model.ModelSize(hidden=128, double=1, single=2, cells=4)
+    monkeypatch.setattr(comfy_pack.storage_error, "SIZE", size)
     monkeypatch.setattr(storage, "BLOCKS", BLOCKS)
     return size
 
@@ -42,20 +39,17 @@ def cast(model, dtype: torch.dtype):
 
 
 @pytest.mark.parametrize(("dtype", "at_least"), [(torch.bfloat16, 0.01), (torch.float8_e4m3fn, 0.5)])
-def test_a_patch_loses_the_style_to_rounding_and_the_branch_does_not(small, lora, dtype, at_least) -> None:
-    from styleroute_benchmark_pack.random_model import random_flux
-    from styleroute_benchmark_pack.storage_error import errors_of
-    from styleroute_benchmark_pack.style_timing import loaded_pack
-
-    found = errors_of(cast(random_flux(small), dtype), loaded_pack(lora))
+def test_a_patch_loses_the_style_to_rounding_and_the_branch_does_not(comfy_pack, small, lora, dtype, at_least) -> None:
+    model = cast(comfy_pack.random_model.random_flux(small), dtype)
+    found = comfy_pack.storage_error.errors_of(model, comfy_pack.style_timing.loaded_pack(lora))
     assert all(found["patch"][kind] > at_least for kind in ("layer", "model"))
     assert all(found["branch"][kind] < 1e-4 for kind in ("layer", "model"))
 
 
-def test_the_branch_is_timed_on_every_side(small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_branch_is_timed_on_every_side(comfy_pack, small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import folder_paths
-    from styleroute_benchmark_pack import branch_timing
 
+    branch_timing = comfy_pack.branch_timing
     experts, loras = random_files.write_files(tmp_path, BLOCKS)
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "loras", ([str(tmp_path / "loras")], {".safetensors"}))
     measured = branch_timing.measure_branch(str(experts), loras, small, pairs=1)

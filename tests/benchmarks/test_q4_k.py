@@ -29,8 +29,7 @@ def weight() -> torch.Tensor:
 
 
 def test_the_numbers_are_near_the_weights(comfy_pack, weight) -> None:
-    from styleroute_benchmark_pack.q4_k import quantize_q4_k
-
+    quantize_q4_k = comfy_pack.q4_k.quantize_q4_k
     data = quantize_q4_k(weight)
     assert data.shape == (3, 2 * 144)
     blocks = data.view(-1, 144).numpy()
@@ -40,8 +39,7 @@ def test_the_numbers_are_near_the_weights(comfy_pack, weight) -> None:
 
 def test_the_gguf_package_reads_the_same_numbers(comfy_pack, weight) -> None:
     gguf = pytest.importorskip("gguf")
-    from styleroute_benchmark_pack.q4_k import quantize_q4_k
-
+    quantize_q4_k = comfy_pack.q4_k.quantize_q4_k
     data = quantize_q4_k(weight).numpy()
     expected = np.array([read_q4_k(block.tobytes()) for block in data.reshape(-1, 144)], np.float32)
     found = gguf.quants.dequantize(data, gguf.GGMLQuantizationType.Q4_K)
@@ -49,6 +47,5 @@ def test_the_gguf_package_reads_the_same_numbers(comfy_pack, weight) -> None:
 
 
 def test_zeros_stay_zeros(comfy_pack) -> None:
-    from styleroute_benchmark_pack.q4_k import quantize_q4_k
-
+    quantize_q4_k = comfy_pack.q4_k.quantize_q4_k
     assert read_q4_k(quantize_q4_k(torch.zeros(1, 256)).numpy().tobytes()) == [0.0] * 256

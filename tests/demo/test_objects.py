@@ -28,7 +28,7 @@ def test_each_pair_names_an_object_and_its_style_image(image: Path) -> None:
     first, second = read_pairs([f"the guitar={image}", f" an owl = {image} "])
     assert (first.phrase, second.phrase) == ("the guitar", "an owl")
     assert first.image.size == (8, 8)
-    assert prompt_of([first, second]) == "the guitar and an owl"
+    assert prompt_of([first, second]) == "a guitar and an owl"
 
 
 @pytest.mark.parametrize("pair", ["the guitar", "=style.png", "the guitar=", "", "  =  "])
@@ -75,6 +75,6 @@ def test_the_values_belong_to_the_nodes_of_the_workflow(prompt: Prompt, image: P
     demo = objects_demo(None, [f"the guitar={image}", f"the owl={image}"], seed=3, strength=0.5)
     for title in (*demo.values, *demo.loaders.values(), *demo.results.values()):
         assert find_node(prompt, title)
-    assert demo.values["Prompt"] == {"text": "the guitar and the owl"}
+    assert demo.values["Prompt"] == {"text": "a guitar and an owl"}
     assert demo.values["Object 2"] == {"object": "the owl", "strength": 0.5}
     assert set(demo.images) == {"content", "style_1", "style_2"}

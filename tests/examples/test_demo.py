@@ -86,6 +86,34 @@ def test_the_region_demo_writes_its_images(models: Path, tmp_path: Path, capsys:
     expert.unlink()
 
 
+def test_the_objects_demo_writes_its_images(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    styles = [tmp_path / f"{name}.png" for name in ("one", "two", "three")]
+    for index, style in enumerate(styles):
+        Image.radial_gradient("L").rotate(30 * index).convert("RGB").save(style)
+    pairs = [f"{thing}={style}" for thing, style in zip(("the guitar", "an owl", "the cat"), styles, strict=True)]
+    assert main(["demo", "--objects", *pairs, "--output", str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    images = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
+    assert images.keys() == {"content", "style_1", "style_2", "style_3", "result", "contact_sheet"}
+    assert images["result"].size == (256, 256)
+    assert np.asarray(images["result"]).std() > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--objects", "the guitar"], "Found 'the guitar' in --objects, expected an object and a style image"),
+        (["--objects", "the owl=a.png", "--region", "the owl"], "Give --objects without --region and --style"),
+        (["--objects", "the owl=a.png", "--style", "b.png"], "Give --objects without --region and --style"),
+    ],
+)
+def test_objects_that_make_no_demo_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture, options: list[str], message: str
+):
+    assert main(["demo", *options, "--output", str(tmp_path / "out")]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_style_without_region_expert_is_refused(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     command = ["demo", "--region", "the guitar", "--region-style", "woven", "--output", str(tmp_path / "out")]
     assert main(command) == 1
