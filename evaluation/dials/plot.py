@@ -28,9 +28,11 @@ def plot_dials(path: Path, results: Sequence[SettingScores]) -> Path:
 def _plot(axes: Axes, results: Sequence[SettingScores], style: MetricColumn) -> None:
     for number, (name, group) in enumerate(_groups(results).items()):
         points = [(each.scores.mean(style.key).value, each.scores.mean(CONTENT_KEPT.key).value) for each in group]
-        axes.plot(*zip(*points, strict=True), color=f"C{number}", marker=MARKERS[group[-1].setting.form], label=name)
+        form = group[-1].setting.form
+        axes.plot(*zip(*points, strict=True), color=f"C{number}", marker=MARKERS[form], label=name)
         for each, point in zip(group, points, strict=True):
-            axes.annotate(_label(each.setting), point, xytext=(5, 4), textcoords="offset points", fontsize=8)
+            if each.setting.form == form:  # the neutral point has its label already
+                axes.annotate(_label(each.setting), point, xytext=(5, 4), textcoords="offset points", fontsize=8)
     if style.lower_is_better:
         axes.invert_xaxis()
     axes.set(xlabel=f"{style.name} (right is closer to the style)", ylabel=f"{CONTENT_KEPT.name} (edge correlation)")

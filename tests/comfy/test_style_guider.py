@@ -321,3 +321,17 @@ def test_the_node_shows_its_cost(shown, apply, refer, guide, monkeypatch):
     monkeypatch.setattr(StyleGuider, "hidden", io.HiddenHolder.from_dict({io.Hidden.unique_id: "5"}))
     guide(apply(), refer(CONTENT), 2.0, 1.0)
     assert shown[-1] == ("Evaluations per step: 2", "5")
+
+
+@pytest.mark.parametrize("cache", ["EasyCacheNode", "LazyCacheNode"])
+def test_it_works_with_a_cache(apply, refer, guide, run, cache):
+    import comfy_extras.nodes_easycache as caches
+
+    positive = refer(CONTENT, STYLE)
+    plain = run(guide(apply(shown=True), positive, 2.0, 1.2), steps=6)
+    cached = getattr(caches, cache).execute(apply(shown=True), 0.0, 0.1, 0.9, False).result[0]
+    torch.testing.assert_close(run(guide(cached, positive, 2.0, 1.2), steps=6), plain, rtol=1e-4, atol=1e-4)
+    skipping = getattr(caches, cache).execute(apply(shown=True), 10.0, 0.1, 0.9, False).result[0]
+    found = run(guide(skipping, positive, 2.0, 1.2), steps=6)
+    assert found.isfinite().all()
+    assert not torch.allclose(found, plain, atol=1e-4)
