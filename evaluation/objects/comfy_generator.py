@@ -55,5 +55,6 @@ class ObjectGenerator(ServerImages):
             objects=tuple(objects),
             experts=self.install_expert(self._config.experts, folder),
             grounding=None if grounding is None else self.install_lora(grounding, folder),
+            grounding_strength=self._config.grounding_strength,
             blocks=self._blocks,
         )

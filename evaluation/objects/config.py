@@ -17,6 +17,7 @@ class ObjectEvaluationConfig:
         strength: strength of MoE Apply.
         experts: the routed experts of the small Kontext.
         grounding: a LoRA of `styleroute train region --task ground`; without it, the rows with it are left out.
+        grounding_strength: strength of that LoRA.
         text_rules: whether to add rows with another weight of the styles in the text tokens.
         seed: seed of the scenes and the noise.
         sheet: file for the sheet of images (.jpg or .png); by default sheet.jpg in the output folder.
@@ -31,6 +32,7 @@ class ObjectEvaluationConfig:
     strength: float = 1.0
     experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
     grounding: Path | None = None
+    grounding_strength: float = 1.0
     text_rules: bool = False
     seed: int = 0
     sheet: Path | None = None

@@ -21,7 +21,7 @@ class ObjectMethod:
         place: how the method finds the objects.
         grounding: a LoRA on the model; None for none.
         text: the style's weight in the text tokens: "mean" of the image, as in the nodes, or "none" or "all".
-        settings: steps and strength in one line.
+        settings: steps, strengths and seed in one line.
         files: files that change the images.
     """
 
@@ -67,4 +67,7 @@ def _method(
     config: ObjectEvaluationConfig, name: str, place: Place, grounding: Path | None = None, text: TextRule = "mean"
 ) -> ObjectMethod:
     files = tuple(file for file in (config.experts, grounding) if file is not None)
-    return ObjectMethod(name, place, grounding, f"{config.steps} {config.strength} {config.seed}", files, text)
+    settings = f"{config.steps} {config.strength} {config.seed}"
+    if grounding is not None:
+        settings += f" {config.grounding_strength}"
+    return ObjectMethod(name, place, grounding, settings, files, text)

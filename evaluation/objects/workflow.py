@@ -34,6 +34,7 @@ class ServerFiles:
         objects: the objects.
         experts: the expert file.
         grounding: the grounding LoRA; None without it.
+        grounding_strength: its strength.
         blocks: the blocks of the recorded maps.
     """
 
@@ -42,6 +43,7 @@ class ServerFiles:
     objects: tuple[ServerObject, ...]
     experts: str
     grounding: str | None
+    grounding_strength: float
     blocks: str
 
 
@@ -93,7 +95,7 @@ class _Graph:
         images = [self.add("LoadImage", image=self._files.objects[index].style_image) for index in objects]
         model = self._part(MODEL)
         if self._files.grounding is not None:
-            lora = {"lora_name": self._files.grounding, "strength_model": 1.0}
+            lora = {"lora_name": self._files.grounding, "strength_model": self._files.grounding_strength}
             model = self.add("LoraLoaderModelOnly", model=model, **lora)
         for image, place in zip(images, places, strict=True):
             model = self._styled(model, image, place)
