@@ -38,7 +38,7 @@ def test_the_teachers_image_is_right_everywhere(scorer, two):
     score = scorer.score(image, {})
     assert (score.own_style, score.all_right, score.swapped) == (1.0, 1.0, 0.0)
     assert score.style == pytest.approx(1.0, abs=1e-3)
-    assert (score.background_mse, score.background_ssim) == (0.0, 1.0)
+    assert (score.background_mse, score.background_ssim) == pytest.approx((0.0, 1.0))
     assert np.isnan(score.iou)
 
 
