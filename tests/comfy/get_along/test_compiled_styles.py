@@ -49,12 +49,13 @@ def test_a_branch_on_a_compiled_model(check, compiler, is_compiled_first):
     assert compilations() == 0
 
 
-@ORDERS
+@pytest.mark.parametrize("is_compiled_first", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_patch_on_a_compiled_model(check, is_compiled_first):
     check(one_block, "patch", is_compiled_first)
     assert compilations() > 0
 
 
+@pytest.mark.slow
 def test_steps_outside_of_the_branchs_part_stay_compiled(flux, add_style, prompt, sample):
     compiled = one_block(flux)
     sample(compiled, prompt())

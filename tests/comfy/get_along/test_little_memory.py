@@ -32,9 +32,15 @@ def limit_memory(parts, flux, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("method", "place"), [("patch", "everywhere"), ("branch", "everywhere"), ("auto", "mask"), ("auto", "object")]
+    ("option", "method", "place"),
+    [
+        ("--lowvram", "patch", "everywhere"),
+        ("--lowvram", "branch", "everywhere"),
+        ("--lowvram", "auto", "object"),
+        ("--novram", "patch", "everywhere"),
+        ("--novram", "auto", "mask"),
+    ],
 )
-@pytest.mark.parametrize("option", ["--lowvram", "--novram"])
 def test_the_image_is_the_same_as_with_enough_memory(
     flux, add_style, limit_memory, prompt, sample, halves, option, method, place, untouched
 ):

@@ -2,9 +2,8 @@
 
 import gc
 
+import pytest
 import torch
-
-PROMPTS = 50
 
 
 def tensor_bytes() -> int:
@@ -18,7 +17,8 @@ def tensor_bytes() -> int:
     return sum(storages.values())
 
 
-def test_memory_stays_flat(flux, add_style, prompt, sample, halves, untouched):
+@pytest.mark.parametrize("prompts", [15, pytest.param(50, marks=pytest.mark.slow)])
+def test_memory_stays_flat(flux, add_style, prompt, sample, halves, untouched, prompts):
     import comfy.model_management
 
     styles = (
@@ -29,7 +29,7 @@ def test_memory_stays_flat(flux, add_style, prompt, sample, halves, untouched):
         {"seed": 4, "method": "patch", "blocks": "single"},
     )
     positive, memory, images = prompt(), [], {}
-    for number in range(PROMPTS):
+    for number in range(prompts):
         settings = styles[number % len(styles)]
         latent = sample(add_style(**settings), positive)
         assert torch.equal(images.setdefault(settings["seed"], latent), latent)

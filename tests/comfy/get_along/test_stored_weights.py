@@ -55,7 +55,14 @@ def stored_bytes(model) -> dict[str, bytes]:
     return {key: weight.flatten().view(torch.uint8).numpy().tobytes() for key, weight in plain.items()}
 
 
-@pytest.mark.parametrize("form", stored_models.FORMATS)
+SLOW = {"bfloat16", "float8_e5m2"}
+"""Formats that differ little from others; their tests are among the slow ones."""
+
+
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(form, marks=pytest.mark.slow) if form in SLOW else form for form in stored_models.FORMATS],
+)
 def test_the_branch_is_exact_on_stored_weights(parts, flux, check, reference, monkeypatch, form):
     network = flux.model.diffusion_model
     dtype = torch.float32 if form == stored_models.SCALED else getattr(torch, form)
