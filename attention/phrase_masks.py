@@ -39,6 +39,9 @@ class MaskRule:
             )
 
 
+FAINT = 0.01
+"""Smaller values of a mask become 0: they change nothing that is seen, but the styles would be computed there."""
+
 DEFAULT = MaskRule()
 """The rule for settings that nobody chose."""
 
@@ -65,7 +68,8 @@ def phrase_masks(maps: Tensor, rules: Sequence[MaskRule] | MaskRule = DEFAULT) -
     finished = [
         blur(_grown(share, rule.grow), rule.feather) for share, rule in zip(shares[: len(phrases)], rules, strict=True)
     ]
-    return _share(torch.stack(finished, dim=-3))
+    masks = _share(torch.stack(finished, dim=-3))
+    return masks.where(masks >= FAINT, torch.zeros_like(masks))
 
 
 def _logits(cells: Tensor, rule: MaskRule) -> Tensor:
