@@ -41,6 +41,8 @@ class MaskRule:
 
 STRONGEST = 0.95
 """Quantile of the cells that gives the strength of a map."""
+FAINT = 0.01
+"""Smaller values of a mask become 0: they change nothing that is seen, but the styles would be computed there."""
 DEFAULT = MaskRule()
 """The rule for settings that nobody chose."""
 
@@ -67,7 +69,8 @@ def phrase_masks(maps: Tensor, rules: Sequence[MaskRule] | MaskRule = DEFAULT) -
     finished = [
         blur(_grown(share, rule.grow), rule.feather) for share, rule in zip(shares[: len(phrases)], rules, strict=True)
     ]
-    return _share(torch.stack(finished, dim=-3))
+    masks = _share(torch.stack(finished, dim=-3))
+    return masks.where(masks >= FAINT, torch.zeros_like(masks))
 
 
 def attention_strength(maps: Tensor) -> Tensor:
