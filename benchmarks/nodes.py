@@ -2,23 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from ..comfy_client import ComfyServer
-from ..flux.layer_names import all_layers, layer_shape
-from ..moe import ExpertConfig, save_expert
+from ..moe import ExpertConfig
 from ..paths import PACK
 from .measurement import Measurement
+from .random_files import CONFIG, LORA_RANK, adapted_layers, write_files
 
 BENCHMARK_PACK = PACK / "benchmarks" / "comfy_pack"
-HIDDEN, NUM_DOUBLE, NUM_SINGLE = 1024, 2, 4
-# Sizes of the published experts.
-CONFIG = ExpertConfig(kind="style-moe", num_experts=16, rank=8, shared_rank=8, top_k=2, alpha=8.0, cond_dim=3072)
 IMPORT_STARTS = 3
 IMPORT_LIMIT_MS = 150.0
 CAPTURE_LIMIT, CAPTURE_MEMORY_LIMIT = 1.05, 1.02
@@ -30,9 +24,9 @@ def run_benchmark(pairs: int) -> list[Measurement]:
     """Run all measurements. ComfyUI starts several times without the pack, and a benchmark node loads the pack."""
     imports = [_import_seconds() for _ in range(IMPORT_STARTS - 1)]
     with ComfyServer.start(packs=[BENCHMARK_PACK]) as server:
-        expert, loras = _write_files(server.models)
-        imports.append(_run_node(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"])
-        measured = _run_node(server, "Benchmark_MeasureStyle", expert=str(expert), loras=",".join(loras), pairs=pairs)
+        expert, loras = write_files(server.models)
+        imports.append(run_node(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"])
+        measured = run_node(server, "Benchmark_MeasureStyle", expert=str(expert), loras=",".join(loras), pairs=pairs)
     captures = [row for name, arguments in ATTENTIONS.items() for row in _capture(name, arguments, max(1, pairs // 2))]
     return [*_rows(measured), *captures, _import_row(imports)]
 
@@ -43,65 +37,21 @@ def bytes_limit(config: ExpertConfig, bytes_of_file: int) -> float:
     return (config.top_k + 1) / (config.num_experts + 1) + gates / bytes_of_file
 
 
-def adapted_layers() -> list[str]:
-    """Names of attention and feed-forward linear layers of every block, without the modulation."""
-    return [layer for layer in all_layers(NUM_DOUBLE, NUM_SINGLE) if ".norm" not in layer]
-
-
-def random_experts(config: ExpertConfig) -> dict[str, Tensor]:
-    """Random experts for every adapted layer, in float16, by the keys of an expert file."""
-    experts = {}
-    for layer in adapted_layers():
-        out, inp = layer_shape(layer, HIDDEN)
-        for name, shape in {
-            "loraA": (config.num_experts, config.rank, inp),
-            "loraB": (config.num_experts, out, config.rank),
-            "shared_A": (1, config.shared_rank, inp),
-            "shared_B": (1, out, config.shared_rank),
-            "cond_gate.weight": (config.num_experts, config.cond_dim),
-        }.items():
-            experts[f"{layer}.lora_layer.{name}"] = torch.randn(shape).mul(0.01).half()
-    return experts
-
-
-def random_lora(rank: int) -> dict[str, Tensor]:
-    """A random plain LoRA of the same layers, in float16, by diffusers' keys."""
-    state = {}
-    for layer in adapted_layers():
-        out, inp = layer_shape(layer, HIDDEN)
-        state[f"transformer.{layer}.lora_A.weight"] = torch.randn(rank, inp).mul(0.01).half()
-        state[f"transformer.{layer}.lora_B.weight"] = torch.randn(out, rank).mul(0.01).half()
-    return state
-
-
-def _write_files(models: Path) -> tuple[Path, list[str]]:
-    """Write an expert file, and two LoRAs of a collapsed style's rank R = r_s + k r."""
-    experts, loras = models / "style_experts", models / "loras"
-    for folder in (experts, loras):
-        folder.mkdir(parents=True, exist_ok=True)
-    save_expert(experts / "random.safetensors", random_experts(CONFIG), CONFIG, None)
-    names = ["first.safetensors", "second.safetensors"]
-    for name in names:
-        save_file(random_lora(CONFIG.shared_rank + CONFIG.top_k * CONFIG.rank), loras / name)
-    return experts / "random.safetensors", names
-
-
 def _import_seconds() -> float:
     with ComfyServer.start(packs=[BENCHMARK_PACK]) as server:
-        return _run_node(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"]
+        return run_node(server, "Benchmark_ImportPack", pack=str(PACK))["seconds"]
 
 
-def _run_node(server: ComfyServer, node: str, **inputs: Any) -> dict[str, Any]:
+def run_node(server: ComfyServer, node: str, **inputs: Any) -> dict[str, Any]:
     """Run a node of the benchmark pack and return its results."""
     outputs = server.run({"1": {"class_type": node, "inputs": inputs}})
     return json.loads(outputs["1"]["benchmark"][0])
 
 
 def _rows(measured: dict[str, Any]) -> Iterator[Measurement]:
-    rank = CONFIG.shared_rank + CONFIG.top_k * CONFIG.rank
-    yield Measurement("step with a whole-image style", "the bare step", _ratios(measured["step"]), 1.01)
+    yield Measurement("step with a whole-image style", "the bare step", ratios(measured["step"]), 1.01)
     change = "change of style until the first step"
-    yield Measurement(change, f"stock LoRA loader, rank {rank}", _ratios(measured["change"]), 1.0)
+    yield Measurement(change, f"stock LoRA loader, rank {LORA_RANK}", ratios(measured["change"]), 1.0)
     whole = measured["bytes_of_file"]
     share = measured["bytes_read"] / whole
     yield Measurement(
@@ -111,7 +61,7 @@ def _rows(measured: dict[str, Any]) -> Iterator[Measurement]:
 
 def _capture(attention: str, arguments: list[str], pairs: int) -> list[Measurement]:
     with ComfyServer.start(packs=[PACK, BENCHMARK_PACK], extra_args=arguments) as server:
-        return list(capture_rows(attention, _run_node(server, "Benchmark_MeasureCapture", pairs=pairs)))
+        return list(capture_rows(attention, run_node(server, "Benchmark_MeasureCapture", pairs=pairs)))
 
 
 def capture_rows(attention: str, measured: dict[str, Any]) -> Iterator[Measurement]:
@@ -122,9 +72,9 @@ def capture_rows(attention: str, measured: dict[str, Any]) -> Iterator[Measureme
         ("the same with the whole softmax", "naive", (None, None)),
     ):
         seconds, held = (list(zip(measured[side][key], bare[key], strict=True)) for key in ("seconds", "bytes"))
-        yield Measurement(what, "the bare step", _ratios(seconds), limits[0])
+        yield Measurement(what, "the bare step", ratios(seconds), limits[0])
         if all(bare["bytes"]):  # only Linux reports the peak of a process
-            yield Measurement("its peak memory", "of the bare step", _ratios(held), limits[1])
+            yield Measurement("its peak memory", "of the bare step", ratios(held), limits[1])
 
 
 def _import_row(seconds: list[float]) -> Measurement:
@@ -133,5 +83,5 @@ def _import_row(seconds: list[float]) -> Measurement:
     )
 
 
-def _ratios(pairs: list[tuple[float, float]]) -> tuple[float, ...]:
+def ratios(pairs: list[tuple[float, float]]) -> tuple[float, ...]:
     return tuple(ours / theirs for ours, theirs in pairs)

@@ -1,4 +1,7 @@
-"""`styleroute benchmark`: times the pack against ComfyUI, the trainers against PEFT, or the attention-map methods."""
+"""`styleroute benchmark`: times the pack against ComfyUI, the trainers against PEFT, or the attention-map methods.
+
+It also measures the error of a style in each form of weight storage.
+"""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -11,15 +14,22 @@ from ..progress import console
 
 
 def run(
-    what: Annotated[Literal["nodes", "training", "attention"], tyro.conf.Positional] = "nodes",
+    what: Annotated[Literal["nodes", "branch", "storage", "training", "attention"], tyro.conf.Positional] = "nodes",
     pairs: int | None = None,
     cells: int = 64,
+    cpu_time: bool = False,
 ) -> None:
     """Print time ratios; both sides alternate within one run. The exit code is 1 if a limit is exceeded.
 
     nodes: a random Flux of hidden size 1024 (2 double and 4 single blocks) on 64 x 64 latents with one reference,
     inside a real ComfyUI. A change of style does not include the encoding of the style image. Maps are captured in
     every block at every step, with two attention functions; the naive method, a full softmax, is a comparison.
+
+    branch: styles at run time on the same model, and on one of hidden size 3072: on the whole image, in two masks, and
+    on two named objects.
+
+    storage: not a time, but the error of a style in weights of 16, 8 and 4 bits, merged into them (patch) and added at
+    run time (branch). GGUF needs the environment variable COMFYUI_GGUF_PATH, which names a folder with ComfyUI-GGUF.
 
     training: a Stage 2 step with the same sizes in diffusers (16 experts of rank 8, top-k 2) against PEFT's LoRA of
     rank 24, with a different style for each image; and a step of a region expert with Focus and Cover loss, in both
@@ -29,14 +39,22 @@ def run(
     of width 128; on a graphics card if there is one.
 
     Args:
-        what: time the nodes against ComfyUI, the trainers against plain ones, or the methods for a map.
-        pairs: number of measurements of each side: 7 for the nodes (changes of style five times as often; captured
-            steps, which are slowest, half as often) and for attention, 3 for training.
-        cells: side of the latents in a training step or in attention; 32 instead of 64 takes less than a quarter of
-            the time.
+        what: time the nodes or the branch against ComfyUI, the trainers against plain ones, or the methods for a map;
+            or measure the error of a style in stored weights.
+        pairs: number of measurements of each side: 7 for the nodes and the branch (changes of style five times as
+            often; captured steps, which are slowest, half as often) and for attention, 3 for training.
+        cells: side of the latents in a training step, in attention or for the branch; 32 instead of 64 takes less than
+            a quarter of the time.
+        cpu_time: for the branch, count the time on the CPU instead of the time that passes: other programs disturb it
+            less.
     """
+    if what == "storage":
+        _storage()
+        return
     if what == "nodes":
         title, rows = _nodes(pairs or 7)
+    elif what == "branch":
+        title, rows = _branch(pairs or 7, cells, cpu_time)
     elif what == "training":
         title, rows = _training(pairs or 3, cells)
     else:
@@ -51,6 +69,24 @@ def _nodes(pairs: int) -> tuple[str, list[Measurement]]:
 
     with console.status("Measuring in ComfyUI"):
         return "StyleRoute in ComfyUI: ours / theirs", run_benchmark(pairs)
+
+
+def _branch(pairs: int, cells: int, cpu_time: bool) -> tuple[str, list[Measurement]]:
+    from ..benchmarks import branch
+
+    return "Styles at run time: ours / the same model without them", _printed(
+        branch.run_benchmark(pairs, cells, cpu_time)
+    )
+
+
+def _storage() -> None:
+    from ..benchmarks.storage import StorageError, measure_storage, storage_table
+
+    found = []
+    for row in measure_storage():
+        console.print(row.text if isinstance(row, StorageError) else row, soft_wrap=True)
+        found.append(row)
+    console.print(storage_table([row for row in found if isinstance(row, StorageError)]))
 
 
 def _training(pairs: int, cells: int) -> tuple[str, list[Measurement]]:

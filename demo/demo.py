@@ -1,5 +1,6 @@
 """One run of an example workflow in a real ComfyUI."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from PIL import Image
 from rich.progress import Progress
 
-from ..comfy_client import ComfyServer, find_node, load_workflow
+from ..comfy_client import ComfyServer, Prompt, find_node, load_workflow
 from ..paths import PACK, TINY_PACK
 from ..progress import console
 
@@ -22,6 +23,7 @@ class Demo:
         loaders: titles of the nodes that load the input images, by the same names.
         values: input values by node title.
         results: titles of the nodes that save the results, by result name.
+        change: changes the workflow in API form before the values are set; None leaves it as it is.
     """
 
     workflow: Path
@@ -29,6 +31,7 @@ class Demo:
     loaders: dict[str, str]
     values: dict[str, dict[str, Any]]
     results: dict[str, str]
+    change: Callable[[Prompt], None] | None = None
 
     def run(self, folder: Path) -> dict[str, Image.Image]:
         """Runs the workflow; writes all input images and results to the folder and returns them by name.
@@ -50,6 +53,8 @@ class Demo:
 
     def _generate(self, server: ComfyServer, folder: Path) -> dict[str, Image.Image]:
         prompt = load_workflow(self.workflow, server.object_info())
+        if self.change is not None:
+            self.change(prompt)
         for name, title in self.loaders.items():
             prompt[find_node(prompt, title)]["inputs"]["image"] = server.upload_image(folder / f"{name}.png")
         for title, values in self.values.items():

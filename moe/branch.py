@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from ..errors import StyleExpertError
 from .collapse import LowRank
 
+MOST = 0.6
+"""Share of the tokens with m > 0 from which all tokens are computed: picking most of them would take longer."""
+
 WeightReader = Callable[[nn.Linear, Tensor], AbstractContextManager[Tensor]]
 """Gives the weight [out, in] of a linear layer on the device and in the dtype of a tensor."""
 
@@ -39,10 +42,11 @@ class PairRows(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TokenWeights:
-    """The weight m of each token, kept for the tokens with m > 0 only.
+    """The weight m of each token, kept for the tokens with m > 0 only, unless these are most tokens.
 
     Attributes:
-        positions: [n] int64, positions in the flattened [B * N] tokens; None for all tokens.
+        positions: [n] int64, positions in the flattened [B * N] tokens; None for all tokens, some of which may have
+            the weight 0.
         values: [n, 1] weights; None if all are 1.
         count: B * N; None for any number of tokens.
     """
@@ -58,6 +62,8 @@ class TokenWeights:
         if bool((flat == 1).all()):
             return EVERY_TOKEN
         positions = flat.nonzero().squeeze(-1)
+        if len(positions) > MOST * len(flat):
+            return cls(None, flat[:, None], len(flat))
         return cls(positions, flat[positions, None], len(flat))
 
     def require(self, tokens: int) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 import nodes
 
-from .style_timing import CONTEXT, LATENT, STEPS, TEXT_TOKENS, VECTOR, random_flux
+from .random_model import TEXT_TOKENS, random_conditioning, random_flux, random_noise
+from .style_timing import SIZE, STEPS
 
 SPANS = {"object": (3, 4), "style": (6, 7, 8)}
 """Token positions of the two captured phrases."""
@@ -31,7 +32,7 @@ class LoadedPack(NamedTuple):
 
 def measure_capture(pairs: int) -> dict:
     """Seconds of a step and peak bytes of a run for each side, alternating: bare, captured, naive full softmax."""
-    model = random_flux()
+    model = random_flux(SIZE)
     sides = {"bare": model, "captured": captured(model), "naive": with_naive_maps(model)}
     measured: dict[str, dict[str, list[float]]] = {side: {"seconds": [], "bytes": []} for side in sides}
     for side in sides.values():
@@ -55,7 +56,7 @@ def with_naive_maps(model: ModelPatcher) -> ModelPatcher:
 
     def override(func, q: Tensor, k: Tensor, v: Tensor, heads: int, *args, **kwargs) -> Tensor:
         matrix = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
-        rows = slice(TEXT_TOKENS, TEXT_TOKENS + LATENT[-1] * LATENT[-2] // 4)
+        rows = slice(TEXT_TOKENS, TEXT_TOKENS + SIZE.cells**2 // 4)
         maps.append([matrix[:, :, rows, list(tokens)].mean(dim=(1, 3)) for tokens in SPANS.values()])
         return (matrix @ v).transpose(1, 2).flatten(2)
 
@@ -68,11 +69,8 @@ def with_naive_maps(model: ModelPatcher) -> ModelPatcher:
 def conditioning() -> list:
     """Random text conditioning with one reference and the spans of two phrases."""
     spans = _pack().region_spans
-    generator = torch.Generator().manual_seed(1)
-    options = {"pooled_output": torch.zeros(1, VECTOR), "guidance": 3.5}
-    options["reference_latents"] = [torch.randn(LATENT, generator=generator)]
-    text = torch.randn(1, TEXT_TOKENS, CONTEXT, generator=generator)
-    return spans.with_spans([[text, options]], [spans.RegionSpan(role, role, tokens) for role, tokens in SPANS.items()])
+    roles = [spans.RegionSpan(role, role, tokens) for role, tokens in SPANS.items()]
+    return spans.with_spans(random_conditioning(SIZE), roles)
 
 
 def step_and_peak(model: ModelPatcher) -> tuple[float, int]:
@@ -93,11 +91,10 @@ def step_and_peak(model: ModelPatcher) -> tuple[float, int]:
 
 
 def _sample(model: ModelPatcher) -> None:
-    positive = conditioning()
-    noise = torch.randn(LATENT, generator=torch.Generator().manual_seed(2))
+    positive, noise = conditioning(), random_noise(SIZE)
     with torch.inference_mode():
         comfy.sample.sample(
-            model, noise, STEPS, 1.0, "euler", "simple", positive, positive, torch.zeros(LATENT), disable_pbar=True
+            model, noise, STEPS, 1.0, "euler", "simple", positive, positive, torch.zeros_like(noise), disable_pbar=True
         )
 
 

@@ -1,47 +1,31 @@
 """Times steps and changes of style on a random Flux of hidden size 1024. Both sides alternate in one run."""
 
-import dataclasses
 import itertools
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import comfy.sample
-import comfy.supported_models
 import torch
-from comfy.ldm.flux.model import FluxParams
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 import nodes
 
-CONTEXT, VECTOR, TEXT_TOKENS = 128, 64, 32
-LATENT = (1, 16, 64, 64)
+from .random_model import ModelSize, random_conditioning, random_flux, random_noise
+
+SIZE = ModelSize()
 STEPS = 4
 """Sampling steps of a timed run."""
 CHANGES = 5
 """Changes of style per pair of steps; they are fast, so more can be measured."""
-FLUX = {
-    "image_model": "flux",
-    "in_channels": 16,
-    "out_channels": 16,
-    "patch_size": 2,
-    "context_in_dim": CONTEXT,
-    "vec_in_dim": VECTOR,
-    "hidden_size": 1024,
-    "num_heads": 8,
-    "mlp_ratio": 4.0,
-    "depth": 2,
-    "depth_single_blocks": 4,
-    "axes_dim": [16, 56, 56],
-    "theta": 10000,
-    "qkv_bias": True,
-    "guidance_embed": True,
-}
-if "txt_ids_dims" in {field.name for field in dataclasses.fields(FluxParams)}:
-    FLUX["txt_ids_dims"] = []
+
+
+Clock = Callable[[], float]
+"""Gives a time in seconds."""
 
 
 class FirstStep(Exception):
@@ -50,12 +34,12 @@ class FirstStep(Exception):
 
 def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
     """Seconds of the pack and of bare ComfyUI for each pair, and the bytes read for one style."""
-    apply_style, expert, style = _pack(expert_path)
-    base, bare, lora = random_flux(), random_flux(), nodes.LoraLoaderModelOnly()
+    pack = loaded_pack(expert_path)
+    base, bare, lora = random_flux(SIZE), random_flux(SIZE), nodes.LoraLoaderModelOnly()
     seeds, names = itertools.count(), iter(loras * (CHANGES * pairs + 1))
 
     def styled() -> ModelPatcher:
-        return apply_style.execute(base, expert, 1.0, style(next(seeds))).args[0]
+        return pack.apply(base, next(seeds))
 
     def with_lora() -> ModelPatcher:
         return lora.load_lora_model_only(base, next(names), 1.0)[0]
@@ -65,10 +49,10 @@ def measure(expert_path: str, loras: Sequence[str], pairs: int) -> dict:
         return step_seconds(bare)
 
     whole_image = styled()
-    read = expert.bytes_read
+    read = pack.expert.bytes_read
     return {
-        "step": _alternating(lambda: step_seconds(whole_image), bare_step, pairs),
-        "change": _alternating(lambda: change_seconds(styled), lambda: change_seconds(with_lora), CHANGES * pairs),
+        "step": alternating(lambda: step_seconds(whole_image), bare_step, pairs),
+        "change": alternating(lambda: change_seconds(styled), lambda: change_seconds(with_lora), CHANGES * pairs),
         "bytes_read": read,
         "bytes_of_file": os.path.getsize(expert_path),
     }
@@ -88,30 +72,18 @@ def step_seconds(model: ModelPatcher) -> float:
     return min(seconds)
 
 
-def change_seconds(make: Callable[[], ModelPatcher]) -> float:
+def change_seconds(make: Callable[[], ModelPatcher], clock: Clock = time.perf_counter) -> float:
     """Seconds from the change of style (or LoRA) until the sampler calls the model for its first step."""
 
     def stop(executor, *args, **kwargs):
         raise FirstStep
 
-    began = time.perf_counter()
+    began = clock()
     try:
         _sample(make(), stop)
     except FirstStep:
-        return time.perf_counter() - began
+        return clock() - began
     raise RuntimeError("the sampler never called the model")
-
-
-def random_flux() -> ModelPatcher:
-    """A Flux of ComfyUI's own class with random weights, in float32 on the CPU."""
-    config = comfy.supported_models.Flux(dict(FLUX))
-    config.set_inference_dtype(torch.float32, None)
-    model = config.get_model({}, "")
-    generator = torch.Generator().manual_seed(0)
-    for weight in model.diffusion_model.parameters():
-        weight.data = torch.randn(weight.shape, generator=generator) * (0.02 if weight.ndim > 1 else 1.0)
-    model.diffusion_model.eval()
-    return ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
 
 
 def _reallocate(model: ModelPatcher) -> None:
@@ -120,20 +92,32 @@ def _reallocate(model: ModelPatcher) -> None:
         weight.data = weight.data.clone()
 
 
-def _pack(expert_path: str) -> tuple[type, object, Callable[[int], object]]:
-    """The loaded pack's MoE Apply, the opened expert, and a function that makes random styles."""
-    apply_style = nodes.NODE_CLASS_MAPPINGS["StyleRoute_MoEApply"]
-    module = sys.modules[apply_style.__module__]
+class LoadedPack(NamedTuple):
+    """Parts of the loaded pack: its MoE Apply, an opened expert file, and a function that makes random styles."""
+
+    moe_apply: type
+    expert: Any
+    style: Callable[[int], Any]
+
+    def apply(self, model: ModelPatcher, seed: int, **placement: Any) -> ModelPatcher:
+        """The model with a random style; `placement` holds optional inputs of MoE Apply."""
+        return self.moe_apply.execute(model, self.expert, 1.0, self.style(seed), **placement).args[0]
+
+
+def loaded_pack(expert_path: str) -> LoadedPack:
+    """The parts of the pack that this ComfyUI has loaded."""
+    moe_apply = nodes.NODE_CLASS_MAPPINGS["StyleRoute_MoEApply"]
+    module = sys.modules[moe_apply.__module__]
     expert = module.StyleExpert.open(expert_path)
 
-    def style(seed: int) -> object:
+    def style(seed: int) -> Any:
         embedding = torch.randn(1, expert.config.cond_dim, generator=torch.Generator().manual_seed(seed))
         return module.Style(embedding, num_references=1, encoder_id="")
 
-    return apply_style, expert, style
+    return LoadedPack(moe_apply, expert, style)
 
 
-def _alternating(ours: Callable[[], float], theirs: Callable[[], float], pairs: int) -> list[tuple[float, float]]:
+def alternating(ours: Callable[[], float], theirs: Callable[[], float], pairs: int) -> list[tuple[float, float]]:
     """(ours, theirs) for each pair, after a warm-up of both; the order alternates from pair to pair."""
     ours(), theirs()
     measured = []
@@ -150,11 +134,7 @@ def _sample(model: ModelPatcher, wrapper: Callable, steps: int = 1) -> None:
     """Run Euler steps with one reference, as KSampler does; `wrapper` wraps the transformer."""
     model = model.clone()
     model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "benchmark", wrapper)
-    generator = torch.Generator().manual_seed(1)
-    noise, reference = (torch.randn(LATENT, generator=generator) for _ in range(2))
-    text = torch.randn(1, TEXT_TOKENS, CONTEXT, generator=generator)
-    extra = {"pooled_output": torch.zeros(1, VECTOR), "guidance": 3.5, "reference_latents": [reference]}
-    conditioning = [[text, extra]]
+    noise, conditioning = random_noise(SIZE), random_conditioning(SIZE)
     with torch.inference_mode():
         comfy.sample.sample(
             model,
@@ -165,6 +145,6 @@ def _sample(model: ModelPatcher, wrapper: Callable, steps: int = 1) -> None:
             "simple",
             conditioning,
             conditioning,
-            torch.zeros(LATENT),
+            torch.zeros_like(noise),
             disable_pbar=True,
         )

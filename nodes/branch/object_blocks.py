@@ -16,8 +16,18 @@ CALIBRATIONS = Path(__file__).parent / "calibrations"
 """One JSON file per base model, as `styleroute calibrate` writes it.
 
 `double` and `single` are the model's numbers of blocks, `blocks` are the chosen blocks, `measured` says whether they
-were measured on that model, and `source` says where the choice comes from. All other entries are for people.
+were measured on that model, and `source` says where the choice comes from. `least_attention` is optional: an object
+that gets less counts as absent. All other entries are for people.
 """
+
+
+def least_attention(model: ModelPatcher) -> float:
+    """The attention below which an object counts as absent from the image; 0 if nobody measured it for this model.
+
+    See `attention.phrase_masks.attention_strength` for the unit.
+    """
+    fitting = [each for each in _calibrations(CALIBRATIONS) if _fits(each, block_counts(model))]
+    return max((each.get("least_attention", 0.0) for each in fitting if each["measured"]), default=0.0)
 
 
 def object_blocks(model: ModelPatcher) -> tuple[Block, ...]:
@@ -57,7 +67,8 @@ def _read(file: Path) -> Mapping[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         counts = {kind: int(content[kind]) for kind in ("double", "single")}
         parse_blocks(content["blocks"], counts)
-        return {**content, **counts, "measured": bool(content["measured"])}
+        least = float(content.get("least_attention", 0.0))
+        return {**content, **counts, "measured": bool(content["measured"]), "least_attention": least}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, AttentionError) as error:
         raise AttentionError(
             f"{file.name} in the folder {file.parent.name} is not a calibration ({error}), expected double, single, "

@@ -37,7 +37,10 @@ def test_style_links_and_values_arrive_at_their_inputs(page):
     nodes = {node["type"]: node for node in page.execute_async_script(OPEN, workflow)}
     assert {"model", "style_expert", "style"} <= set(nodes["StyleRoute_MoEApply"]["linked"])
     assert nodes["StyleRoute_MoEApply"]["widgets"]["strength"] == 1.0
-    assert nodes["KSampler"]["widgets"] | {"steps": 20, "sampler_name": "euler"} == nodes["KSampler"]["widgets"]
+    guider, schedule = nodes["StyleRoute_StyleGuider"], nodes["BasicScheduler"]
+    assert {"model", "conditioning"} == set(guider["linked"])
+    assert guider["widgets"] == {"content": 2.0, "style": 1.0}
+    assert schedule["widgets"] | {"steps": 8, "scheduler": "simple"} == schedule["widgets"]
 
 
 def test_region_links_and_values_arrive_at_their_inputs(page):
@@ -50,3 +53,18 @@ def test_region_links_and_values_arrive_at_their_inputs(page):
     assert prompt["widgets"]["text"].startswith("make the guitar in indigo dots style")
     preview = nodes["StyleRoute_AttentionMapPreview"]
     assert preview["widgets"] | {"span": "style", "opacity": 0.6} == preview["widgets"]
+
+
+def test_each_object_arrives_at_its_moe_apply(page):
+    workflow = json.loads((PACK / "example_workflows" / "two_objects_two_styles.json").read_text(encoding="utf-8"))
+    nodes = page.execute_async_script(OPEN, workflow)
+    applied = [node for node in nodes if node["type"] == "StyleRoute_MoEApply"]
+    assert [node["widgets"]["object"] for node in applied] == ["the guitar", "the owl"]
+    for node in applied:
+        assert {"model", "style_expert", "style"} <= set(node["linked"])
+        assert (
+            node["widgets"] | {"strength": 1.0, "method": "auto", "object_size": 0.08, "hold_from_step": 2}
+            == node["widgets"]
+        )
+    references = next(node for node in nodes if node["type"] == "StyleRoute_StyleReferences")
+    assert {"image", "image_2"} <= set(references["linked"])

@@ -196,6 +196,29 @@ def test_two_objects_share_the_image(branched, prompt, sample):
     assert torch.equal(sample(one, prompt(text)), alone)
 
 
+@pytest.mark.parametrize("where", ["object", "schedule", "black mask"])
+def test_a_style_that_is_nowhere_still_acts_on_its_own_style_image(
+    flux, branched, prompt, with_reference, sample, place, where
+):
+    """The base model without experts would copy the style image into the result."""
+    from styleroute.nodes.branch.style_branch import Schedule
+
+    settings = {
+        "object": {"place": the_object("the guitar")},
+        "schedule": {"schedule": Schedule(0.5, 1.0)},
+        "black mask": {"place": place(torch.zeros(1, 64, 96))},
+    }[where]
+    positive = with_reference(prompt())
+    for _, options in positive:
+        options["reference_latents"] = 2 * options["reference_latents"]
+    model, _ = branched(reads_style_image=True, **settings)
+    base, styled = (layer_outputs(each, positive, sample).unflatten(1, (3, 24)) for each in (flux, model))
+    assert torch.equal(styled[:, :2], base[:, :2])  # the image and the content image
+    assert not torch.allclose(styled[:, 2], base[:, 2], atol=1e-3)
+    without, _ = branched(**settings)
+    assert torch.equal(layer_outputs(without, positive, sample).unflatten(1, (3, 24)), base)
+
+
 def test_a_held_mask_no_longer_changes(branched, prompt, sample):
     held, _ = branched(place=the_object("the guitar", hold_from=1))
     free, _ = branched(place=the_object("the guitar"))

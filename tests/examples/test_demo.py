@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.cli import main
+from styleroute.demo.demo import Demo
 from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, save_expert
+from styleroute.paths import PACK
 
 pytestmark = pytest.mark.comfy
 
@@ -84,6 +86,34 @@ def test_the_region_demo_writes_its_images(models: Path, tmp_path: Path, capsys:
     expert.unlink()
 
 
+def test_the_objects_demo_writes_its_images(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    styles = [tmp_path / f"{name}.png" for name in ("one", "two", "three")]
+    for index, style in enumerate(styles):
+        Image.radial_gradient("L").rotate(30 * index).convert("RGB").save(style)
+    pairs = [f"{thing}={style}" for thing, style in zip(("the guitar", "an owl", "the cat"), styles, strict=True)]
+    assert main(["demo", "--objects", *pairs, "--output", str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    images = {file.stem: Image.open(file) for file in (tmp_path / "out").glob("*.png")}
+    assert images.keys() == {"content", "style_1", "style_2", "style_3", "result", "contact_sheet"}
+    assert images["result"].size == (256, 256)
+    assert np.asarray(images["result"]).std() > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--objects", "the guitar"], "Found 'the guitar' in --objects, expected an object and a style image"),
+        (["--objects", "the owl=a.png", "--region", "the owl"], "Give --objects without --region and --style"),
+        (["--objects", "the owl=a.png", "--style", "b.png"], "Give --objects without --region and --style"),
+    ],
+)
+def test_objects_that_make_no_demo_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture, options: list[str], message: str
+):
+    assert main(["demo", *options, "--output", str(tmp_path / "out")]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_style_without_region_expert_is_refused(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     command = ["demo", "--region", "the guitar", "--region-style", "woven", "--output", str(tmp_path / "out")]
     assert main(command) == 1
@@ -93,3 +123,16 @@ def test_a_style_without_region_expert_is_refused(models: Path, tmp_path: Path, 
     assert "No region expert of the style 'woven' ships with this pack, only 'ink comic'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     expert.unlink()
+
+
+def test_the_workflow_for_ksampler_runs(models: Path, tmp_path: Path):
+    demo = Demo(
+        workflow=PACK / "example_workflows" / "style_transfer_ksampler.json",
+        images={"content": Image.linear_gradient("L"), "style": Image.radial_gradient("L")},
+        loaders={"content": "Photo", "style": "Style image"},
+        values={"KSampler": {"steps": 2}},
+        results={"result": "Result"},
+    )
+    result = demo.run(tmp_path)["result"]
+    assert result.size == (256, 256)
+    assert np.asarray(result).std() > 1
