@@ -39,9 +39,10 @@ class MaskRule:
             )
 
 
+STRONGEST = 0.95
+"""Quantile of the cells that gives the strength of a map."""
 FAINT = 0.01
 """Smaller values of a mask become 0: they change nothing that is seen, but the styles would be computed there."""
-
 DEFAULT = MaskRule()
 """The rule for settings that nobody chose."""
 
@@ -70,6 +71,16 @@ def phrase_masks(maps: Tensor, rules: Sequence[MaskRule] | MaskRule = DEFAULT) -
     ]
     masks = _share(torch.stack(finished, dim=-3))
     return masks.where(masks >= FAINT, torch.zeros_like(masks))
+
+
+def attention_strength(maps: Tensor) -> Tensor:
+    """How strongly a phrase attracts its cells, [...] of maps [..., h, w]: the level of the strongest 5 % of the cells.
+
+    The unit is an even share, 1 / (h * w), so that images of any size compare. Words for an object that is not in the
+    image attract less, but not always.
+    """
+    ordered = maps.flatten(-2).sort(dim=-1).values  # Apple's devices have no `kthvalue`
+    return ordered[..., round(STRONGEST * (ordered.shape[-1] - 1))] * ordered.shape[-1]
 
 
 def _logits(cells: Tensor, rule: MaskRule) -> Tensor:

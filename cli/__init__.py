@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`, ...",
     "data": "make a dataset: `data paintings`, `data regions`, or `data triplets` of your own images",
     "evaluate": "score trained experts or the small Kontext on unseen images: `evaluate styles`, ...",
+    "calibrate": "measure which blocks of a base model find the objects that a prompt names",
     "benchmark": "time the pack against ComfyUI without it",
     "generate": "stylise an image with diffusers, without ComfyUI",
     "bake": "write a style, or a mix of styles, as a plain LoRA",

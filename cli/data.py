@@ -10,7 +10,7 @@ import tyro
 from ..dataset.new_folder import require_target
 from ..dataset.objects import load_objects
 from ..dataset.photos import Photo, load_photos, template
-from ..dataset.region_scenes import RegionScenes, RegionScenesConfig
+from ..dataset.region_scenes import ObjectScenesConfig, RegionScenes, RegionScenesConfig
 from ..dataset.region_writer import RegionReport, write_regions
 from ..dataset.stylised_scenes import ScenesConfig, StylisedScenes
 from ..dataset.triplet_report import REPORT_FILE, TripletReport
@@ -42,8 +42,8 @@ def paintings(
             f"The limit is {limit}, expected 2 or more: a style reference always shows another photo than its content."
         )
     photos = {split: _limited(load_photos(split), limit, scenes.seed) for split in ("train", "test")}
-    objects = load_objects()
-    splits = {split: StylisedScenes(split, scenes, photos[split], objects) for split in photos}
+    cutouts = load_objects()
+    splits = {split: StylisedScenes(split, scenes, photos[split], cutouts) for split in photos}
     require_target(output, sum(split.images for split in splits.values()), scenes.size)
     _write(output, splits, TINY, TripletReport({**asdict(scenes), "limit": limit, "embedding": TINY}))
 
@@ -97,11 +97,33 @@ def regions(
         output: the folder to create.
         limit: maximum number of photos in each split; the seed chooses them.
     """
+    _write_scenes(config, output, limit)
+
+
+def objects(
+    config: Annotated[ObjectScenesConfig, tyro.conf.arg(name="")],
+    output: Path = Path("data") / "objects",
+    limit: int | None = None,
+) -> None:
+    """Make scenes for `train region --task ground`: photos with one or two named objects and their masks, no style.
+
+    The test split has other photos and other objects than the training split.
+
+    Args:
+        config: settings of the scenes.
+        output: the folder to create.
+        limit: maximum number of photos in each split; the seed chooses them.
+    """
+    _write_scenes(config, output, limit)
+
+
+def _write_scenes(config: ObjectScenesConfig, output: Path, limit: int | None) -> None:
+    """Writes the dataset of `data regions` or `data objects`."""
     if limit is not None and limit < 1:
         raise DataError(f"The limit is {limit}, expected 1 photo or more.")
     photos = {split: _limited(load_photos(split), limit, config.seed) for split in ("train", "test")}
-    objects = load_objects()
-    splits = {split: RegionScenes(split, config, photos[split], objects) for split in photos}
+    cutouts = load_objects()
+    splits = {split: RegionScenes(split, config, photos[split], cutouts) for split in photos}
     require_target(output, sum(scenes.most_images for scenes in splits.values()), config.size)
     report = RegionReport(config)
     write_regions(output, splits, report)
@@ -125,4 +147,4 @@ def _write(output: Path, splits: dict[str, StylisedContents], embedding: str, re
     console.print(f"Wrote {output.resolve()}; all names are in {REPORT_FILE}", soft_wrap=True)
 
 
-SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions}
+SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions, "objects": objects}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.table import Table
 
+from ..evaluation.dials.config import DialEvaluationConfig
+from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
@@ -69,6 +71,22 @@ def regions(config: Annotated[RegionEvaluationConfig, tyro.conf.arg(name="")]) -
     _print_claims(evaluation.claims, [report, *evaluation.files])
 
 
+def objects(config: Annotated[ObjectEvaluationConfig, tyro.conf.arg(name="")]) -> None:
+    """Give one or two named objects a style each from example images, through ComfyUI, and score the images.
+
+    The command compares the object phrases with true masks, with one pass per object, and with whole images that are
+    blended by the true masks. The same command continues an interrupted run. All scores are written to scores.json.
+    """
+    from ..evaluation.objects.evaluate import evaluate_objects
+    from ..evaluation.objects.tables import object_table, write_report
+
+    evaluation = evaluate_objects(config)
+    report = write_report(config.output, evaluation)
+    for count in (1, 2):
+        console.print(object_table(evaluation, count))
+    console.print(f"Wrote {report}, {evaluation.sheet}", soft_wrap=True)
+
+
 def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors") -> None:
     """Print what rules for mixing two styles do to the routing of experts of the small Kontext.
 
@@ -80,6 +98,23 @@ def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetens
 
     expert = StyleExpert.open(experts)
     console.print(evaluate_mixing(expert, embed_styles(expert)).table())
+
+
+def dials(config: Annotated[DialEvaluationConfig, tyro.conf.arg(name="")]) -> None:
+    """Compare settings of Style Guider's dials: how much of the photo is kept, and how much of the style is taken.
+
+    The command stylises unseen photos in unseen styles with the small Kontext through ComfyUI, and prints the cost of
+    each setting. It writes a plot, a sheet of images and scores.json. The same command continues an interrupted run.
+    """
+    from ..evaluation.dials.evaluate import evaluate_dials
+    from ..evaluation.dials.plot import plot_dials
+    from ..evaluation.dials.report import dial_table, write_report
+
+    evaluation = evaluate_dials(config)
+    report = write_report(config.output, evaluation)
+    plot = plot_dials(config.plot or config.output / "dials.png", evaluation.results)
+    console.print(dial_table(evaluation))
+    console.print("Wrote", ", ".join(map(str, (report, plot, evaluation.sheet))), soft_wrap=True)
 
 
 def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
@@ -125,9 +160,11 @@ def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> Non
 
 SUBCOMMANDS = {
     "styles": styles,
+    "dials": dials,
     "mixing": mixing,
     "losses": losses,
     "regions": regions,
+    "objects": objects,
     "contrast": contrast,
     "tiny": tiny,
 }

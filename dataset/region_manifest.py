@@ -7,7 +7,7 @@
 
 An entry has `prompt`, `image_path` (styled), `original_path`, `mask_dir`, `image_name` and `objects: {object: style}`;
 the mask of an object is `<mask_dir>/mask_<image_name>_<object>.png`. Paths are relative to the manifest's folder; in
-the release they are relative to another folder, which the user gives.
+the release they are relative to another folder, which the user gives. An object without a style has the style `null`.
 """
 
 import json
@@ -26,7 +26,10 @@ REMEDY = "make one with `styleroute data regions`"
 
 @dataclass(frozen=True)
 class Region:
-    """An object and its target style, both as in the prompt, and the image of the object's mask."""
+    """An object and its target style, both as in the prompt, and the image of the object's mask.
+
+    The style is empty if the object stays as it is.
+    """
 
     object: str
     style: str
@@ -45,7 +48,7 @@ class RegionExample:
     @property
     def styles(self) -> tuple[str, ...]:
         """The distinct styles, in the order of the regions."""
-        return tuple(dict.fromkeys(region.style for region in self.regions))
+        return tuple(dict.fromkeys(region.style for region in self.regions if region.style))
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -110,7 +113,7 @@ def _entry(folder: Path, example: RegionExample) -> dict[str, Any]:
         "original_path": example.original.relative_to(folder).as_posix(),
         "mask_dir": region.mask.parent.relative_to(folder).as_posix(),
         "image_name": name,
-        "objects": {region.object: region.style for region in example.regions},
+        "objects": {region.object: region.style or None for region in example.regions},
     }
 
 
@@ -129,7 +132,8 @@ def _example(manifest: Path, number: int, entry: Any, folder: Path) -> RegionExa
     try:
         masks, name = folder / entry["mask_dir"], entry["image_name"]
         regions = tuple(
-            Region(thing, _text(style), masks / mask_name(name, thing)) for thing, style in entry["objects"].items()
+            Region(thing, "" if style is None else _text(style), masks / mask_name(name, thing))
+            for thing, style in entry["objects"].items()
         )
         if not regions:
             raise ValueError("it has no object")

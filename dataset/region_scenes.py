@@ -1,4 +1,7 @@
-"""Scenes for region training: photos with pasted objects, one of them stylised by the teacher within its mask."""
+"""Scenes for region training: photos with named objects, each of them stylised by the teacher within its mask.
+
+Scenes without styles serve to ground the object's words.
+"""
 
 import random
 from collections.abc import Iterator
@@ -17,22 +20,20 @@ TWO_OBJECTS = 0.6
 
 
 @dataclass(frozen=True)
-class RegionScenesConfig:
-    """The options of `styleroute data regions`.
+class ObjectScenesConfig:
+    """The options of `styleroute data objects`.
 
     Attributes:
-        styles: names of clearly different training styles; every object is stylised in each of them.
         scenes: number of scenes in the training split.
         test_scenes: number of scenes in the test split, with photos and objects that training never sees.
         seed: seed of all random choices.
         size: side of an image in pixels.
 
     Raises:
-        DataError: a style is unknown or reserved for testing, or a number is out of range.
+        DataError: a number is out of range.
     """
 
-    styles: tuple[str, ...] = ("ink comic", "indigo dots", "green chalk", "woven")
-    scenes: int = 400
+    scenes: int = 1_200
     test_scenes: int = 36
     seed: int = 0
     size: int = 256
@@ -41,6 +42,24 @@ class RegionScenesConfig:
         for name in ("scenes", "test_scenes"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name.replace('_', ' ')} is {getattr(self, name)}: give at least 1")
+
+
+@dataclass(frozen=True)
+class RegionScenesConfig(ObjectScenesConfig):
+    """The options of `styleroute data regions`.
+
+    Attributes:
+        styles: names of clearly different training styles; every object is stylised in each of them.
+
+    Raises:
+        DataError: a style is unknown or reserved for testing, or a number is out of range.
+    """
+
+    scenes: int = 400
+    styles: tuple[str, ...] = ("ink comic", "indigo dots", "green chalk", "woven")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         known = [STYLE_NAMES[index] for index in TRAIN_STYLES]
         for style in self.styles:
             if style not in known:
@@ -63,7 +82,7 @@ class StylisedObject:
 class RegionScene:
     """A scene, uint8 [S, S, 3], the mask of each object, uint8 [S, S], and each object in each style.
 
-    ``stylised`` can be iterated once; its images are made one by one to save memory.
+    ``stylised`` can be iterated once; its images are made one by one to save memory. It is empty without styles.
     """
 
     photo: str
@@ -75,8 +94,9 @@ class RegionScene:
 class RegionScenes:
     """The scenes of a split, made one by one. Each depends only on the seed, the split and its number."""
 
-    def __init__(self, split: str, config: RegionScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
+    def __init__(self, split: str, config: ObjectScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
         self.split, self.config, self._photos = split, config, photos
+        self.styles = config.styles if isinstance(config, RegionScenesConfig) else ()
         self._objects = [cutout for cutout in objects if (cutout.name in TEST_OBJECTS) == (split == "test")]
         self._order = random.Random(f"{config.seed} {split}").sample(range(len(photos)), len(photos))
 
@@ -89,7 +109,7 @@ class RegionScenes:
     @property
     def most_images(self) -> int:
         """Upper limit for the number of images: scenes, masks and stylised images of two objects per scene."""
-        return len(self) * (1 + 2 + 2 * len(self.config.styles))
+        return len(self) * (1 + 2 + 2 * len(self.styles))
 
     def _scene(self, number: int) -> RegionScene:
         photo = self._photos[self._order[number % len(self._order)]]
@@ -101,7 +121,7 @@ class RegionScenes:
         return RegionScene(photo.name, image, masks, self._stylise(image, masks))
 
     def _stylise(self, image: np.ndarray, masks: dict[str, np.ndarray]) -> Iterator[StylisedObject]:
-        for style in self.config.styles:
+        for style in self.styles:
             whole = stylise(image, STYLE_NAMES.index(style))
             for name, mask in masks.items():
                 yield StylisedObject(name, style, blend(image, whole, mask))

@@ -14,7 +14,8 @@ from rich.table import Table
 from ..progress import track
 from .new_folder import whole_or_nothing
 from .region_manifest import Region, RegionExample, mask_name, region_prompt, write_manifest
-from .region_scenes import RegionScene, RegionScenes, RegionScenesConfig
+from .region_scenes import ObjectScenesConfig, RegionScene, RegionScenes
+from .scenes import listed
 
 REPORT_FILE = "report.json"
 
@@ -47,7 +48,7 @@ class SplitReport:
 class RegionReport:
     """The configuration of a dataset and the counts of its splits."""
 
-    config: RegionScenesConfig
+    config: ObjectScenesConfig
     splits: dict[str, SplitReport] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
@@ -82,21 +83,30 @@ def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: Regi
             examples: list[RegionExample] = []
             shown = track(scenes, split, len(scenes))
             for number, scene in enumerate(shown, start=1):
-                examples += _write_scene(unfinished / split, f"{number:04}", scene, report.splits[split])
+                examples += _write_scene(
+                    unfinished / split, f"{number:04}", scene, report.splits[split], bool(scenes.styles)
+                )
             write_manifest(unfinished / split, examples)
         report.write(unfinished)
 
 
-def _write_scene(folder: Path, name: str, scene: RegionScene, report: SplitReport) -> list[RegionExample]:
+def _write_scene(
+    folder: Path, name: str, scene: RegionScene, report: SplitReport, has_styles: bool
+) -> list[RegionExample]:
+    """Writes the images of a scene; returns an example per stylised object, or without styles one of all objects."""
     original = _save(folder / "original" / f"{name}.png", scene.image)
     masks = {thing: _save(folder / "masks" / mask_name(name, thing), mask) for thing, mask in scene.masks.items()}
     report.count(scene)
+    if not has_styles:
+        report.examples += 1
+        regions = tuple(Region(thing, "", mask) for thing, mask in masks.items())
+        return [RegionExample(listed(masks), original, original, regions)]
     examples: list[RegionExample] = []
     for edited in scene.stylised:
         thing, style = edited.object, edited.style
-        styled = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", edited.image)
+        image = _save(folder / "styled" / style.replace(" ", "_") / f"{name}_{thing}.png", edited.image)
         region = Region(thing, style, masks[thing])
-        examples.append(RegionExample(region_prompt(thing, style), original, styled, (region,)))
+        examples.append(RegionExample(region_prompt(thing, style), original, image, (region,)))
         report.styles[style] += 1
     report.examples += len(examples)
     return examples

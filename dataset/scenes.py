@@ -1,6 +1,7 @@
 """Scenes: photos with zero to two pasted objects, each with its name and exact mask."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +54,19 @@ NO_CONTENT = "an image"
 
 def describe(scene: Scene) -> str:
     """Returns the prompt of the content, without medium or style: "a guitar and an owl"."""
-    return _listed(scene) or NO_CONTENT
+    return listed(scene.masks) or NO_CONTENT
 
 
 def caption_photo(scene: Scene) -> str:
     """Returns the caption of the scene as a photo: "a photo of a guitar and an owl"."""
-    return f"a photo of {_listed(scene)}" if scene.masks else "a photo"
+    return f"a photo of {listed(scene.masks)}" if scene.masks else "a photo"
 
 
-def _listed(scene: Scene) -> str:
-    return " and ".join(f"an {name}" if name[0] in "aeiou" else f"a {name}" for name in scene.masks)
+def listed(names: Iterable[str]) -> str:
+    """Returns the names of objects as a list in words: "a guitar and an owl"."""
+    return " and ".join(map(with_article, names))
+
+
+def with_article(name: str) -> str:
+    """Returns the name of an object with "a" or "an"."""
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"

@@ -22,6 +22,6 @@ def style_demo(photo: Path | None, style: Path | None, seed: int, strength: floa
         workflow=WORKFLOW,
         images={"content": square(content), "style": square(style_image)},
         loaders={"content": "Photo", "style": "Style image"},
-        values={"KSampler": {"seed": seed}, "MoE Apply": {"strength": strength}},
+        values={"Noise": {"noise_seed": seed}, "MoE Apply": {"strength": strength}},
         results={"result": "Result", "routing": "Routing"},
     )

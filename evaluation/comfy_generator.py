@@ -1,6 +1,7 @@
 """Generates images in a ComfyUI server of our own: starts it, uploads each image once, runs prompts, fetches results.
 
-`styles/comfy_generator.py` and `regions/comfy_generator.py` fill in their example workflows.
+`styles/comfy_generator.py` and `regions/comfy_generator.py` fill in their example workflows;
+`objects/comfy_generator.py` builds its own.
 """
 
 import shutil
@@ -33,17 +34,15 @@ def evaluation_server(*packs: Path) -> Iterator[ComfyServer]:
         yield server
 
 
-class ComfyGenerator:
-    """Runs one workflow with changing inputs.
+class ServerImages:
+    """Runs prompts on a server, uploads each file once, and fetches results.
 
     Args:
         server: a running ComfyUI.
-        workflow: a workflow file saved by ComfyUI's page.
     """
 
-    def __init__(self, server: ComfyServer, workflow: Path) -> None:
+    def __init__(self, server: ComfyServer) -> None:
         self.server = server
-        self.workflow: Prompt = load_workflow(workflow, server.object_info())
         self._uploaded: dict[Path, str] = {}
 
     @property
@@ -71,7 +70,29 @@ class ComfyGenerator:
 
     def install_expert(self, file: Path, name: str) -> str:
         """Copy an expert file to the server unless this was done before; returns its name in the nodes' list."""
-        path = self.experts_folder / f"{name}.safetensors"
-        if not path.exists():
-            shutil.copyfile(file, path)
-        return path.name
+        return _install(file, self.experts_folder, name)
+
+    def install_lora(self, file: Path, name: str) -> str:
+        """Copy a LoRA to the server unless this was done before; returns its name in stock LoRA loaders."""
+        return _install(file, self.server.models / "loras", name)
+
+
+class ComfyGenerator(ServerImages):
+    """Runs one workflow with changing inputs.
+
+    Args:
+        server: a running ComfyUI.
+        workflow: a workflow file saved by ComfyUI's page.
+    """
+
+    def __init__(self, server: ComfyServer, workflow: Path) -> None:
+        super().__init__(server)
+        self.workflow: Prompt = load_workflow(workflow, server.object_info())
+
+
+def _install(file: Path, folder: Path, name: str) -> str:
+    path = folder / f"{name}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        shutil.copyfile(file, path)
+    return path.name

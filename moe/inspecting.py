@@ -125,6 +125,8 @@ def _trained_as(kind: str, training: dict[str, Any]) -> str:
         return ""
     if style := training.get("style"):
         return f", region expert for the style {quoted(style)} (RegionRoute)"
+    if training.get("task") == "ground":
+        return ", grounding LoRA: the words of any object attend to that object"
     return ", style expert without routing (a comparison for StyleExpert)" if "condition" in training else ""
 
 

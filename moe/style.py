@@ -54,6 +54,13 @@ def require_style(expert: StyleExpert, style: Style | None) -> Tensor | None:
     return None if expert.config.is_lora or style is None else _require_single(style).embedding
 
 
+def unused_style(expert: StyleExpert, style: Style | None) -> str | None:
+    """A sentence about a style that has no effect, because the expert is a plain LoRA; None if there is none."""
+    if style is None or not expert.config.is_lora:
+        return None
+    return f"{expert.path.name} is a plain LoRA with one style of its own, so the connected style has no effect."
+
+
 def require_styles(expert: StyleExpert, style: Style | None) -> Tensor | None:
     """The embeddings [B, cond_dim] for the routers of `expert`; None for a plain LoRA, which has one style only.
 

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .guidance.style_guider import StyleGuider
 from .maps.attention_map_preview import AttentionMapPreview
 from .maps.capture_attention import CaptureAttention
 from .model_folders import register_model_folders
@@ -25,6 +26,7 @@ NODES: list[type[io.ComfyNode]] = [
     LoadStyle,
     StyleReferences,
     MoEApply,
+    StyleGuider,
     RoutingPreview,
     SaveStyleLoRA,
     RegionPrompt,

@@ -3,7 +3,9 @@
 from typing import Any
 
 from comfy.ldm.flux.model import Flux
+from comfy.model_base import Flux as FluxModel
 from comfy.model_patcher import ModelPatcher
+from torch import nn
 
 from ..moe import StyleExpertError
 from .compilation import without_compilation
@@ -15,6 +17,8 @@ FAMILIES = {
     "Chroma": "Chroma",
 }
 """Classes of ComfyUI that derive from FLUX.1's class or share its network -> name of the family."""
+FOREIGN_PACKS = {"nunchaku": "Nunchaku", "tensorrt": "TensorRT", "onediff": "OneDiff"}
+"""Part of the module name of a network -> the pack that puts such networks in the place of ComfyUI's."""
 POSITION_AXES = 3
 """FLUX.1's positions are (index, row, column); FLUX.2's have a fourth number."""
 
@@ -29,6 +33,8 @@ def require_flux(model: ModelPatcher) -> Flux:
     family = family_of(model.model)
     if isinstance(network, Flux) and family is None and not (differences := _differences(network)):
         return network
+    if family is None and isinstance(model.model, FluxModel) and not isinstance(network, Flux):
+        raise StyleExpertError(_foreign_network(network))
     found = family or type(getattr(model.model, "model_config", model.model)).__name__
     what = ", ".join(differences) if isinstance(network, Flux) and family is None else type(network).__name__
     raise StyleExpertError(
@@ -40,6 +46,17 @@ def require_flux(model: ModelPatcher) -> Flux:
 def family_of(model: Any) -> str | None:
     """The name of the other family that ComfyUI's model class belongs to; None for FLUX.1 and unknown classes."""
     return next((FAMILIES[kind.__name__] for kind in type(model).__mro__ if kind.__name__ in FAMILIES), None)
+
+
+def _foreign_network(network: Any) -> str:
+    """The refusal of a FLUX.1 whose network is another pack's own class."""
+    modules = (network, *network.children()) if isinstance(network, nn.Module) else (network,)
+    origins = " ".join(type(module).__module__ for module in modules).lower()
+    pack = next((f" from {name}" for part, name in FOREIGN_PACKS.items() if part in origins), "")
+    return (
+        f"The network of this model is {type(network).__name__}{pack}, not ComfyUI's own, so its weights cannot be "
+        "changed by experts. Load FLUX.1 Kontext as safetensors (bf16 or fp8) or as GGUF."
+    )
 
 
 def _differences(network: Flux) -> list[str]:

@@ -39,6 +39,7 @@ class ModelCall:
         context: the encoded text, [rows, text tokens, D]; None for a model without text.
         options: the `transformer_options` of this call.
         references: the reference latents, each [rows, C, H, W].
+        reference_method: how the references are placed, such as "index"; None for the model's own method.
     """
 
     model: BaseModel
@@ -46,6 +47,7 @@ class ModelCall:
     context: Tensor | None
     options: Options
     references: tuple[Tensor, ...] = ()
+    reference_method: str | None = None
 
 
 Change = Callable[[ModelCall], AbstractContextManager[Options] | None]
@@ -66,7 +68,8 @@ def wrap_calls(model: ModelPatcher, key: str, change: Change) -> None:
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **named):
         options = without_own_wrappers(transformer_options or {})
         references = tuple(named.get("ref_latents") or ())
-        context = change(ModelCall(executor.class_obj, x, c_crossattn, options, references))
+        method = named.get("ref_latents_method")
+        context = change(ModelCall(executor.class_obj, x, c_crossattn, options, references, method))
         if context is None:
             return executor(x, t, c_concat, c_crossattn, control, options, **named)
         with eager(), context as added:

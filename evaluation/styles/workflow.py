@@ -1,4 +1,8 @@
-"""The example workflow for styles in API form, changed for each method; all other settings stay as users get them."""
+"""The example workflow for styles in API form, changed for each method, and sampled without guidance.
+
+The dials of Style Guider are neutral, so that the scores compare the experts alone. All other settings stay as users
+get them.
+"""
 
 import copy
 
@@ -8,10 +12,14 @@ from ...paths import PACK
 WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
 PHOTO, STYLE_REFERENCE = "Photo", "Style image beside the photo"
 """Titles of nodes in the workflow."""
+STEPS = 20
+"""Sampling steps without guidance."""
+NEUTRAL = {"content": 1.0, "style": 1.0}
+"""The dials of Style Guider without effect."""
 
 
 def method_workflow(workflow: Prompt, routed: bool, style_reference: bool) -> Prompt:
-    """A copy of the workflow for one kind of method, without its Routing Preview.
+    """A copy of the workflow for one kind of method, without its Routing Preview and without guidance.
 
     Args:
         workflow: the example workflow.
@@ -19,6 +27,8 @@ def method_workflow(workflow: Prompt, routed: bool, style_reference: bool) -> Pr
         style_reference: whether the style image's latents are a second reference, as in the example workflow.
     """
     prompt = copy.deepcopy(workflow)
+    inputs_of(prompt, "StyleRoute_StyleGuider").update(NEUTRAL)
+    inputs_of(prompt, "BasicScheduler")["steps"] = STEPS
     if not routed:
         del prompt[node_of_class(prompt, "StyleRoute_EncodeStyle")]
         del inputs_of(prompt, "StyleRoute_MoEApply")["style"]
@@ -32,7 +42,7 @@ def fill(prompt: Prompt, expert: str, photo: str, style: str, text: str, seed: i
     filled = copy.deepcopy(prompt)
     inputs_of(filled, "StyleRoute_LoadStyleExpert")["expert"] = expert
     inputs_of(filled, "CLIPTextEncode")["text"] = text
-    inputs_of(filled, "KSampler")["seed"] = seed
+    inputs_of(filled, "RandomNoise")["noise_seed"] = seed
     for node in filled.values():
         if node["class_type"] == "LoadImage":
             node["inputs"]["image"] = photo if node["_meta"]["title"] == PHOTO else style

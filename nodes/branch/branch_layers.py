@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 from ...moe.branch import LayerBranch, PairRows
 
-# Newer versions of ComfyUI hold weights in a patcher that pages them.
-_Patcher = getattr(comfy.model_patcher, "CoreModelPatcher", ModelPatcher)
-
 
 class BranchLayers(nn.Module):
     """The low-rank changes of one style, by the module of ComfyUI's Flux that each one changes.
@@ -36,7 +33,9 @@ class BranchLayers(nn.Module):
 
 def patcher_of(layers: BranchLayers, model: ModelPatcher) -> ModelPatcher:
     """A patcher that ComfyUI loads together with `model`."""
-    return _Patcher(layers, load_device=model.load_device, offload_device=model.offload_device)
+    # Newer versions of ComfyUI hold weights in a patcher that pages them. ComfyUI chooses it when it starts.
+    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", ModelPatcher)
+    return patcher(layers, load_device=model.load_device, offload_device=model.offload_device)
 
 
 def branch_dtype(model: ModelPatcher) -> torch.dtype:

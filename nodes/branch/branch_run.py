@@ -1,6 +1,6 @@
 """One run of a sampler with run-time branches: which styles act in a call, and in which tokens."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from ...moe.branch import LayerBranch, TokenWeights
 from ..compilation import without_compilation
-from ..maps.sampler_run import SamplerRun
+from ..maps.sampler_run import SamplerRun, require_no_rectangle
 from ..model_wrappers import ModelCall
 from .branch_layers import BranchLayers, cast_weight
-from .object_maps import ObjectMaps
-from .style_branch import StyleBranch
-from .token_grids import Stream, TokenGrids, nowhere, stream_of, style_weights
+from .object_maps import ObjectMaps, absent_notice
+from .prompt_styles import PromptStyles, prompt_styles
+from .repeated_sampling import RepeatedSampling
+from .style_branch import ModelStyle, StyleBranch
+from .token_grids import ReferenceWeights, Stream, TokenGrids, nowhere, stream_of, style_weights
 
 ROUNDING = 1 + 1e-5
 """Tolerance of a comparison of noise levels: samplers store them in float32."""
@@ -30,11 +32,13 @@ class RunState:
     Attributes:
         levels: the noise levels (first, last) between which each style acts.
         run: steps and size of the run.
+        prompts: what each conditioning says about styles, by its id.
         masks: the objects' masks of the current evaluation; None before its first call.
     """
 
     levels: list[tuple[float, float]]
     run: SamplerRun
+    prompts: Mapping[Any, PromptStyles]
     masks: dict[str, Tensor] | None = field(default=None)
 
 
@@ -42,12 +46,16 @@ class BranchRun:
     """The wrappers of a MODEL with run-time branches, and the current run.
 
     Args:
-        branches: the styles, in the order in which they were added.
+        styles: all styles of the MODEL, in the order in which they were added. Merged styles only count as owners of
+            their reference images.
         objects: maps and masks of the objects that the styles name; None if they name none.
     """
 
-    def __init__(self, branches: Sequence[StyleBranch], objects: ObjectMaps | None) -> None:
-        self._branches, self._objects = tuple(branches), objects
+    def __init__(self, styles: Sequence[ModelStyle], objects: ObjectMaps | None) -> None:
+        self._branches = tuple(style for style in styles if isinstance(style, StyleBranch))
+        self._owners, self._objects = _owners(styles), objects
+        self._needs_whole_images = any(branch.needs_whole_images for branch in self._branches)
+        self._repeated = RepeatedSampling()
         self._state: RunState | None = None  # not in `transformer_options`, which a compiled model may store for ever
 
     def __deepcopy__(self, memo: dict) -> "BranchRun":
@@ -58,16 +66,30 @@ class BranchRun:
         """Wraps `Sampler.sample`: checks the places against the batch. `model_wrap` is the guider."""
         for branch in self._branches:
             branch.require_images(len(noise))
+        if self._needs_whole_images:
+            require_no_rectangle(cond for group in model_wrap.conds.values() for cond in group)
+            self._repeated.begin()
         if self._objects is not None:
             self._objects.begin()
         sampling = model_wrap.model_patcher.get_model_object("model_sampling")
         run = SamplerRun({}, tuple(sigmas.tolist()), (noise.shape[-2], noise.shape[-1]), len(noise))
         outer = self._state
-        self._state = RunState([_noise_levels(branch, sampling) for branch in self._branches], run)
+        levels = [_noise_levels(branch, sampling) for branch in self._branches]
+        self._state = RunState(levels, run, prompt_styles(model_wrap.conds))
         try:
-            return executor(model_wrap, sigmas, extra_args, callback, noise, *rest, **named)
+            samples = executor(model_wrap, sigmas, extra_args, callback, noise, *rest, **named)
         finally:
             self._state = outer
+        self._report_absent(len(noise))
+        return samples
+
+    def _report_absent(self, images: int) -> None:
+        """Says below the nodes of the styles whose objects were not found."""
+        absent = {} if self._objects is None else self._objects.absent()
+        for branch in self._branches:
+            named = None if branch.place is None else branch.place.object
+            if named is not None and named.name in absent:
+                branch.text.copy().warn(absent_notice(named.name, absent[named.name], images))
 
     def around_evaluation(self, executor, *args, **named):
         """Wraps `CFGGuider.predict_noise`, which is one evaluation: all of its calls use the same masks."""
@@ -87,19 +109,30 @@ class BranchRun:
         if state is None or call.context is None:
             return
         sigma = float(call.options["sigmas"][0])
-        grids = TokenGrids.of(call.latents, call.context, call.references, len(call.options["cond_or_uncond"]))
-        references = _style_references(self._branches, len(grids.references))
+        conditionings = len(call.options["cond_or_uncond"])
+        if self._needs_whole_images:
+            state.run.require_whole_images(call.latents, conditionings)
+        grids = TokenGrids.of(call.latents, call.context, call.references, conditionings)
+        ids = call.options.get("uuids") or [None] * conditionings
+        prompts = [state.prompts.get(uuid, PromptStyles()) for uuid in ids]
         masks = self._masks(state, sigma)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
-            own, styles = references.get(id(branch)), frozenset(references.values())
+            factors = [branch.added(prompt.factor) for prompt in prompts]
+            shown = [self._reference_weights(branch, prompt, len(grids.references)) for prompt in prompts]
             is_acting = last * ROUNDING < sigma <= first * ROUNDING and branch.acts_with(masks)
-            if not is_acting and own is None:
+            if not any(factors) or not (is_acting or any(1.0 in weights for weights in shown)):
                 continue
             # The base model would copy a style image. So the style's reference always gets its own experts.
-            place = branch.weights_in(masks) if is_acting else nowhere
-            factors, device = [1.0] * grids.conditionings, call.latents.device
+            place, device = branch.weights_in(masks) if is_acting else nowhere, call.latents.device
             for image, layers in branch.layers_by_image:
-                yield layers, branch.strength, style_weights(grids, place, factors, own, styles, device, image)
+                yield layers, branch.strength, style_weights(grids, place, factors, shown, device, image)
+
+    def _reference_weights(self, branch: StyleBranch, prompt: PromptStyles, references: int) -> ReferenceWeights:
+        """The style's weight in each reference of a conditioning. A merged style acts on all references."""
+        if branch.is_merged:
+            return [None] * references
+        owners = [self._owners.get(prompt.number_of(index)) for index in range(references)]
+        return [None if owner is None else float(owner is branch) for owner in owners]
 
     def _masks(self, state: RunState, sigma: float) -> dict[str, Tensor]:
         """The masks of the objects, the same for all calls of an evaluation."""
@@ -149,7 +182,7 @@ def _noise_levels(branch: StyleBranch, sampling: Any) -> tuple[float, float]:
     return first, last
 
 
-def _style_references(branches: Sequence[StyleBranch], references: int) -> dict[int, int]:
-    """The number of the reference that shows each style, by the branch's id. The first reference shows the content."""
-    readers = [branch for branch in branches if branch.reads_style_image]
-    return {id(branch): 1 + index for index, branch in enumerate(readers) if 1 + index < references}
+def _owners(styles: Sequence[ModelStyle]) -> dict[int, ModelStyle]:
+    """The style of each reference image, by the image's number. The first reference, number 0, shows the content."""
+    readers = [style for style in styles if style.reads_style_image]
+    return dict(enumerate(readers, start=1))

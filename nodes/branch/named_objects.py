@@ -22,12 +22,14 @@ class NamedObject(ABC):
         rule: how the attention map becomes a mask.
         from_step: the first step, from 0, that uses the mask.
         hold_from: the step, from 0, from which the mask no longer changes; None if it changes until the end.
+        least_attention: strength of the object's map below which the object counts as absent from the image.
         is_everywhere_at_first: whether a style acts in the whole image before the first mask; otherwise nowhere.
     """
 
     rule: MaskRule = DEFAULT
     from_step: int = 0
     hold_from: int | None = None
+    least_attention: float = 0.0
     is_everywhere_at_first: ClassVar[bool] = False
 
     @property

@@ -4,15 +4,16 @@ The maps come from the same run: each evaluation uses the masks of the maps so f
 evaluation has no mask, and no style at the objects.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...attention.phrase_masks import phrase_masks
+from ...attention.phrase_masks import attention_strength, phrase_masks
 from ..maps.recorded_maps import RecordedMaps
 from ..maps.region_spans import RegionSpan
+from ..notice import Notice
 from .named_objects import NamedObject
 
 
@@ -48,6 +49,8 @@ class ObjectMaps:
         if not all(name in self.maps.spans for name in self.objects):
             return {}
         maps = torch.stack([self._mean(name) for name in self.objects], dim=1)  # [images, P, h, w]
+        found = self._found(maps)
+        maps = maps * found[..., None, None]  # an even map has no mask, and takes no cell from the other objects
         masks = phrase_masks(maps, [each.rule for each in self.objects.values()])
         fresh = dict(zip(self.objects, masks.unbind(1), strict=True))
         for name, each in self.objects.items():
@@ -57,12 +60,44 @@ class ObjectMaps:
             name: self._held.get(name, mask) for name, mask in fresh.items() if step >= self.objects[name].from_step
         }
 
+    def absent(self) -> dict[str, list[int]]:
+        """The objects that were not found at the end of a run, by name, each with its images, counted from 0."""
+        if not all(name in self.maps.spans for name in self.objects):
+            return {}
+        found = self._found(torch.stack([self._mean(name) for name in self.objects], dim=1))
+        columns = zip(self.objects, found.T, strict=True)
+        images = {name: (~of_object).nonzero().flatten().tolist() for name, of_object in columns}
+        return {name: numbers for name, numbers in images.items() if numbers}
+
     def begin(self) -> None:
         """Forgets the masks of the last run."""
         self._held.clear()
+
+    def _found(self, maps: Tensor) -> Tensor:
+        """Whether each image has each object, bool [images, P], from the maps [images, P, h, w]."""
+        least = torch.tensor([each.least_attention for each in self.objects.values()])
+        return attention_strength(maps) >= least
 
     def _mean(self, name: str) -> Tensor:
         return torch.stack([self.maps.mean(image, name) for image in range(self.maps.images)])
 
     def _spans(self, cond: Mapping[str, Any]) -> Iterable[RegionSpan]:
         return (span for each in self.objects.values() if (span := each.span_in(cond)) is not None)
+
+
+def absent_notice(name: str, images: Sequence[int], count: int) -> Notice:
+    """Says that an object was not found.
+
+    Args:
+        name: name of the object's maps, such as "object: guitar".
+        images: numbers of the images without it, from 0.
+        count: number of images of the batch.
+    """
+    phrase, where = name.partition(": ")[2], "the image"
+    if count > 1:
+        where = "image " + ", ".join(str(number + 1) for number in images)
+    return Notice(
+        f"Not in {where}: {phrase}.",
+        f'The object "{phrase}" was not found in {where}: its words get hardly any attention there. So its style was '
+        "not applied. Name an object that the image shows, or give a mask.",
+    )

@@ -1,11 +1,13 @@
-"""One style at run time: its low-rank changes, its place in the image, and its part of the sampling."""
+"""One style of a MODEL: its low-rank changes, its place in the image, and its part of the sampling."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ...moe import StyleExpertError
+from ...moe import LowRank, StyleExpertError
+from ..comfy_server import NodeText
+from ..model_patching import PatchKey
 from .branch_layers import BranchLayers
 from .places import Place
 from .token_grids import ImageWeights
@@ -30,6 +32,8 @@ class StyleBranch:
         place: where the style belongs; None for the whole image.
         schedule: when the style acts.
         reads_style_image: whether a reference image of the prompt belongs to this style.
+        text: the text below the node that added the style.
+        is_merged: whether the weights of the MODEL hold the style already, so that a prompt without it subtracts it.
     """
 
     name: str
@@ -38,6 +42,12 @@ class StyleBranch:
     place: Place | None = None
     schedule: Schedule = Schedule()
     reads_style_image: bool = False
+    is_merged: bool = False
+    text: NodeText = field(default_factory=lambda: NodeText(None))
+
+    def added(self, factor: float) -> float:
+        """How much of the style is added to the layers' output for a prompt with this factor of all styles."""
+        return factor - 1 if self.is_merged else factor
 
     @property
     def layers_by_image(self) -> Iterator[tuple[int | None, BranchLayers]]:
@@ -45,6 +55,11 @@ class StyleBranch:
         if len(self.layers) == 1:
             return iter([(None, self.layers[0])])
         return iter(enumerate(self.layers))
+
+    @property
+    def needs_whole_images(self) -> bool:
+        """Whether a call of the model must get whole images, all of the batch: the style differs within them."""
+        return self.place is not None or len(self.layers) > 1
 
     def require_images(self, images: int) -> None:
         """Requires that masks and styles fit the number of images in the batch.
@@ -77,3 +92,26 @@ class StyleBranch:
         if place is None or (place.mask is None and mask is None):
             return None
         return lambda grid: place.weights(grid, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class MergedStyle:
+    """A style that is merged into the weights of a MODEL.
+
+    Attributes:
+        name: name of the expert file, for messages.
+        keys: the merged layers, with diffusers names, and their keys in the model.
+        pairs: the low-rank pairs of the layers.
+        strength: factor of the changes.
+        reads_style_image: whether a reference image of the prompt belongs to this style.
+    """
+
+    name: str
+    keys: Mapping[str, PatchKey]
+    pairs: Mapping[str, LowRank]
+    strength: float = 1.0
+    reads_style_image: bool = False
+
+
+ModelStyle = StyleBranch | MergedStyle
+"""A style of a MODEL, at run time or merged."""

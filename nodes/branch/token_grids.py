@@ -67,6 +67,8 @@ def _grid(latents: Tensor) -> Grid:
 
 ImageWeights = Callable[[Grid], Tensor]
 """Gives the weights of the images, [images, h, w], for a grid of tokens."""
+ReferenceWeights = Sequence[float | None]
+"""The weight of a style in each reference of a conditioning; None for a reference that shows the content."""
 
 
 def nowhere(grid: Grid) -> Tensor:
@@ -78,8 +80,7 @@ def style_weights(
     grids: TokenGrids,
     place: ImageWeights | None,
     row_factors: Sequence[float],
-    own_reference: int | None,
-    style_references: frozenset[int],
+    references: Sequence[ReferenceWeights],
     device: torch.device,
     only_image: int | None = None,
 ) -> dict[Stream, TokenWeights]:
@@ -93,8 +94,7 @@ def style_weights(
         grids: the tokens of the call.
         place: the style's weights in the image; None for the whole image.
         row_factors: factor of each conditioning, for instance 0 for a prompt without the style.
-        own_reference: number of the reference that shows this style, from 0; None without such a reference.
-        style_references: numbers of all references that show a style.
+        references: the weight of each reference, for each conditioning.
         device: device of the result.
         only_image: number of the only image of the batch with this style; None for all images.
     """
@@ -102,37 +102,42 @@ def style_weights(
     if only_image is not None:
         factors = factors * (torch.arange(grids.rows) % grids.images == only_image)[:, None]
     image = _flat(place, grids.image, grids)
-    references = [
-        _reference(index, grid, place, grids, own_reference, style_references)
+    shown = [
+        torch.cat([_reference(of_prompt[index], grid, place, grids) for of_prompt in references])
         for index, grid in enumerate(grids.references)
     ]
-    whole = image.mean(dim=1, keepdim=True)
-    text = whole.expand(-1, grids.text)
+    text = text_weights(image).expand(-1, grids.text)
     parts: dict[Stream, Tensor] = {
         "text": text,
-        "image": torch.cat([image, *references], dim=1),
-        "joint": torch.cat([text, image, *references], dim=1),
+        "image": torch.cat([image, *shown], dim=1),
+        "joint": torch.cat([text, image, *shown], dim=1),
         "row": (image.amin(dim=1, keepdim=True) >= 1).float(),
     }
     return {stream: TokenWeights.of((weights * factors).to(device)) for stream, weights in parts.items()}
 
 
+def text_weights(image: Tensor) -> Tensor:
+    """The weight of a style in the text tokens, [rows, 1], from its weights in the image's tokens, [rows, h * w].
+
+    The rule is the mean: measured against none and all of the style (docs/results-objects.md).
+    """
+    return image.mean(dim=1, keepdim=True)
+
+
 def _flat(place: ImageWeights | None, grid: Grid, grids: TokenGrids) -> Tensor:
-    """The weights of `grid`, [rows, h * w]."""
+    """The weights of `grid` for all conditionings, [rows, h * w]."""
+    return _one_prompt(place, grid, grids).repeat(grids.conditionings, 1)
+
+
+def _one_prompt(place: ImageWeights | None, grid: Grid, grids: TokenGrids) -> Tensor:
+    """The weights of `grid` for one conditioning, [images, h * w]."""
     if place is None:
-        return torch.ones(grids.rows, grid[0] * grid[1])
-    return place(grid).flatten(1).float().cpu().expand(grids.images, -1).repeat(grids.conditionings, 1)
+        return torch.ones(grids.images, grid[0] * grid[1])
+    return place(grid).flatten(1).float().cpu().expand(grids.images, -1)
 
 
-def _reference(
-    index: int,
-    grid: Grid,
-    place: ImageWeights | None,
-    grids: TokenGrids,
-    own_reference: int | None,
-    style_references: frozenset[int],
-) -> Tensor:
-    """The weights of the tokens of a reference, [rows, h * w]."""
-    if index in style_references:
-        return torch.full((grids.rows, grid[0] * grid[1]), float(index == own_reference))
-    return _flat(place, grid, grids)
+def _reference(weight: float | None, grid: Grid, place: ImageWeights | None, grids: TokenGrids) -> Tensor:
+    """The weights of a reference's tokens for one conditioning, [images, h * w]."""
+    if weight is None:
+        return _one_prompt(place, grid, grids)
+    return torch.full((grids.images, grid[0] * grid[1]), weight)

@@ -152,16 +152,16 @@ def _with_spans(conds: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any
 
 
 def require_no_rectangle(conditionings: Iterable[Mapping[str, Any]]) -> None:
-    """Refuses conditionings with spans that hold for a rectangle only. Accepts a graph's or a guider's options.
+    """Refuses conditionings that hold for a rectangle only. Accepts a graph's or a guider's options.
 
     Raises:
         AttentionError: a conditioning holds for a rectangle only.
     """
-    if any("area" in cond or cond.get("set_area_to_bounds") for cond in conditionings if spans_in(cond)):
+    if any("area" in cond or cond.get("set_area_to_bounds") for cond in conditionings):
         raise AttentionError(
             "A conditioning holds for a rectangle only, from Conditioning (Set Area) or from Conditioning (Set Mask) "
-            "with 'mask bounds', so its maps do not cover the image. Use Conditioning (Set Mask) with set_cond_area at "
-            "'default'."
+            "with 'mask bounds', so maps and masks of the whole image do not fit it. Use Conditioning (Set Mask) with "
+            "set_cond_area at 'default'."
         )
 
 

@@ -14,7 +14,7 @@ from ...moe import StyleExpert
 from ..branch.named_objects import StyleRegion
 from ..maps.capture import block_counts
 from ..maps.recorded_maps import KEEP
-from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_of
+from ..maps.region_spans import RegionSpan, names_in_region, require_spans, spans_in, spans_of
 from ..maps.sampler_run import require_no_rectangle, require_steps
 from ..model_patching import left_out, patch_keys
 from ..text_length import length_note
@@ -150,7 +150,7 @@ def _require_capture(
     require_spans(spans)
     names_in_region(spans, region)
     if ksampler["denoise"] > 0:
-        require_no_rectangle(options for _, options in positive)
+        require_no_rectangle(options for _, options in positive if spans_in(options))
         require_steps(steps, ksampler["steps"])
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...attention.selection import ALL
 from ...moe import LowRank, StyleExpert
-from ..branch.branched_model import branch_layers, branched
-from ..branch.object_blocks import object_blocks
-from ..branch.style_branch import StyleBranch
+from ..branch.branched_model import branch_layers, branched, with_merged
+from ..branch.object_blocks import least_attention, object_blocks
+from ..branch.style_branch import MergedStyle, StyleBranch
 from ..comfy_server import NodeText
 from ..model_patching import PatchKey, left_out, patch_keys, patched
 from ..node_base import StyleRouteNode
@@ -20,7 +20,7 @@ from ..schema import RoutingType, StyleExpertType, model_input, schema, strength
 from .placement import Layers, Method, Placement, placement_inputs
 from .style_positions import require_same_rows, set_style_rows
 from .style_reference import reads_style_image, warn_of_other_inputs
-from .style_types import RoutingTable, Style, require_styles, routing_table
+from .style_types import RoutingTable, Style, require_styles, routing_table, unused_style
 
 STEPS = 3
 """Steps of the progress bar: route, read the experts, change the model."""
@@ -101,7 +101,7 @@ class MoEApply(StyleRouteNode):
         routing = routing_table(style_expert, embedding)
         styles = routing.single_styles
         at_run_time = place.needs_branch(model, chosen.values(), len(styles))
-        if note := left_out(style_expert, keys):
+        for note in filter(None, (left_out(style_expert, keys), unused_style(style_expert, style))):
             text.warn(note)
         progress.update(1)
         if place.is_nowhere:
@@ -114,11 +114,11 @@ class MoEApply(StyleRouteNode):
         comfy.model_management.throw_exception_if_processing_interrupted()
         progress.update(1)
         if at_run_time:
-            styled = _branched(model, style_expert, chosen, pairs, strength, place)
+            styled = _branched(model, style_expert, chosen, pairs, strength, place, text)
         else:
-            styled = patched(model, chosen, pairs[0], strength)
+            styled = _merged(model, style_expert, chosen, pairs[0], strength)
         set_style_rows(styled, style_expert)
-        warn_of_other_inputs(styled, style_expert, text, len(styles))
+        warn_of_other_inputs(styled, style_expert, text, len(styles), at_run_time)
         progress.update(1)
         return io.NodeOutput(styled, routing)
 
@@ -137,14 +137,28 @@ def _branched(
     pairs: Sequence[Mapping[str, LowRank]],
     strength: float,
     placement: Placement,
+    text: NodeText,
 ) -> ModelPatcher:
     """A clone of the model with one style at run time, or one for each image of the batch."""
     branch = StyleBranch(
         name=expert.path.name,
         layers=tuple(branch_layers(model, chosen, of_style) for of_style in pairs),
         strength=strength,
-        place=placement.place,
+        place=placement.place_in(least_attention(model)),
         schedule=placement.schedule,
         reads_style_image=reads_style_image(expert),
+        text=text,
     )
     return branched(model, branch, object_blocks(model))
+
+
+def _merged(
+    model: ModelPatcher,
+    expert: StyleExpert,
+    chosen: Mapping[str, PatchKey],
+    pairs: Mapping[str, LowRank],
+    strength: float,
+) -> ModelPatcher:
+    """A clone of the model with the style in its weights."""
+    style = MergedStyle(expert.path.name, chosen, pairs, strength, reads_style_image(expert))
+    return with_merged(patched(model, chosen, pairs, strength), style, object_blocks(model))

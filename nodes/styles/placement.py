@@ -68,9 +68,18 @@ class Placement:
     @property
     def place(self) -> Place | None:
         """The place of the style; None for the whole image. A white mask is the whole image."""
+        return self.place_in(least_attention=0.0)
+
+    def place_in(self, least_attention: float) -> Place | None:
+        """The place of the style in a model.
+
+        Args:
+            least_attention: the attention below which an object counts as absent; see `object_blocks.least_attention`.
+        """
         mask = None if self.mask is None or bool((self.mask >= 1).all()) else self.mask.float().cpu()
         phrase = without_article(self.object)
-        named = ObjectPhrase(phrase, rule=self._rule, hold_from=self.hold_from_step or None) if phrase else None
+        settings = {"rule": self._rule, "hold_from": self.hold_from_step or None, "least_attention": least_attention}
+        named = ObjectPhrase(phrase, **settings) if phrase else None
         return None if mask is None and named is None else Place(mask, named)
 
     @property

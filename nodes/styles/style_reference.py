@@ -27,6 +27,10 @@ REMEDY = (
     f"FluxKontextMultiReferenceLatentMethod with '{INDEX_METHOD}', as in the example workflow (Style References does "
     "both): otherwise the style is weaker."
 )
+BRANCH_NOT_COMPILED = (
+    "{name} is added at run time, so its steps run without torch.compile. Set method to patch, if the style is for the "
+    "whole image at all steps."
+)
 SHOWN_AT_MOST = 4
 """Sampled images that a warning lists for each style image."""
 
@@ -34,20 +38,23 @@ Conds = Mapping[str, Iterable[Mapping[str, Any]]]
 """A guider's conditionings, by kind ("positive", "negative")."""
 
 
-def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeText, styles: int = 1) -> None:
+def warn_of_other_inputs(
+    model: ModelPatcher, expert: StyleExpert, text: NodeText, styles: int = 1, is_at_run_time: bool = False
+) -> None:
     """Makes `model` warn each time it is sampled without the inputs of the experts' training.
 
     These are the style image, if the experts were trained with it, and the prompt's length, if the file records it.
     It also warns if the style reference is a batch, but the style is one: ComfyUI then gives each sampled image another
-    style image.
+    style image. And it warns if the experts switch off `torch.compile`.
 
     Args:
         model: a clone with the experts.
         expert: the experts.
         text: the text below the node.
         styles: number of styles, one for each image of the batch; 1 for all images.
+        is_at_run_time: whether the experts are added at run time.
     """
-    if not reads_style_image(expert) and expert.text_tokens is None:
+    if not reads_style_image(expert) and expert.text_tokens is None and not is_at_run_time:
         return
 
     def around_sampling(executor, noise, *arguments, **named):
@@ -56,8 +63,8 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
         prompts = [cond["cross_attn"] for cond in guider.conds.get("positive", ()) if "cross_attn" in cond]
         if note := length_note(expert, (prompt.shape[1] for prompt in prompts)):
             shown.warn(note)
-        if expert.style_rows and is_compiled(guider.model_patcher):
-            shown.warn(NOT_COMPILED.format(name=expert.path.name))
+        if (reason := _not_compiled(expert, is_at_run_time)) and is_compiled(guider.model_patcher):
+            shown.warn(reason.format(name=expert.path.name))
         if reads_style_image(expert):
             notice = _notice(expert.path.name, guider.conds, default_method, len(noise), styles)
             if notice is not None:
@@ -66,6 +73,13 @@ def warn_of_other_inputs(model: ModelPatcher, expert: StyleExpert, text: NodeTex
         return executor(noise, *arguments, **named)
 
     wrap_run(model, "trained_inputs", around_sampling)
+
+
+def _not_compiled(expert: StyleExpert, is_at_run_time: bool) -> str | None:
+    """Why the model runs without compilation, with a place for the file's name; None if it runs compiled."""
+    if expert.style_rows:
+        return NOT_COMPILED
+    return BRANCH_NOT_COMPILED if is_at_run_time else None
 
 
 def _notice(name: str, conds: Conds, default_method: str, images: int, styles: int) -> Notice | None:

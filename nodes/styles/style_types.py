@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ...moe import Routing, StyleExpert
-from ...moe.style import Style, encoder_id, require_style, require_styles
+from ...moe.style import Style, encoder_id, require_style, require_styles, unused_style
 
-__all__ = ["RoutingTable", "Style", "encoder_id", "require_style", "require_styles", "routing_table"]
+__all__ = ["RoutingTable", "Style", "encoder_id", "require_style", "require_styles", "routing_table", "unused_style"]
 
 
 @dataclass(frozen=True)

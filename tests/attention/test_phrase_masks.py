@@ -3,7 +3,7 @@
 import pytest
 import torch
 from styleroute.attention import AttentionError
-from styleroute.attention.phrase_masks import MaskRule, phrase_masks
+from styleroute.attention.phrase_masks import MaskRule, attention_strength, phrase_masks
 
 HARD = MaskRule(smoothing=0, softness=0.01, feather=0)
 
@@ -83,3 +83,12 @@ def test_bad_settings_are_refused(settings):
 def test_a_bad_threshold_is_refused():
     with pytest.raises(AttentionError, match='expected "otsu" or a quantile'):
         phrase_masks(maps_of((0, 4)), MaskRule(threshold=2.0))
+
+
+def test_the_strength_of_a_map_does_not_depend_on_its_size():
+    small = torch.full((1, 8, 8), 1 / 64)
+    small[0, :2, :2] = 4 / 64
+    large = small.repeat_interleave(2, -1).repeat_interleave(2, -2) / 4  # the same attention on more cells
+    torch.testing.assert_close(attention_strength(small), torch.tensor([4.0]))
+    torch.testing.assert_close(attention_strength(large), attention_strength(small))
+    torch.testing.assert_close(attention_strength(torch.full((8, 8), 1 / 64)), torch.tensor(1.0))

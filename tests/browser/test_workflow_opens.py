@@ -37,7 +37,10 @@ def test_style_links_and_values_arrive_at_their_inputs(page):
     nodes = {node["type"]: node for node in page.execute_async_script(OPEN, workflow)}
     assert {"model", "style_expert", "style"} <= set(nodes["StyleRoute_MoEApply"]["linked"])
     assert nodes["StyleRoute_MoEApply"]["widgets"]["strength"] == 1.0
-    assert nodes["KSampler"]["widgets"] | {"steps": 20, "sampler_name": "euler"} == nodes["KSampler"]["widgets"]
+    guider, schedule = nodes["StyleRoute_StyleGuider"], nodes["BasicScheduler"]
+    assert {"model", "conditioning"} == set(guider["linked"])
+    assert guider["widgets"] == {"content": 2.0, "style": 1.0}
+    assert schedule["widgets"] | {"steps": 8, "scheduler": "simple"} == schedule["widgets"]
 
 
 def test_region_links_and_values_arrive_at_their_inputs(page):

@@ -142,8 +142,8 @@ def with_reference():
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ComfyServer]:
-    """A real ComfyUI with this pack, the random parts, and small expert files in its model folders."""
-    with ComfyServer.start(packs=[PACK, HERE / "random_parts"]) as server:
+    """A real ComfyUI with this pack, the small Kontext, random parts, and small expert files in its model folders."""
+    with ComfyServer.start(packs=[PACK, PACK / "examples" / "tiny_kontext", HERE / "random_parts"]) as server:
         experts, loras = server.models / "style_experts", server.models / "loras"
         for folder in (experts, loras):
             folder.mkdir(parents=True, exist_ok=True)

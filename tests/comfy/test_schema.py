@@ -16,6 +16,7 @@ IDS = [
     "StyleRoute_LoadStyle",
     "StyleRoute_StyleReferences",
     "StyleRoute_MoEApply",
+    "StyleRoute_StyleGuider",
     "StyleRoute_RoutingPreview",
     "StyleRoute_SaveStyleLoRA",
     "StyleRoute_RegionPrompt",

@@ -55,7 +55,7 @@ def latent_of(server: ComfyServer, name: str) -> torch.Tensor:
 def test_object_info_lists_the_nodes(server):
     info = server.object_info()
     ours = {name: node for name, node in info.items() if name.startswith("StyleRoute_")}
-    assert len(ours) == 13
+    assert len(ours) == 14
     assert ours["StyleRoute_MoEApply"]["output"] == ["MODEL", "ROUTING"]
     assert "styles.safetensors" in str(ours["StyleRoute_LoadStyleExpert"]["input"]["required"]["expert"])
     assert "loras/pixel-art.safetensors" in str(ours["StyleRoute_LoadStyleExpert"]["input"]["required"]["expert"])

@@ -74,6 +74,21 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert (entry["image_name"], entry["mask_dir"], entry["objects"]) == ("01", "masks", {"boat": "ink comic"})
 
 
+def test_an_object_without_a_style_is_null(tmp_path: Path) -> None:
+    folder = tmp_path.resolve() / "train"
+    original, masks = folder / "original/01.png", [folder / f"masks/mask_01_{name}.png" for name in ("boat", "owl")]
+    for path in (original, *masks):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    regions = (Region("boat", "", masks[0]), Region("owl", "", masks[1]))
+    write_manifest(folder, [RegionExample("a boat and an owl", original, original, regions)])
+    [entry] = json.loads((folder / "manifest.json").read_text())
+    assert entry["objects"] == {"boat": None, "owl": None}
+    [example] = read_manifest(tmp_path, "train")
+    assert example.regions == regions
+    assert example.styles == ()
+
+
 def test_what_lacks_a_file_is_skipped_and_printed(release: Path, tmp_path: Path, capsys) -> None:
     release.write_text(json.dumps([ENTRY, {**ENTRY, "image_name": "other"}]))
     assert len(read_manifest(release, root=tmp_path / "dataset")) == 1

@@ -95,6 +95,26 @@ def test_each_object_of_a_scene_is_asked_for_in_each_style(sources, tmp_path: Pa
     assert {len(masks) for masks in scenes.values()} == {1, 2}
 
 
+def test_scenes_without_styles_are_the_photos_with_all_their_objects(sources, tmp_path: Path) -> None:
+    arguments = ["--scenes", "5", "--test-scenes", "3", "--size", "64"]
+    assert main(["data", "objects", "--output", str(tmp_path / "set"), *arguments]) == 0
+    assert _make(tmp_path / "styled", "--scenes", "5") == 0
+    rows = read_manifest(tmp_path / "set", "train")
+    assert len(rows) == 5
+    assert not (tmp_path / "set" / "train" / "styled").exists()
+    assert {len(row.regions) for row in rows} == {1, 2}
+    for row in rows:
+        assert row.styled == row.original
+        assert row.styles == ()
+        assert row.prompt == " and ".join(f"a {region.object}" for region in row.regions)
+        # The scene of a number is the same with and without styles.
+        same = tmp_path / "styled" / "train" / "original" / row.original.name
+        assert np.array_equal(_pixels(row.original), _pixels(same))
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    assert report["made_with"] == {"scenes": 5, "test_scenes": 3, "seed": 0, "size": 64}
+    assert (report["splits"]["train"]["examples"], report["splits"]["train"]["styles"]) == (5, {})
+
+
 def test_the_report_counts_what_there_is(sources, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert _make(tmp_path / "set", "--seed", "3") == 0
     shown = capsys.readouterr().out

@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 from styleroute.cli import main
+from styleroute.demo.demo import Demo
 from styleroute.flux.layer_names import all_layers, layer_shape
 from styleroute.moe import EncoderConfig, ExpertConfig, StyleEncoder, save_expert
+from styleroute.paths import PACK
 
 pytestmark = pytest.mark.comfy
 
@@ -121,3 +123,16 @@ def test_a_style_without_region_expert_is_refused(models: Path, tmp_path: Path, 
     assert "No region expert of the style 'woven' ships with this pack, only 'ink comic'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     expert.unlink()
+
+
+def test_the_workflow_for_ksampler_runs(models: Path, tmp_path: Path):
+    demo = Demo(
+        workflow=PACK / "example_workflows" / "style_transfer_ksampler.json",
+        images={"content": Image.linear_gradient("L"), "style": Image.radial_gradient("L")},
+        loaders={"content": "Photo", "style": "Style image"},
+        values={"KSampler": {"steps": 2}},
+        results={"result": "Result"},
+    )
+    result = demo.run(tmp_path)["result"]
+    assert result.size == (256, 256)
+    assert np.asarray(result).std() > 1

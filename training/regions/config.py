@@ -18,14 +18,18 @@ from ..adapters.config import Optimisation, RunOptions, require_numbers, with_op
 
 @dataclass(frozen=True)
 class RegionData:
-    """The dataset and the styles.
+    """The task, the dataset and the styles.
 
     Attributes:
-        folder: folder that `styleroute data regions` writes, or a manifest (.json) of RegionRoute's release.
+        task: "style" trains an expert per style, which stylises the named object. "ground" trains one LoRA without a
+            style, which makes the words of any object attend to that object; the image stays as it is.
+        folder: folder that `styleroute data regions` or `styleroute data objects` writes, or a manifest (.json) of
+            RegionRoute's release. The task "ground" reads all of them, the task "style" needs styles.
         root: folder that the paths in the manifest are relative to; by default the manifest's own folder.
         styles: styles to train, one expert per style; by default all styles of the manifest.
     """
 
+    task: Literal["style", "ground"] = "style"
     folder: Annotated[Path, arg(name="data")] = Path("data") / "regions"
     root: Path | None = None
     styles: tuple[str, ...] = ()
@@ -173,9 +177,28 @@ class RegionTrainConfig:
     optimisation: Annotated[Optimisation, arg(name="")] = OPTIMISATION
     run: Annotated[RegionRunOptions, arg(name="")] = RUN
 
+    def __post_init__(self) -> None:
+        if not self.grounds:
+            return
+        if self.data.styles:
+            raise TrainingError(
+                f"--styles names {self.data.styles[0]!r}, but the task `ground` trains no style: leave out --styles"
+            )
+        if not self.objective.supervised:
+            raise TrainingError(
+                "--without attention leaves out both attention losses, and the task `ground` learns from them alone: "
+                "leave out --without"
+            )
+
+    @property
+    def grounds(self) -> bool:
+        """Whether the task is to ground the words of objects."""
+        return self.data.task == "ground"
+
     def of_style(self, style: str) -> "RegionTrainConfig":
-        """A copy for one style, whose run has a folder of its own."""
-        return with_options(self, styles=(style,), run=self.run.folder / style_stem(style))
+        """A copy for one style, whose run has a folder of its own. The grounding LoRA has the name of its task."""
+        styles = () if self.grounds else (style,)
+        return with_options(self, styles=styles, run=self.run.folder / style_stem(style))
 
     def expert_file(self, style: str) -> Path:
         """Path of a style's LoRA file; its stem is the style's name."""

@@ -87,7 +87,7 @@ def find_style_spans(tokenizer: Any, example: RegionExample, style: str, length:
     """
     regions = [region for region in example.regions if region.style == style]
     if masks_of := _masks_by_mention(example.prompt, style, regions):
-        return tuple(_span(tokenizer, example.prompt, one, masks, length) for one, masks in masks_of.items())
+        return tuple(mention_span(tokenizer, example.prompt, one, masks, length) for one, masks in masks_of.items())
     masks = [region.mask for region in regions]
     spans = [find_span(tokenizer, example.prompt, style, max_length=length)]
     for occurrence in range(1, len(masks)):
@@ -122,6 +122,13 @@ def _masks_by_mention(prompt: str, style: str, regions: Sequence[Region]) -> dic
     return found
 
 
-def _span(tokenizer: Any, prompt: str, mention: phrases.Mention, masks: Sequence[Path], length: int) -> MaskedSpan:
+def mention_span(
+    tokenizer: Any, prompt: str, mention: phrases.Mention, masks: Sequence[Path], length: int
+) -> MaskedSpan:
+    """The tokens of a mention in the prompt, with the masks of its objects.
+
+    Raises:
+        AttentionError: the first `length` tokens do not contain the mention.
+    """
     earlier = count_phrase(tokenizer, mention.before, mention.words)
     return MaskedSpan(tuple(find_span(tokenizer, prompt, mention.words, earlier, max_length=length)), tuple(masks))

@@ -1,4 +1,4 @@
-"""`styleroute train region`, from the manifest to one LoRA per style."""
+"""`styleroute train region`, from the manifest to one LoRA per style, or to one grounding LoRA."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,9 @@ from ..adapters.running import base_dtype, free_device, one_fills_the_caches, st
 from ..adapters.training_run import TrainingRun
 from ..bases import Base, load_base
 from ..run_folder import RunFolder
-from .config import RegionData, RegionObjective, RegionTrainConfig
+from .config import RegionData, RegionTrainConfig
 from .examples import RegionExamples, make_examples
+from .grounding import GROUND, describe_objects
 from .spans import DescribedExample, describe, require_several_tokens
 from .trainer import RegionTrainer
 from .validation import RegionSheet
@@ -36,7 +37,7 @@ IGNORES_MASK = (
 
 @dataclass(frozen=True)
 class Materials:
-    """Inputs that the trainings of all styles share.
+    """Inputs that the trainings of all styles share. The grounding LoRA counts as a style named `GROUND`.
 
     Attributes:
         accelerator: this process and its device.
@@ -52,7 +53,7 @@ class Materials:
 
 
 def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
-    """Train each style in turn and write its LoRA, with validation images on the way.
+    """Train each style in turn and write its LoRA, with validation images on the way; or the grounding LoRA.
 
     Under `accelerate launch` every process calls this function; only the first process writes.
 
@@ -65,7 +66,7 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
     """
     ends = time.monotonic() + config.run.minutes * 60
     rows = read_manifest(config.data.folder, "train", config.data.root)
-    styles = _chosen_styles(config.data, rows)
+    styles = (GROUND,) if config.grounds else _chosen_styles(config.data, rows)
     configs = {style: with_settled_optimizer(config.of_style(style)) for style in styles}
     if config.objective.ignores_mask:
         console.print(f"[yellow]{IGNORES_MASK}[/]", soft_wrap=True)
@@ -78,7 +79,7 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
             console.print(f"The time limit came before {style}; run the same command again to continue")
             break
         one = with_options(one, minutes=left, output=config.run.output or config.run.folder)
-        written.append(_train_style(one, runs[style], materials))
+        written.append(_train_style(style, one, runs[style], materials))
         free_device(materials.accelerator)
     return tuple(written)
 
@@ -115,11 +116,12 @@ class RegionRun(TrainingRun):
         """The training summary. `blocks` lists the supervised blocks; it is empty without an attention loss."""
         blocks = list(self.trainer.capture.blocks) if self.trainer.config.objective.supervised else []
         examples = len(self.trainer.examples.rows)
-        return super().summary() | {"style": self.style, "examples": examples, "blocks": blocks}
+        subject = {"task": GROUND} if self.trainer.config.grounds else {"style": self.style}
+        return super().summary() | subject | {"examples": examples, "blocks": blocks}
 
 
-def _train_style(config: RegionTrainConfig, run: RunFolder, materials: Materials) -> Path:
-    [style], accelerator, base = config.data.styles, materials.accelerator, materials.base
+def _train_style(style: str, config: RegionTrainConfig, run: RunFolder, materials: Materials) -> Path:
+    accelerator, base = materials.accelerator, materials.base
     examples, tested = materials.trained[style], materials.tested.get(style)
     identity = f"{base.identity} {examples.identity()}"
     trainer = RegionTrainer(config, run, accelerator, base.transformer(), examples, identity)
@@ -135,6 +137,10 @@ def _chosen_styles(data: RegionData, rows: Sequence[RegionExample]) -> tuple[str
         TrainingError: the manifest lacks a style.
     """
     available = tuple(dict.fromkeys(style for row in rows for style in row.styles))
+    if not available:
+        raise TrainingError(
+            f"{data.folder} has objects, but no styles: give --task ground, or a dataset of `styleroute data regions`"
+        )
     if unknown := [style for style in data.styles if style not in available]:
         raise TrainingError(f"{data.folder} has no style {unknown[0]!r}: give --styles of {', '.join(available)}")
     return data.styles or available
@@ -149,7 +155,7 @@ def _load_materials(config: RegionTrainConfig, rows: Sequence[RegionExample], st
             require_writable(config.expert_file(style))
     base = load_base(config.model.base, str(accelerator.device), base_dtype(precision), config.model.text_tokens)
     # All prompts are checked before the first image is encoded.
-    trained = _describe_styles(rows, styles, base, config.objective)
+    trained = _describe_styles(config, rows, styles, base)
     tested = _describe_tests(config, styles, base)
     with one_fills_the_caches(accelerator):
         encoded = (_encode(trained, base, config.run.cache, "train"), _encode(tested, base, config.run.cache, "test"))
@@ -158,10 +164,14 @@ def _load_materials(config: RegionTrainConfig, rows: Sequence[RegionExample], st
 
 
 def _describe_styles(
-    rows: Sequence[RegionExample], styles: Sequence[str], base: Base, objective: RegionObjective
+    config: RegionTrainConfig, rows: Sequence[RegionExample], styles: Sequence[str], base: Base
 ) -> dict[str, list[DescribedExample]]:
     """The training examples of each style with their spans."""
-    trained = {style: describe(rows, style, base, objective.each_token) for style in styles}
+    objective = config.objective
+    if config.grounds:
+        trained = {GROUND: describe_objects(rows, base, objective.each_token)}
+    else:
+        trained = {style: describe(rows, style, base, objective.each_token) for style in styles}
     if objective.supervised and objective.losses.slice == "span":
         for style, described in trained.items():
             require_several_tokens(described, style)
@@ -174,6 +184,8 @@ def _describe_tests(config: RegionTrainConfig, styles: Sequence[str], base: Base
     if not config.run.validate_every or not (folder / "test" / MANIFEST_FILE).is_file():
         return {}
     rows = read_manifest(folder, "test")
+    if config.grounds:
+        return {GROUND: describe_objects(rows, base, config.objective.each_token, all_prompts=False)}
     alone = {row.styles for row in rows}
     return {style: describe(rows, style, base, config.objective.each_token) for style in styles if (style,) in alone}
 

@@ -56,7 +56,7 @@ class RegionTrainer(AdapterTrainer):
 
     @property
     def title(self) -> str:
-        return f"region expert {self.config.data.styles[0]}"
+        return "grounding LoRA" if self.config.grounds else f"region expert {self.config.data.styles[0]}"
 
     def _attention_losses(self, batch: RegionBatch) -> dict[str, Tensor]:
         maps = self.capture.take()
@@ -64,7 +64,7 @@ class RegionTrainer(AdapterTrainer):
         inside = share_inside(mean.unflatten(-1, batch.masks.shape[-2:]), batch.masks)
         self._map_scores = {
             "attention inside": inside.nanmean().item(),
-            "attention on the style's words": mean.mean().item(),
+            "attention on the words": mean.mean().item(),
         }
         return attention_losses(maps, batch.masks, self.config.objective)
 

@@ -1,6 +1,13 @@
 import numpy as np
 import pytest
-from styleroute.evaluation.metrics.image_distance import BETAS, edge_ssim, l1, multi_scale_ssim
+from styleroute.evaluation.metrics.image_distance import (
+    BETAS,
+    colour_distance,
+    edge_correlation,
+    edge_ssim,
+    l1,
+    multi_scale_ssim,
+)
 
 
 def flat(value: int) -> np.ndarray:
@@ -33,3 +40,15 @@ def test_edges_do_not_depend_on_brightness_but_on_shapes(squares) -> None:
     assert edge_ssim(squares, squares + 40) == pytest.approx(1, abs=1e-3)
     assert edge_ssim(squares, flat(128)) < 0.9
     assert edge_ssim(squares, squares[::-1]) < edge_ssim(squares, squares + 40)
+
+
+def test_the_edge_correlation_ignores_the_strength_of_edges(squares) -> None:
+    stronger = (squares.astype(int) - 130).clip(-127, 127) // 2 + 128
+    assert edge_correlation(squares, stronger.astype(np.uint8)) > 0.98
+    assert abs(edge_correlation(squares, np.roll(squares, 8, (0, 1)))) < 0.3
+    assert edge_correlation(squares, flat(128)) == 0
+
+
+def test_the_colour_distance_compares_palettes_and_no_places(squares) -> None:
+    assert colour_distance(squares, squares[::-1]) == pytest.approx(0, abs=1e-3)
+    assert colour_distance(flat(0), flat(255)) == pytest.approx(100, abs=0.1)  # the lightness of black and white

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from styleroute.comfy_client.workflow import inputs_of
+from styleroute.evaluation.styles import workflow
 from styleroute.evaluation.styles.comfy_generator import StyleGenerator, open_style_generator
 from styleroute.evaluation.styles.jobs import StyleJob
 from styleroute.evaluation.styles.methods import StyleMethod
@@ -26,8 +26,8 @@ SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 @pytest.fixture(scope="module")
 def generator() -> Iterator[StyleGenerator]:
     """A real server; two steps per image."""
-    with open_style_generator() as generator:
-        inputs_of(generator.workflow, "KSampler")["steps"] = STEPS
+    with pytest.MonkeyPatch.context() as patch, open_style_generator() as generator:
+        patch.setattr(workflow, "STEPS", STEPS)
         yield generator
 
 

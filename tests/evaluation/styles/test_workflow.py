@@ -7,7 +7,7 @@ from styleroute.comfy_client.workflow import Prompt
 from styleroute.evaluation.styles.workflow import WORKFLOW, fill, method_workflow
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def workflow() -> Prompt:
     """The nodes and links of the shipped workflow in API form, without the values of widgets."""
     page = json.loads(WORKFLOW.read_text())
@@ -49,10 +49,12 @@ def images(graph: Prompt, node: dict) -> list[str]:
     return sorted(found["_meta"]["title"] for found in before(graph, node) if found["class_type"] == "LoadImage")
 
 
-def test_the_full_method_uses_the_workflow_without_its_preview(workflow) -> None:
+def test_the_full_method_uses_the_workflow_without_preview_and_guidance(workflow) -> None:
     graph = method_workflow(workflow, routed=True, style_reference=True)
-    preview = next(key for key, node in workflow.items() if node["class_type"] == "StyleRoute_RoutingPreview")
-    assert graph == {key: node for key, node in workflow.items() if key != preview}
+    expected = {key: node for key, node in workflow.items() if node["class_type"] != "StyleRoute_RoutingPreview"}
+    only(expected, "StyleRoute_StyleGuider")["inputs"] |= {"content": 1.0, "style": 1.0}
+    only(expected, "BasicScheduler")["inputs"]["steps"] = 20
+    assert graph == expected
 
 
 def test_the_content_is_the_first_reference_and_the_style_image_the_second(workflow) -> None:
@@ -85,6 +87,6 @@ def test_filling_in_files_prompt_and_seed_leaves_the_original_unchanged(workflow
     values = {(node["class_type"], node["_meta"]["title"]): node["inputs"] for node in filled.values()}
     assert values["LoadImage", "Photo"]["image"] == "photo.png"
     assert values["LoadImage", "Style image"]["image"] == "style.png"
-    assert next(v for (kind, _), v in values.items() if kind == "KSampler")["seed"] == 7
+    assert next(v for (kind, _), v in values.items() if kind == "RandomNoise")["noise_seed"] == 7
     assert next(v for (kind, _), v in values.items() if kind == "CLIPTextEncode")["text"] == "a cat"
     assert json.dumps(graph) == original

@@ -17,7 +17,7 @@ OPTIONS = """
 accumulation adapted base batch blocks cache changed-weight checkpointing data early-share guidance half losses.alpha
 losses.cover-weight losses.direction losses.epsilon losses.focus-weight losses.over-spans losses.relative losses.slice
 losses.tau minutes no-checkpointing no-half optimizer output precision rank rate reference-index root run save-every
-schedule seed steps styles supervise text-tokens validate-every warmup without
+schedule seed steps styles supervise task text-tokens validate-every warmup without
 """
 
 

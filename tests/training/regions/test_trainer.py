@@ -249,7 +249,7 @@ def test_every_loss_has_a_curve(make_trainer: MakeTrainer) -> None:
     trainer.train()
     curves = EventAccumulator(str(trainer.run.path / "tensorboard")).Reload()
     values = {name: curves.Scalars(name)[0].value for name in curves.Tags()["scalars"]}
-    map_scores = {"attention inside", "attention on the style's words"}
+    map_scores = {"attention inside", "attention on the words"}
     assert set(values) == {"flow", "focus", "cover", "loss", "rate", *map_scores}
     assert values["loss"] == pytest.approx(trainer.losses[0])
     assert values["loss"] == pytest.approx(values["flow"] + 0.1 * values["focus"] + 0.2 * values["cover"])

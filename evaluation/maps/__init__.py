@@ -1,0 +1,1 @@
+"""How well the maps of object phrases find their objects: `styleroute calibrate`."""

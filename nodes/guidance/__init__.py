@@ -1,0 +1,1 @@
+"""Guidance with two dials: how much of the content and how much of the style the result takes."""
