@@ -1,7 +1,7 @@
 """The calibration file: the blocks that find objects in a base model, and the figures behind the choice.
 
-The nodes read `double`, `single`, `blocks` and `measured` (`nodes/branch/object_blocks.py`). The other entries are for
-people.
+The nodes read `double`, `single`, `blocks`, `measured` and `least_attention` (`nodes/branch/object_blocks.py`). The
+other entries are for people.
 """
 
 import json
@@ -51,6 +51,7 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
         **{kind: sum(block.startswith(kind) for block in base.blocks) for kind in ("double", "single")},
         "blocks": ", ".join(blocks),
         "measured": True,
+        "least_attention": round(base.least_attention(ATTENTION, blocks), 3),
         "source": SOURCE,
         "command": command(calibration),
         "base": calibration.base.name,

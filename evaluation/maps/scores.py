@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...attention.localisation import map_iou, object_cells, share_inside
-from ...attention.phrase_masks import phrase_masks
+from ...attention.phrase_masks import attention_strength, phrase_masks
 from .capturing import Kind
 
 Key = tuple[Kind, int, float]
@@ -92,6 +92,17 @@ class MeasuredMaps:
             self._scores[key, chosen] = torch.stack(scores)
         return self._scores[key, chosen]
 
+    def least_attention(self, kind: Kind, blocks: Sequence[str]) -> float:
+        """The strength that `PRESENT` of the objects reach in the mean map of some blocks; see `attention_strength`.
+
+        All objects are in their scenes. Words that attract less count as words for an absent object.
+        """
+        chosen = [self.blocks.index(block) for block in blocks]
+        scenes = (maps for key, group in self.scenes.items() if key[0] == kind for maps, _ in group)
+        # The maps are in units of an even share, which `attention_strength` expects as probabilities.
+        strengths = [attention_strength(maps[chosen].float().mean(0) / maps[0, 0].numel()) for maps in scenes]
+        return torch.cat(strengths).quantile(1 - PRESENT).item()
+
     def best_blocks(self, kind: Kind) -> tuple[str, ...]:
         """The blocks whose mean map scores best, in the order of the network.
 
@@ -108,6 +119,8 @@ class MeasuredMaps:
         return tuple(block for block in self.blocks if block in chosen)
 
 
+PRESENT = 0.95
+"""Share of the objects in their scenes that must count as present."""
 LEAST_GAIN = 1.05
 """Factor by which a further block must improve the score: a smaller gain may be chance, with few scenes."""
 

@@ -88,3 +88,11 @@ def test_the_attention_of_many_tokens_survives_half_precision() -> None:
     masks[0, :8, :8], masks[1, 32:40, 32:40] = 1, 1
     measured.add((ATTENTION, 2, NOISE), ((masks + 0.1) * 1e-7)[None], masks)
     assert measured.figures(ATTENTION, ["single 0"], NOISE).iou == 1
+
+
+def test_words_that_attract_less_than_nearly_all_objects_count_as_absent() -> None:
+    """The strength is the level of the strongest cells, in units of an even share; here 1 to 20."""
+    measured = MeasuredMaps(("single 0",))
+    for height in range(1, 21):
+        measured.add((ATTENTION, 1, NOISE), torch.full((1, 1, 4, 4), height / 16), LEFT[None])
+    assert measured.least_attention(ATTENTION, ["single 0"]) == pytest.approx(1.95)
