@@ -73,14 +73,18 @@ def phrase_masks(maps: Tensor, rules: Sequence[MaskRule] | MaskRule = DEFAULT) -
     return masks.where(masks >= FAINT, torch.zeros_like(masks))
 
 
-def attention_strength(maps: Tensor) -> Tensor:
+def attention_strength(maps: Tensor, tokens: int) -> Tensor:
     """How strongly a phrase attracts its cells, [...] of maps [..., h, w]: the level of the strongest 5 % of the cells.
 
-    The unit is an even share, 1 / (h * w), so that images of any size compare. Words for an object that is not in the
-    image attract less, but not always.
+    The unit is an even share, 1 / tokens, so that images of any size and any number of references compare. Words for
+    an object that is not in the image attract less, but not always.
+
+    Args:
+        maps: the attention of each image cell to the phrase.
+        tokens: number of tokens that share the attention of a cell: text, image and references.
     """
     ordered = maps.flatten(-2).sort(dim=-1).values  # Apple's devices have no `kthvalue`
-    return ordered[..., round(STRONGEST * (ordered.shape[-1] - 1))] * ordered.shape[-1]
+    return ordered[..., round(STRONGEST * (ordered.shape[-1] - 1))] * tokens
 
 
 def _logits(cells: Tensor, rule: MaskRule) -> Tensor:

@@ -51,7 +51,7 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
         **{kind: sum(block.startswith(kind) for block in base.blocks) for kind in ("double", "single")},
         "blocks": ", ".join(blocks),
         "measured": True,
-        "least_attention": round(base.least_attention(ATTENTION, blocks), 3),
+        "least_attention": round(base.least_attention(ATTENTION, blocks, calibration.base.text_sizes[0]), 3),
         "source": SOURCE,
         "command": command(calibration),
         "base": calibration.base.name,

@@ -92,15 +92,22 @@ class MeasuredMaps:
             self._scores[key, chosen] = torch.stack(scores)
         return self._scores[key, chosen]
 
-    def least_attention(self, kind: Kind, blocks: Sequence[str]) -> float:
+    def least_attention(self, kind: Kind, blocks: Sequence[str], text: int) -> float:
         """The strength that `PRESENT` of the objects reach in the mean map of some blocks; see `attention_strength`.
 
         All objects are in their scenes. Words that attract less count as words for an absent object.
+
+        Args:
+            kind: the kind of map.
+            blocks: names of blocks.
+            text: number of text tokens. The model sees the scene as the image and as one reference.
         """
         chosen = [self.blocks.index(block) for block in blocks]
         scenes = (maps for key, group in self.scenes.items() if key[0] == kind for maps, _ in group)
-        # The maps are in units of an even share, which `attention_strength` expects as probabilities.
-        strengths = [attention_strength(maps[chosen].float().mean(0) / maps[0, 0].numel()) for maps in scenes]
+        strengths = []
+        for maps in scenes:
+            cells = maps[0, 0].numel()  # the stored maps are multiplied by this number
+            strengths.append(attention_strength(maps[chosen].float().mean(0) / cells, text + 2 * cells))
         return torch.cat(strengths).quantile(1 - PRESENT).item()
 
     def best_blocks(self, kind: Kind) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ class BranchRun:
         grids = TokenGrids.of(call.latents, call.context, call.references, conditionings)
         ids = call.options.get("uuids") or [None] * conditionings
         prompts = [state.prompts.get(uuid, PromptStyles()) for uuid in ids]
-        masks = self._masks(state, sigma)
+        masks = self._masks(state, sigma, grids.tokens)
         for branch, (first, last) in zip(self._branches, state.levels, strict=True):
             factors = [branch.added(prompt.factor) for prompt in prompts]
             shown = [self._reference_weights(branch, prompt, len(grids.references)) for prompt in prompts]
@@ -134,12 +134,12 @@ class BranchRun:
         owners = [self._owners.get(prompt.number_of(index)) for index in range(references)]
         return [None if owner is None else float(owner is branch) for owner in owners]
 
-    def _masks(self, state: RunState, sigma: float) -> dict[str, Tensor]:
+    def _masks(self, state: RunState, sigma: float, tokens: int) -> dict[str, Tensor]:
         """The masks of the objects, the same for all calls of an evaluation."""
         if self._objects is None:
             return {}
         if state.masks is None:
-            state.masks = self._objects.masks(state.run.step_at(sigma))
+            state.masks = self._objects.masks(state.run.step_at(sigma), tokens)
         return state.masks
 
 

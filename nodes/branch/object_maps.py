@@ -28,6 +28,7 @@ class ObjectMaps:
         self.objects = {each.name: each for each in objects}
         self.maps = RecordedMaps(keep="mean only")
         self._held: dict[str, Tensor] = {}
+        self._tokens = 0
 
     def find_spans(self, conds: Mapping[str, list[dict[str, Any]]]) -> dict[Any, tuple[RegionSpan, ...]]:
         """The words of the objects in each of a guider's conditionings, by id; without the negative ones.
@@ -40,12 +41,14 @@ class ObjectMaps:
             each.require_in(wanted)
         return {cond["uuid"]: tuple(self._spans(cond)) for cond in wanted}
 
-    def masks(self, step: int) -> dict[str, Tensor]:
+    def masks(self, step: int, tokens: int) -> dict[str, Tensor]:
         """The mask [images, h, w] of each object, by name, from the maps so far; empty before the first maps.
 
         Args:
             step: the current step, from 0.
+            tokens: number of tokens of the model's calls: text, image and references.
         """
+        self._tokens = tokens
         if not all(name in self.maps.spans for name in self.objects):
             return {}
         maps = torch.stack([self._mean(name) for name in self.objects], dim=1)  # [images, P, h, w]
@@ -76,7 +79,7 @@ class ObjectMaps:
     def _found(self, maps: Tensor) -> Tensor:
         """Whether each image has each object, bool [images, P], from the maps [images, P, h, w]."""
         least = torch.tensor([each.least_attention for each in self.objects.values()])
-        return attention_strength(maps) >= least
+        return attention_strength(maps, self._tokens) >= least
 
     def _mean(self, name: str) -> Tensor:
         return torch.stack([self.maps.mean(image, name) for image in range(self.maps.images)])

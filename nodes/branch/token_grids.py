@@ -55,6 +55,11 @@ class TokenGrids:
         return cls(conditionings, len(x) // conditionings, context.shape[1], _grid(x), grids)
 
     @property
+    def tokens(self) -> int:
+        """Tokens of one row: text, image and references."""
+        return self.text + sum(height * width for height, width in (self.image, *self.references))
+
+    @property
     def rows(self) -> int:
         """Rows of the batch."""
         return self.conditionings * self.images

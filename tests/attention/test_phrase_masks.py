@@ -85,10 +85,10 @@ def test_a_bad_threshold_is_refused():
         phrase_masks(maps_of((0, 4)), MaskRule(threshold=2.0))
 
 
-def test_the_strength_of_a_map_does_not_depend_on_its_size():
-    small = torch.full((1, 8, 8), 1 / 64)
-    small[0, :2, :2] = 4 / 64
-    large = small.repeat_interleave(2, -1).repeat_interleave(2, -2) / 4  # the same attention on more cells
-    torch.testing.assert_close(attention_strength(small), torch.tensor([4.0]))
-    torch.testing.assert_close(attention_strength(large), attention_strength(small))
-    torch.testing.assert_close(attention_strength(torch.full((8, 8), 1 / 64)), torch.tensor(1.0))
+def test_the_strength_of_a_map_does_not_depend_on_the_number_of_tokens():
+    few = torch.full((1, 8, 8), 1 / 64)
+    few[0, :2, :2] = 4 / 64
+    many = few.repeat_interleave(2, -1).repeat_interleave(2, -2) / 4  # four times as many tokens share the attention
+    torch.testing.assert_close(attention_strength(few, 64), torch.tensor([4.0]))
+    torch.testing.assert_close(attention_strength(many, 256), attention_strength(few, 64))
+    torch.testing.assert_close(attention_strength(torch.full((8, 8), 1 / 100), 100), torch.tensor(1.0))
