@@ -33,7 +33,7 @@ def used_weights(parts, monkeypatch) -> list[list[torch.Tensor]]:
 
 def _dense(weights) -> torch.Tensor:
     if weights.positions is None:
-        return torch.ones(4 * 6)
+        return torch.ones(4 * 6) if weights.values is None else weights.values[:, 0]
     return torch.zeros(weights.count).index_put((weights.positions,), weights.values[:, 0])
 
 
