@@ -17,7 +17,8 @@ from ..comfy_server import NodeText
 from ..model_patching import PatchKey, left_out, patch_keys, patched
 from ..node_base import StyleRouteNode
 from ..schema import RoutingType, StyleExpertType, model_input, schema, strength_input, style_input
-from .placement import Layers, Method, Placement, placement_inputs
+from .placement import Layers, Method, Placement
+from .placement_inputs import placement_inputs
 from .style_positions import require_same_rows, set_style_rows
 from .style_reference import reads_style_image, warn_of_other_inputs
 from .style_types import RoutingTable, Style, require_styles, routing_table, unused_style
