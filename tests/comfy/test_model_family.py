@@ -55,9 +55,11 @@ def _arguments(node, model, region_expert, prompt) -> dict:
         "model": model, "style_expert": region_expert, "strength": 1.0, "conditioning": prompt, "positive": prompt,
         "latent_image": {"samples": torch.zeros(1, 16, 8, 12)}, "region_expert": "none", "expert_strength": 1.0,
         "region": "style", "background_lock": 0.0, "heat_preview": False, "seed": 0, "steps": 1, "cfg": 1.0,
-        "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0,
+        "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0, "content": 1.0,
     }  # fmt: skip
     names = inspect.signature(node.execute).parameters
+    if "content" in names:
+        values["style"] = 1.0  # a dial there, and a STYLE in other nodes
     takes_all = any(name.kind is name.VAR_KEYWORD for name in names.values())
     return {name: value for name, value in values.items() if takes_all or name in names}
 
