@@ -30,7 +30,7 @@ class ReadMaps(io.ComfyNode):
 
 
 class TextRule(io.ComfyNode):
-    """Sets the weight of a style in the text tokens: the mean of the image ("mean"), or everywhere "none" or "all".
+    """Sets which styles act on the text tokens: those of the whole image, as in the nodes; with the mean weight; or all.
 
     It changes the pack of this process. Nodes in front of a sampler run before it, so each workflow sets its own rule.
     """
@@ -52,8 +52,8 @@ class TextRule(io.ComfyNode):
 
 
 TEXT_RULES = {
+    "whole image": lambda image: (image.amin(dim=1, keepdim=True) >= 1).float(),
     "mean": lambda image: image.mean(dim=1, keepdim=True),
-    "none": lambda image: image.new_zeros(len(image), 1),
     "all": lambda image: image.new_ones(len(image), 1),
 }
 """The weight in the text tokens, [rows, 1], from the weights in the image's tokens, [rows, h * w]."""

@@ -7,7 +7,7 @@ from typing import Literal
 from ..generated_images import images_folder
 from .config import ObjectEvaluationConfig
 
-TextRule = Literal["mean", "none", "all"]
+TextRule = Literal["whole image", "mean", "all"]
 Place = Literal["phrases", "phrases, one pass per object", "true masks", "everywhere, then blended"]
 """How a method finds an object. The last one stylises the whole image in each style, and blends by the true masks."""
 
@@ -20,7 +20,8 @@ class ObjectMethod:
         name: the method's name in tables.
         place: how the method finds the objects.
         grounding: a LoRA on the model; None for none.
-        text: the style's weight in the text tokens: "mean" of the image, as in the nodes, or "none" or "all".
+        text: which styles act on the text tokens: those of the "whole image", as in the nodes, all with their "mean"
+            weight, or "all" with weight 1.
         settings: steps, strengths and seed in one line.
         files: files that change the images.
     """
@@ -30,7 +31,7 @@ class ObjectMethod:
     grounding: Path | None
     settings: str
     files: tuple[Path, ...]
-    text: TextRule = "mean"
+    text: TextRule = "whole image"
 
     @property
     def images_folder(self) -> str:
@@ -58,13 +59,17 @@ def choose_methods(config: ObjectEvaluationConfig) -> list[ObjectMethod]:
         methods += [_method(config, "one pass per object", "phrases, one pass per object")]
     methods += [_method(config, "true masks", "true masks")]
     if config.text_rules:
-        rules: tuple[TextRule, ...] = ("none", "all")
+        rules: tuple[TextRule, ...] = ("mean", "all")
         methods += [_method(config, f"true masks, text: {rule}", "true masks", text=rule) for rule in rules]
     return [*methods, _method(config, "all, then true masks", "everywhere, then blended")]
 
 
 def _method(
-    config: ObjectEvaluationConfig, name: str, place: Place, grounding: Path | None = None, text: TextRule = "mean"
+    config: ObjectEvaluationConfig,
+    name: str,
+    place: Place,
+    grounding: Path | None = None,
+    text: TextRule = "whole image",
 ) -> ObjectMethod:
     files = tuple(file for file in (config.experts, grounding) if file is not None)
     settings = f"{config.steps} {config.strength} {config.seed}"

@@ -91,8 +91,8 @@ def style_weights(
 ) -> dict[Stream, TokenWeights]:
     """The weight of a style in the tokens of each stream.
 
-    Text tokens get the mean weight of the image. Layers without tokens (modulations) change the whole image at once,
-    so only a style of the whole image acts there. A reference that shows an object gets the weights of its own places.
+    Text tokens and layers without tokens (modulations) change the whole image at once, so only a style of the whole
+    image acts there. A reference that shows an object gets the weights of its own places.
     A reference that shows a style has weight 1 for the style's own experts, and 0 for the experts of other styles.
 
     Args:
@@ -124,9 +124,10 @@ def style_weights(
 def text_weights(image: Tensor) -> Tensor:
     """The weight of a style in the text tokens, [rows, 1], from its weights in the image's tokens, [rows, h * w].
 
-    The rule is the mean: measured against none and all of the style (docs/results-objects.md).
+    Only a style of the whole image acts on the text. The mean weight of the image, and the whole style, were measured
+    as well: the style on the object is the same, but the background changes more (docs/results-objects.md).
     """
-    return image.mean(dim=1, keepdim=True)
+    return (image.amin(dim=1, keepdim=True) >= 1).float()
 
 
 def _flat(place: ImageWeights | None, grid: Grid, grids: TokenGrids) -> Tensor:

@@ -64,7 +64,7 @@ def test_other_settings_have_other_images(config, tmp_path):
     lora.write_bytes(b"1")
     grounded = replace(config, grounding=lora, text_rules=True)
     methods = {method.name: method for method in choose_methods(grounded)}
-    assert {"phrases, grounded", "one pass per object, grounded", "true masks, text: none"} <= methods.keys()
+    assert {"phrases, grounded", "one pass per object, grounded", "true masks, text: mean"} <= methods.keys()
     folders = {method.images_folder for method in methods.values()}
     assert len(folders) == len(methods)
     assert folders.isdisjoint(method.images_folder for method in choose_methods(replace(grounded, steps=3)))

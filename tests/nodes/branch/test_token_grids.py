@@ -21,7 +21,7 @@ def weigh(comfyui):
 def _full(weights, rows: int, tokens: int) -> torch.Tensor:
     full = torch.zeros(rows * tokens)
     if weights.positions is None:
-        return full.view(rows, tokens) + 1
+        return (full + 1 if weights.values is None else weights.values).view(rows, tokens)
     full[weights.positions] = 1.0 if weights.values is None else weights.values.flatten()
     return full.view(rows, tokens)
 
@@ -38,7 +38,7 @@ def test_the_references_of_each_prompt_have_their_own_weights(weigh):
     image = torch.tensor([1.0, 0, 1, 0])
     expected = [torch.cat([image, image, torch.ones(2)]), torch.cat([image, torch.ones(4), torch.zeros(2)])]
     assert torch.equal(found["image"], torch.stack(expected))
-    assert torch.equal(found["text"], torch.full((2, 2), 0.5))
+    assert torch.equal(found["text"], torch.zeros(2, 2))  # the whole image has it, or no text token has it
     assert torch.equal(found["joint"], torch.cat([found["text"], found["image"]], dim=1))
     assert torch.equal(found["row"], torch.zeros(2, 1))
 
