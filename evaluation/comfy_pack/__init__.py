@@ -30,7 +30,7 @@ class ReadMaps(io.ComfyNode):
 
 
 class TextRule(io.ComfyNode):
-    """Sets which styles act on the text tokens: those of the whole image, as in the nodes; with the mean weight; or all.
+    """Sets which styles act on the text tokens: those of the whole image, as in the nodes; by mean weight; or all.
 
     It changes the pack of this process. Nodes in front of a sampler run before it, so each workflow sets its own rule.
     """
