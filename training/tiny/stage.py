@@ -15,7 +15,7 @@ from ..precision import cpu_autocast, has_bf16_kernels
 from ..step_trainer import Limits, StepTrainer
 from .optimizer import set_rate
 
-SAVE_EVERY = 200
+SAVE_EVERY = 50
 """Steps between two checkpoints."""
 WARMUP = 50
 """Steps until the full learning rate."""

@@ -2,13 +2,17 @@
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
 from ...dataset.photos import Photo, load_photos
+from ...dataset.teacher import TRAIN_STYLES, stylise
+from ...progress import track
 from .autoencoder import Autoencoder
 from .optimizer import build_optimizer
 from .stage import Stage, StageTrainer
@@ -16,15 +20,25 @@ from .stage import Stage, StageTrainer
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Options of the autoencoder's training; ``crop`` is the side of the square crops in pixels."""
+    """Options of the autoencoder's training.
+
+    Attributes:
+        crop: side of the square crops in pixels.
+        swapped: share of the crops whose colour channels are permuted.
+        edge_weight: weight of the error of the edges, relative to the error of the colours.
+        decoder_only: whether the encoder, and with it every cached latent, stays unchanged.
+        start: folder of the weights of a small Kontext whose autoencoder the training starts from.
+    """
 
     steps: int = 2400
     batch: int = 16
     crop: int = 64
     matrix_rate: float = 3e-3
     rate: float = 1e-3
-    decoder_only: bool = False
     swapped: float = 0.5
+    edge_weight: float = 0.25
+    decoder_only: bool = False
+    start: Path | None = None
 
 
 def train_autoencoder(
@@ -33,8 +47,8 @@ def train_autoencoder(
     """Trains on ``images`` (each uint8 [H, W, 3]), from the stage's checkpoint or from ``start``.
 
     The loss is the mean logarithm of each image's squared error, which is proportional to PSNR, so that no difficult
-    image dominates. A small penalty keeps the latents near mean 0 and spread 1, as the transformer's noise schedule
-    expects. With ``decoder_only`` the encoder, and with it every cached latent, stays unchanged.
+    image dominates. The same error of the edges keeps contours sharp. A small penalty keeps the latents near mean 0 and
+    spread 1, as the transformer's noise schedule expects.
     """
     model = (start or Autoencoder()).to(memory_format=torch.channels_last)
     if config.decoder_only:
@@ -42,18 +56,26 @@ def train_autoencoder(
     optimizer = build_optimizer(model, config.matrix_rate, config.rate)
 
     def loss_of(step: int) -> Tensor:
-        return autoencoder_loss(model, _batch(images, config, random.Random(step)), config.decoder_only)
+        return autoencoder_loss(model, _batch(images, config, random.Random(step)), config)
 
     StageTrainer(stage, model, optimizer, loss_of).train()
     return model.eval()
 
 
-def autoencoder_loss(model: Autoencoder, batch: Tensor, decoder_only: bool) -> Tensor:
+def autoencoder_images(photos: list[Photo], stylised: int = 120) -> list[np.ndarray]:
+    """Returns the photos and a number of stylised photos, uint8 [H, W, 3] each: strokes are part of what is encoded."""
+    rng = random.Random(0)
+    chosen = [(rng.choice(photos), rng.choice(TRAIN_STYLES)) for _ in range(stylised)]
+    styled = (stylise(photo.pixels, style) for photo, style in chosen)
+    return [*(photo.pixels for photo in photos), *track(styled, "stylised photos", stylised)]
+
+
+def autoencoder_loss(model: Autoencoder, batch: Tensor, config: AutoencoderConfig) -> Tensor:
     """Returns the loss on images [B, 3, S, S] in 0..1."""
     latents = model.encode(batch)
-    restored = model.decode(latents.detach() if decoder_only else latents)
-    error = log_error(restored.float(), batch)
-    return error if decoder_only else error + 0.02 * spread_penalty(latents.float())
+    restored = model.decode(latents.detach() if config.decoder_only else latents).float()
+    error = log_error(restored, batch) + config.edge_weight * log_error(edges(restored), edges(batch))
+    return error if config.decoder_only else error + 0.02 * spread_penalty(latents.float())
 
 
 def _batch(images: list[np.ndarray], config: AutoencoderConfig, rng: random.Random) -> Tensor:
@@ -61,14 +83,17 @@ def _batch(images: list[np.ndarray], config: AutoencoderConfig, rng: random.Rand
 
 
 def random_crops(images: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:
-    """Draws random square crops at a scale between 1/3 and 1 of the image: [count, 3, size, size] in 0..1."""
-    crops = [Photo("", rng.choice(images)).square(256, rng) for _ in range(count)]
-    windows = []
-    for crop in crops:
-        top, left = rng.randint(0, 256 - size), rng.randint(0, 256 - size)
-        windows.append(crop[top : top + size, left : left + size])
-    batch = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2).float() / 255
+    """Draws random square crops, reduced by up to a half but not enlarged: [count, 3, size, size] in 0..1."""
+    crops = [_random_crop(rng.choice(images), size, rng) for _ in range(count)]
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     return batch.to(memory_format=torch.channels_last)
+
+
+def _random_crop(image: np.ndarray, size: int, rng: random.Random) -> np.ndarray:
+    side = rng.randint(size, 2 * size)
+    top, left = rng.randint(0, image.shape[0] - side), rng.randint(0, image.shape[1] - side)
+    crop = Image.fromarray(image[top : top + side, left : left + side])
+    return np.asarray(crop.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def swap_colors(images: Tensor, share: float, rng: random.Random) -> Tensor:
@@ -80,6 +105,12 @@ def swap_colors(images: Tensor, share: float, rng: random.Random) -> Tensor:
     return torch.stack([image[order] for image, order in zip(images, orders, strict=True)]).contiguous(
         memory_format=torch.channels_last
     )
+
+
+def edges(images: Tensor) -> Tensor:
+    """Differences of neighbouring pixels to the right and downwards: [B, 3, H, W] -> [B, 6, H - 1, W - 1]."""
+    corner = images[..., :-1, :-1]
+    return torch.cat([images[..., :-1, 1:] - corner, images[..., 1:, :-1] - corner], dim=1)
 
 
 def log_error(restored: Tensor, target: Tensor) -> Tensor:
