@@ -50,7 +50,7 @@ def load_objects(cache_folder: Path = CACHE) -> list[Cutout]:
 def _objects(cache_folder: Path) -> tuple[Cutout, ...]:
     folder = fetch_npm(NPM_PACKAGE, cache_folder / "objects")
     files = {path.stem: path for path in folder.rglob("*.webp")}
-    return tuple(_read(name, files[_stem(symbol, files)]) for name, symbol in OBJECTS.items())
+    return tuple(read_cutout(name, files[_stem(symbol, files)]) for name, symbol in OBJECTS.items())
 
 
 def _stem(symbol: str, files: dict[str, Path]) -> str:
@@ -64,7 +64,8 @@ def _stem(symbol: str, files: dict[str, Path]) -> str:
     )
 
 
-def _read(name: str, path: Path) -> Cutout:
+def read_cutout(name: str, path: Path) -> Cutout:
+    """Reads an object from an image with transparency, cropped to the square around its outline."""
     image = read_image_with_alpha(path)
     image = image.crop(image.getchannel("A").getbbox())
     side = max(image.size)

@@ -13,36 +13,49 @@ from .photos import Photo
 
 @dataclass(frozen=True)
 class Scene:
-    """An image, float32 [S, S, 3] in 0..1, and the mask [S, S] in 0..1 of each object in it, by name."""
+    """An image, float32 [H, W, 3] in 0..1, and the mask [H, W] in 0..1 of each object in it, by name."""
 
     image: np.ndarray
     masks: dict[str, np.ndarray]
 
 
 def make_scene(
-    photo: Photo, objects: list[Cutout], count: int, size: int, rng: random.Random, crop: bool = True
+    photo: Photo,
+    objects: list[Cutout],
+    count: int,
+    size: int | tuple[int, int],
+    rng: random.Random,
+    crop: bool = True,
 ) -> Scene:
-    """Pastes ``count`` different objects into a square of the photo: a random one, or without ``crop`` the middle.
+    """Pastes ``count`` different objects into a part of the photo: a random one, or without ``crop`` the middle.
 
     Two objects are placed side by side, so that neither hides the other.
+
+    Args:
+        size: height and width of the scene in pixels; one number for a square.
     """
-    image = photo.square(size, rng if crop else None).astype(np.float32) / 255
+    shape = (size, size) if isinstance(size, int) else size
+    image = photo.crop(shape, rng if crop else None).astype(np.float32) / 255
     masks: dict[str, np.ndarray] = {}
     chosen = rng.sample(objects, count)
     for slot, cutout in enumerate(chosen):
-        layer, alpha = _place(cutout, size, slot, count, rng)
+        layer, alpha = _place(cutout, shape, slot, count, rng)
         image = image + alpha[..., None] * (layer - image)
         masks[cutout.name] = alpha
     return Scene(image, masks)
 
 
-def _place(cutout: Cutout, size: int, slot: int, count: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the object on a canvas: colours [S, S, 3] and alpha [S, S]."""
-    room = size // count
-    side = rng.randint(int(room * 0.45), int(room * (0.7 if count == 1 else 0.95)))
+def _place(
+    cutout: Cutout, shape: tuple[int, int], slot: int, count: int, rng: random.Random
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the object on a canvas: colours [H, W, 3] and alpha [H, W]."""
+    height, width = shape
+    room = width // count
+    largest = min(room, height)
+    side = rng.randint(int(largest * 0.45), int(largest * (0.7 if count == 1 else 0.95)))
     left = slot * room + rng.randint(0, room - side)
-    top = rng.randint(0, size - side)
-    canvas = Image.new("RGBA", (size, size))
+    top = rng.randint(0, height - side)
+    canvas = Image.new("RGBA", (width, height))
     canvas.paste(Image.fromarray(cutout.pixels).resize((side, side), Image.Resampling.LANCZOS), (left, top))
     values = np.asarray(canvas, dtype=np.float32) / 255
     return values[..., :3], values[..., 3]

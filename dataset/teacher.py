@@ -62,6 +62,7 @@ STYLES = [
 ]
 """All styles that `stylise` knows, by style id."""
 
+
 def stylise(image: np.ndarray, style: int) -> np.ndarray:
     """Stylises an image, uint8 [H, W, 3] to the same shape, in the style with this id.
 

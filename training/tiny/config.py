@@ -7,8 +7,17 @@ HIDDEN = 256
 T5_TOKENS = 32
 """Length of a padded prompt, in T5 tokens."""
 
-IMAGE_SIDE = 256
-"""Side of an image in pixels: 32 x 32 latent pixels, 16 x 16 image tokens."""
+IMAGE_SIDE = 512
+"""Side of a square image in pixels: 64 x 64 latent pixels, 32 x 32 image tokens."""
+
+IMAGE_SIZES = ((IMAGE_SIDE, IMAGE_SIDE), (384, 640), (640, 384))
+"""Height and width in pixels of the whole images that the model is trained on."""
+
+WINDOW_SIZES = ((256, 256), (384, 384))
+"""Height and width in pixels of the parts of images that the model is trained on."""
+
+GRID = 48
+"""Side of the square of token positions in which a window may stand: images of up to 768 pixels."""
 
 TRANSFORMER: dict[str, Any] = {
     "patch_size": 1,

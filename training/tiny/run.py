@@ -8,13 +8,16 @@ from pathlib import Path
 import torch
 
 from ...dataset.large_photos import load_large_photos
+from ...dataset.objects import load_objects
 from ...dataset.photos import Photo, load_photos
+from ...dataset.stamps import load_stamps
 from ...errors import TrainingError
 from ...paths import RUNS
 from ...progress import console
 from ...storage.disk_space import require_writable
 from .autoencoder import Autoencoder
 from .edit_samples import EditSamples, load_edit_samples
+from .edit_scenes import EditScenes
 from .export import export_autoencoder, export_kontext, export_vision
 from .prompts import Tokenizers
 from .shipped import load_autoencoder, load_kontext
@@ -36,9 +39,9 @@ class TinyConfig:
     Attributes:
         stages: the stages to run, in order.
         minutes: time limit of each stage in minutes; the same command continues from its checkpoint.
-        scenes: number of scenes with samples of every kind.
-        object_scenes: number of further scenes with object edits only.
-        large_photos: whether to add the large photos, which are packages of Debian or Ubuntu.
+        scenes: number of scenes. A larger number adds scenes to those of an earlier start.
+        object_share: share of the scenes with object edits only. The others have samples of every kind.
+        large_photos: whether to add large photos and photographed objects, which are packages of Debian or Ubuntu.
         run: folder for the checkpoints and samples.
         models: folder for the weight files, which are written when all chosen stages are finished. By default a folder
             `models` in the run's folder, so that the shipped weights stay.
@@ -46,8 +49,8 @@ class TinyConfig:
 
     stages: tuple[str, ...] = STAGES
     minutes: float = 60.0
-    scenes: int = 700
-    object_scenes: int = 1500
+    scenes: int = 800
+    object_share: float = 0.5
     large_photos: bool = True
     run: Path = RUNS / "tiny"
     models: Path | None = None
@@ -172,5 +175,7 @@ class TinyTraining:
 
     @cached_property
     def _samples(self) -> EditSamples:
-        path = self.config.run / "edit_samples.pt"
-        return load_edit_samples(self._autoencoder, path, self.config.scenes, self.config.object_scenes)
+        config = self.config
+        objects = [*load_objects(), *(load_stamps() if config.large_photos else ())]
+        make = EditScenes(self._photos, objects, self._autoencoder, config.object_share)
+        return load_edit_samples(config.run / "edit_samples", make, config.scenes)

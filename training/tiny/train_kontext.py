@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...flux.noise import add_noise, euler_sigmas, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
 from ..changed_cells import weigh_changed
-from .config import TRANSFORMER
+from .config import GRID, IMAGE_SIZES, TRANSFORMER
 from .edit_samples import KINDS, EditSample, EditSamples
 from .optimizer import build_optimizer
 from .prompts import TextEncoders, Tokenizers
@@ -21,16 +21,27 @@ from .stage import Stage, StageTrainer
 GUIDANCE = (1.0, 5.0)
 """Range of the guidance scales that are drawn in training."""
 
+WINDOW_TOKENS = 256
+"""Image tokens of the most frequent window, 16 x 16: the unit of a batch."""
+
+WINDOW_SHARES = {(32, 32): 0.55, (48, 48): 0.15, (24, 40): 0.1, (40, 24): 0.1, (22, 44): 0.05, (44, 22): 0.05}
+"""Shares of the windows by height and width in latent pixels, of aspects from 1:2 to 2:1."""
+
+WHOLE_SIZES = {(height // 8, width // 8): 1.0 for height, width in IMAGE_SIZES}
+"""Shares of the whole images by height and width in latent pixels."""
+
 CAPTIONED = ("keep", "stylise")
 """Kinds of samples whose caption describes the whole target, so that it can replace the instruction."""
 
 
 @dataclass(frozen=True)
 class KontextConfig:
-    """Options of the training. The first ``crop_share`` of the steps use quarter images (16 x 16 latent pixels).
+    """Options of the training.
 
     Attributes:
+        batch: windows of 256 image tokens in a batch; larger windows and whole images make smaller batches.
         kinds: shares of the kinds of samples, in the order of `KINDS`.
+        whole_every: every this many steps, the batch has whole images. Only these teach far distances.
         unreferenced_every: every this many steps, the batch has no reference and uses captions as prompts.
         caption_share: share of the samples of the kinds "keep" and "stylise" whose prompt is the caption. Experts are
             trained with such prompts.
@@ -41,12 +52,12 @@ class KontextConfig:
     """
 
     steps: int = 5000
-    batch: int = 32
+    batch: int = 8
     matrix_rate: float = 3e-3
     rate: float = 1e-3
-    crop_share: float = 0.75
     kinds: tuple[float, float, float, float] = (0.05, 0.13, 0.52, 0.30)
-    unreferenced_every: int = 6
+    whole_every: int = 3
+    unreferenced_every: int = 7
     caption_share: float = 0.4
     changed_weight: float = 5.0
     early_share: float = 0.5
@@ -95,7 +106,7 @@ def train_kontext(
     optimizer = build_optimizer(model, config.matrix_rate, config.rate, decay=0.01)
 
     def loss_of(step: int) -> Tensor:
-        return training_loss(model, config, _batch(step, config, samples), tokenizers, step)
+        return training_loss(model, config, draw_batch(step, config, samples), tokenizers, step)
 
     trainer = StageTrainer(stage, model, optimizer, loss_of)
     if config.compile:
@@ -122,17 +133,22 @@ def training_loss(
     return weigh_changed(error, batch.target, batch.reference, config.changed_weight)
 
 
-def _batch(step: int, config: KontextConfig, samples: EditSamples) -> EditBatch:
+def draw_batch(step: int, config: KontextConfig, samples: EditSamples) -> EditBatch:
+    """Draws the batch of a step: whole images, or windows anywhere in the grid of token positions.
+
+    The reference moves together with the target.
+    """
     rng = random.Random(step)
     unreferenced = step % config.unreferenced_every == config.unreferenced_every - 1
-    whole = step >= config.crop_share * config.steps
-    count = (config.batch * 2 if unreferenced else config.batch) // (4 if whole else 1)
-    chosen = _choose(samples, count, unreferenced, config, rng)
-    top, left = (0, 0) if whole else (2 * rng.randint(0, 8), 2 * rng.randint(0, 8))
-    size = 32 if whole else 16
-    window = (slice(None), slice(None), slice(top, top + size), slice(left, left + size))
-    target = samples.latents[[sample.target for sample in chosen]].float()[window]
-    reference = samples.latents[[sample.scene for sample in chosen]].float()[window]
+    whole = step % config.whole_every == config.whole_every - 1
+    size = _draw_size(whole, rng)
+    rows, columns = size[0] // 2, size[1] // 2
+    corner = (0, 0) if whole else (rng.randint(0, GRID - rows), rng.randint(0, GRID - columns))
+    tokens = config.batch * WINDOW_TOKENS * (2 if unreferenced else 1)
+    chosen = _choose(samples, max(1, tokens // (rows * columns)), size, whole, unreferenced, config, rng)
+    windows = [_window(samples.size(sample), size, rng) for sample in chosen]
+    target = _cut(samples, [sample.target for sample in chosen], windows)
+    reference = None if unreferenced else _cut(samples, [sample.scene for sample in chosen], windows)
     prompts = [
         sample.caption
         if unreferenced or (sample.kind in CAPTIONED and rng.random() < config.caption_share)
@@ -140,23 +156,59 @@ def _batch(step: int, config: KontextConfig, samples: EditSamples) -> EditBatch:
         for sample in chosen
     ]
     early = torch.tensor([sample.kind == "object" and rng.random() < config.early_share for sample in chosen])
-    return EditBatch(target, None if unreferenced else reference, prompts, (top // 2, left // 2), early)
+    return EditBatch(target, reference, prompts, corner, early)
+
+
+def _draw_size(whole: bool, rng: random.Random) -> tuple[int, int]:
+    """Draws height and width of a batch in latent pixels."""
+    sizes = WHOLE_SIZES if whole else WINDOW_SHARES
+    return rng.choices(list(sizes), list(sizes.values()))[0]
 
 
 def _choose(
-    samples: EditSamples, count: int, unreferenced: bool, config: KontextConfig, rng: random.Random
+    samples: EditSamples,
+    count: int,
+    size: tuple[int, int],
+    whole: bool,
+    unreferenced: bool,
+    config: KontextConfig,
+    rng: random.Random,
 ) -> list[EditSample]:
-    """Draws samples by kind; without a reference only the kinds `CAPTIONED`."""
+    """Draws samples of this size by kind; without a reference only the kinds `CAPTIONED`."""
     kinds, shares = (CAPTIONED, (0.4, 0.6)) if unreferenced else (KINDS, config.kinds)
-    return [rng.choice(samples.groups[kind]) for kind in rng.choices(kinds, shares, k=count)]
+    return [rng.choice(samples.choices(kind, size, whole)) for kind in rng.choices(kinds, shares, k=count)]
+
+
+def _window(full: tuple[int, int], size: tuple[int, int], rng: random.Random) -> tuple[slice, slice]:
+    """Draws the rows and columns of a window of an image, in latent pixels. It begins at a whole token."""
+    top, left = (2 * rng.randint(0, (side - part) // 2) for side, part in zip(full, size, strict=True))
+    return slice(top, top + size[0]), slice(left, left + size[1])
+
+
+def _cut(samples: EditSamples, indices: list[int], windows: list[tuple[slice, slice]]) -> Tensor:
+    """The windows of these latents, [B, 16, H, W]."""
+    return torch.stack([samples.latents[i][:, *window].float() for i, window in zip(indices, windows, strict=True)])
 
 
 @torch.no_grad()
-def edit(model: TinyKontext, reference: Tensor | None, prompts: list[str], tokenizers: Tokenizers,
-         steps: int = 20, seed: int = 0, guidance: float = 3.5, size: int = 32) -> Tensor:  # fmt: skip
-    """Samples latents [B, 16, size, size] with Euler steps, like ComfyUI's ``euler`` with ``simple``."""
+def edit(
+    model: TinyKontext,
+    reference: Tensor | None,
+    prompts: list[str],
+    tokenizers: Tokenizers,
+    steps: int = 20,
+    seed: int = 0,
+    guidance: float = 3.5,
+    size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Samples latents [B, 16, H, W] with Euler steps, like ComfyUI's ``euler`` with ``simple``.
+
+    Args:
+        size: height and width in latent pixels; None for the reference's size.
+    """
     text = model.text(*tokenizers(prompts))
-    latents = torch.randn(len(prompts), 16, size, size, generator=torch.Generator().manual_seed(seed))
+    shape = reference.shape[-2:] if size is None else size
+    latents = torch.randn(len(prompts), 16, *shape, generator=torch.Generator().manual_seed(seed))
     sigmas = euler_sigmas(steps)
     for now, after in itertools.pairwise(sigmas):
         level = now.expand(len(prompts))
