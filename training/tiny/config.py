@@ -13,6 +13,9 @@ IMAGE_SIDE = 512
 IMAGE_SIZES = ((IMAGE_SIDE, IMAGE_SIDE), (384, 640), (640, 384))
 """Height and width in pixels of the whole images that the model is trained on."""
 
+TEST_SIZES = ((IMAGE_SIDE, IMAGE_SIDE), (384, 640))
+"""Height and width in pixels of the test images."""
+
 WINDOW_SIZES = ((256, 256), (384, 384))
 """Height and width in pixels of the parts of images that the model is trained on."""
 
