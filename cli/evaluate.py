@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.table import Table
 
 from ..evaluation.dials.config import DialEvaluationConfig
 from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
-from ..paths import RUNS, TINY_MODELS
+from ..evaluation.tiny.config import TinyEvaluationConfig
+from ..paths import TINY_MODELS
 from ..progress import console
 
 if TYPE_CHECKING:
@@ -128,25 +128,22 @@ def contrast(config: Annotated[ContrastConfig, tyro.conf.arg(name="")]) -> None:
     console.print(contrast_table(measure_contrast(config)))
 
 
-def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate_tiny") -> None:
-    """Edit test photos with the shipped weights, and print the PSNR to each instruction's exact target.
+def tiny(config: Annotated[TinyEvaluationConfig, tyro.conf.arg(name="")]) -> None:
+    """Edit unseen photos with the small Kontext at several sizes, and score the images against their exact targets.
 
-    Args:
-        per_edit: number of images for each instruction.
-        steps: number of Euler steps of the sampler.
-        output: folder for the contact sheet.
+    The command prints the PSNR of every instruction, the largest seams, and whether each line of the bar holds. It
+    writes a contact sheet for each size and scores.json. The same command continues an interrupted run.
     """
-    from ..evaluation.tiny import TinyEvaluationConfig, evaluate_tiny
+    from ..evaluation.tiny.evaluate import evaluate_tiny
+    from ..evaluation.tiny.report import bar_table, size_table, summary_line, write_report
 
-    evaluation = evaluate_tiny(TinyEvaluationConfig(per_edit=per_edit, steps=steps, output=output))
-    table = Table("instruction", "image dB", "object inside dB", "outside dB", title="PSNR on test photos, 256 x 256")
-    table.add_row("(autoencoder, all test photos)", f"{evaluation.autoencoder:.1f}", "", "")
-    for row in evaluation.rows:
-        inside = "" if row.inside is None else f"{row.inside:.1f}"
-        outside = "" if row.outside is None else f"{row.outside:.1f}"
-        table.add_row(row.name, f"{row.image:.1f}", inside, outside)
-    console.print(table)
-    console.print(f"Images: {evaluation.sheet}")
+    sizes = evaluate_tiny(config)
+    report = write_report(config, sizes)
+    for found in sizes:
+        console.print(size_table(found))
+        console.print(summary_line(found), soft_wrap=True)
+    console.print(bar_table(sizes))
+    console.print("Wrote", ", ".join(map(str, (report, *(found.sheet for found in sizes)))), soft_wrap=True)
 
 
 def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> None:

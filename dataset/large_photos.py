@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from ..errors import DataError
 from ..paths import CACHE
 from .packages import fetch_deb
 from .photos import Photo, read_photo
@@ -49,13 +50,22 @@ def _large_photos(cache_folder: Path) -> tuple[Photo, ...]:
 def _wallpapers(folders: list[Path]) -> Iterator[Path]:
     for folder in folders:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png") and path.is_file())
-        yield from (path for path in paths if not DRAWINGS & set(path.parts))
+        yield from (path for path in paths if not DRAWINGS & set(path.relative_to(folder).parts))
 
 
 def _write_resources(package: Path, target: Path) -> None:
-    """Writes the images of the resource files of an unpacked package, one file for each image."""
+    """Writes the images of the resource files of an unpacked package, one file for each image.
+
+    Raises:
+        DataError: the package lacks a resource file.
+    """
     for name in RESOURCES:
-        [path] = package.rglob(f"{name}.rcc")
+        path = next(package.rglob(f"{name}.rcc"), None)
+        if path is None:
+            raise DataError(
+                f"the package {GAMES} has no {name}.rcc, expected the files of Debian 12: give `--no-large-photos` to "
+                "train without it"
+            )
         for number, data in enumerate(resource_entries(path.read_bytes())):
             suffix = "webp" if data[8:12] == b"WEBP" else "jpg" if data.startswith(b"\xff\xd8\xff") else None
             if suffix:

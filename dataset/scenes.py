@@ -44,7 +44,8 @@ def make_scene(
     for slot, cutout in enumerate(chosen):
         layer, alpha = _place(cutout, shape, slot, count, rng)
         image = image + alpha[..., None] * (layer - image)
-        masks[cutout.name] = alpha
+        # Two objects may have the same name, which then stands for both.
+        masks[cutout.name] = np.maximum(alpha, masks.get(cutout.name, 0))
     return Scene(image, masks)
 
 

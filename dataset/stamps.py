@@ -37,7 +37,7 @@ def load_stamps(cache_folder: Path = CACHE) -> list[Cutout]:
 def _stamps(cache_folder: Path) -> tuple[Cutout, ...]:
     folder = fetch_deb(PACKAGE, cache_folder / "debian" / PACKAGE) / "usr" / "share" / "tuxpaint" / "stamps"
     paths = (path for name in FOLDERS for path in sorted((folder / name).rglob("*.png")))
-    cutouts = (_read(path) for path in paths if DRAWN not in path.parts)
+    cutouts = (_read(path) for path in paths if DRAWN not in path.relative_to(folder).parts)
     by_name = {cutout.name: cutout for cutout in cutouts if cutout is not None}
     return tuple(by_name.values())
 
@@ -45,7 +45,7 @@ def _stamps(cache_folder: Path) -> tuple[Cutout, ...]:
 def _read(path: Path) -> Cutout | None:
     """The object of a stamp; None if it is small or has no short name."""
     text = path.with_suffix(".txt")
-    found = NAME.fullmatch(read_text(text).splitlines()[0].strip()) if text.is_file() else None
+    found = NAME.fullmatch(read_text(text).partition("\n")[0].strip()) if text.is_file() else None
     if found is None:
         return None
     cutout = read_cutout(found[1], path)

@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
-from ..dataset.scenes import IMAGE_SIDE
 from ..paths import PACK, TINY_MODELS
 from ..progress import track
 from ..storage.disk_space import require_room
@@ -42,6 +41,7 @@ def generate_missing(
     folder: Path,
     open_generator: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
     save: Callable[[Any, Path], None] = save_image,
+    pixels: int = SIDE * SIDE,
 ) -> dict[AnyJob, Path]:
     """Generate the images that do not exist yet. An interruption loses at most one image.
 
@@ -50,6 +50,7 @@ def generate_missing(
         folder: folder of all images.
         open_generator: opens the function that generates an image; not called if no image is missing.
         save: writes a generated image and its further files. It must write the image last.
+        pixels: number of pixels of the largest image.
 
     Returns:
         The image file of each job.
@@ -62,7 +63,7 @@ def generate_missing(
     missing = [job for job, path in paths.items() if not path.exists()]
     if not missing:
         return paths
-    require_room(folder, len(missing) * IMAGE_SIDE * IMAGE_SIDE * 3, f"{len(missing)} images")
+    require_room(folder, len(missing) * pixels * 3, f"{len(missing)} images")
     with open_generator() as generate:
         for job in track(missing, "images"):
             save(generate(job), paths[job])
@@ -80,9 +81,14 @@ def images_folder(name: str, settings: str, files: Iterable[Path]) -> str:
         settings: the method's settings in one line.
         files: the method's expert and workflow files.
     """
-    digest = hashlib.sha256(settings.encode())
     code = (path for folder in CODE_FOLDERS for path in sorted((PACK / folder).rglob("*.py")))
-    for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code):
+    return digest_folder(name, settings, (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code))
+
+
+def digest_folder(name: str, settings: str, files: Iterable[Path]) -> str:
+    """The name of a folder: the name in lower case, and a digest of the settings and of the files' contents."""
+    digest = hashlib.sha256(settings.encode())
+    for path in files:
         digest.update(_file_digest(path, path.stat().st_mtime_ns))
     words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
     return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"

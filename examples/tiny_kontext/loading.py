@@ -18,15 +18,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor
 
+from .errors import TinyKontextError
+from .preview import set_preview
 from .sizes import CLIP_L, FLUX, T5, T5_TOKENS
 
 HERE = Path(__file__).parent
 MODELS_VARIABLE = "TINY_KONTEXT_MODELS"
 DTYPE = torch.float32
-
-
-class TinyKontextError(ValueError):
-    """The weights are missing, or belong to another model."""
 
 
 def models_folder() -> Path:
@@ -35,7 +33,7 @@ def models_folder() -> Path:
 
 
 def load_model() -> ModelPatcher:
-    """Loads the MODEL from transformer.safetensors."""
+    """Loads the MODEL from transformer.safetensors, and the colours of its live preview from vae.safetensors."""
     state = _read("transformer.safetensors")
     config = comfy.supported_models.Flux(dict(FLUX))
     config.set_inference_dtype(DTYPE, None)
@@ -43,6 +41,7 @@ def load_model() -> ModelPatcher:
     named_for_this_version = config.process_unet_state_dict(state)
     _require_keys("transformer.safetensors", model.diffusion_model.state_dict(), named_for_this_version)
     model.load_model_weights(state, "")
+    set_preview(model.latent_format, models_folder() / "vae.safetensors")
     return ModelPatcher(
         model,
         load_device=comfy.model_management.get_torch_device(),

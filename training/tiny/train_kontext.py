@@ -9,6 +9,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
+from ...errors import TrainingError
 from ...flux.noise import add_noise, euler_sigmas, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
 from ..changed_cells import weigh_changed
@@ -101,7 +102,11 @@ def train_kontext(
 
     Args:
         start: a trained model to start from; by default the weights are random.
+
+    Raises:
+        TrainingError: a batch cannot be filled, because no sample has its kind and size.
     """
+    require_samples(config, samples)
     model = TinyKontext() if start is None else start
     optimizer = build_optimizer(model, config.matrix_rate, config.rate, decay=0.01)
 
@@ -113,6 +118,23 @@ def train_kontext(
         model.transformer.compile(dynamic=False)
     trainer.train()
     return model.eval()
+
+
+def require_samples(config: KontextConfig, samples: EditSamples) -> None:
+    """Checks that the samples can fill every batch.
+
+    Raises:
+        TrainingError: no sample has a kind and size that the training draws.
+    """
+    kinds = dict.fromkeys((*CAPTIONED, *(kind for kind, share in zip(KINDS, config.kinds, strict=True) if share)))
+    for sizes, whole in ((WINDOW_SHARES, False), (WHOLE_SIZES, True)):
+        for size, kind in itertools.product(sizes, kinds):
+            if not samples.choices(kind, size, whole):
+                height, width = (8 * side for side in size)
+                raise TrainingError(
+                    f"no sample of the kind {kind!r} has {'exactly' if whole else 'at least'} {height} x {width} "
+                    "pixels (height x width), but the training draws such samples: make more with --scenes"
+                )
 
 
 def training_loss(

@@ -1,98 +1,103 @@
-"""EditSamples: every index points at what its prompt says, and they lie on disk whole or not at all."""
+"""EditSamples: scenes are files that an interrupted run continues, and their indices are joined."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from styleroute.dataset.teacher import STYLE_NAMES, TRAIN_STYLES
 from styleroute.training.tiny import edit_samples as module
-from styleroute.training.tiny.edit_samples import EDITS_PER_OBJECT, EditSamples, load_edit_samples
-from torch import Tensor
-from torch.nn import functional
+from styleroute.training.tiny.edit_samples import EditSample, EditSamples, load_edit_samples, vision_size
+
+SIZES = ((4, 4), (6, 10), (10, 6))
 
 
-class Averages:
-    """An encoder whose latents are the means of 8 x 8 pixels, over and over: linear, and easily read."""
+class Maker:
+    """Makes scenes whose latents hold the scene's number, and notes which scenes it made."""
 
-    def encode(self, images: Tensor) -> Tensor:
-        return functional.avg_pool2d(images, 8).repeat(1, 6, 1, 1)[:, :16]
+    def __init__(self) -> None:
+        self.made = list[int]()
 
-
-@pytest.fixture
-def made(monkeypatch, photo, objects) -> Path:
-    """Photos, objects and a teacher (it inverts) that need no network."""
-    monkeypatch.setattr(module, "load_photos", lambda split: {"train": [photo]}[split])
-    monkeypatch.setattr(module, "load_objects", lambda: objects)
-    monkeypatch.setattr(module, "stylise", lambda image, style: 255 - image)
-
-
-@pytest.fixture
-def small(made, tmp_path: Path) -> EditSamples:
-    return load_edit_samples(Averages(), tmp_path / "edit_samples.pt", scenes=6)
+    def __call__(self, number: int) -> dict[str, Any]:
+        self.made.append(number)
+        keep = {"kind": "keep", "prompt": "keep", "caption": f"photo {number}", "scene": 0, "target": 0, "image": 0}
+        edit = {"kind": "whole", "prompt": "edit", "caption": f"photo {number}", "scene": 0, "target": 1}
+        style = {**keep, "kind": "stylise", "target": 2, "style": 3, "image": 1}
+        latents = torch.arange(3).view(3, 1, 1, 1).expand(3, 16, *SIZES[number % 3]) + 10 * number
+        images = torch.full((2, 3, 8, 8), number, dtype=torch.uint8) + torch.arange(2, dtype=torch.uint8).view(
+            2, 1, 1, 1
+        )
+        return {"samples": [keep, edit, style], "latents": latents.half().contiguous(), "images": images}
 
 
-def _changed(samples: EditSamples, index: int) -> float:
-    """The share of latent cells in which a sample's target differs from its scene."""
-    sample = samples.samples[index]
-    difference = (samples.latents[sample.target].float() - samples.latents[sample.scene].float()).abs()
-    return (difference.amax(0) > 0.005).float().mean().item()
+def test_the_indices_of_all_scenes_are_joined(tmp_path: Path) -> None:
+    samples = load_edit_samples(tmp_path, Maker(), 3)
+    assert len(samples.samples) == len(samples.latents) == 9
+    for number in range(3):
+        keep, edit, style = samples.samples[3 * number : 3 * number + 3]
+        assert keep.caption == f"photo {number}"
+        assert samples.size(edit) == SIZES[number]
+        for target, sample in enumerate((keep, edit, style)):
+            assert samples.latents[sample.scene].unique().tolist() == [10 * number]
+            assert samples.latents[sample.target].unique().tolist() == [10 * number + target]
+        assert samples.images[keep.image].unique().tolist() == [number]
+        assert samples.images[style.image].unique().tolist() == [number + 1]
+        assert (edit.image, edit.style, style.style) == (-1, -1, 3)
 
 
-def test_each_kind_changes_what_it_says(small: EditSamples) -> None:
-    shares = {kind: [] for kind in module.KINDS}
-    for index, sample in enumerate(small.samples):
-        shares[sample.kind].append(_changed(small, index))
-    assert max(shares["keep"]) == 0
-    assert min(shares["whole"]) > 0.7
-    assert min(shares["object"]) > 0
-    assert max(shares["object"]) < 0.7
-    assert min(shares["stylise"]) > 0.9
+def test_only_missing_scenes_are_made(tmp_path: Path) -> None:
+    first, again, further = Maker(), Maker(), Maker()
+    load_edit_samples(tmp_path / "samples", first, 2)
+    earlier = load_edit_samples(tmp_path / "samples", again, 2)
+    larger = load_edit_samples(tmp_path / "samples", further, 4)
+    assert (first.made, again.made, further.made) == ([0, 1], [], [2, 3])
+    assert larger.samples[: len(earlier.samples)] == earlier.samples
+    assert len(load_edit_samples(tmp_path / "samples", again, 1).samples) == 3  # a smaller number reads the first ones
 
 
-def test_stylised_samples_have_training_styles_and_their_own_images(small: EditSamples) -> None:
-    for sample in small.groups["stylise"]:
-        assert sample.style in TRAIN_STYLES
-        assert sample.prompt == f"paint the image in the {STYLE_NAMES[sample.style]} style"
-        assert sample.caption == f"a painting in the {STYLE_NAMES[sample.style]} style"
-        scene, target = small.latents[sample.scene].float(), small.latents[sample.target].float()
-        torch.testing.assert_close(target, 1 - scene, rtol=0, atol=0.01)
-        # The small image is the stylised image itself, red channel against red channel.
-        red = functional.avg_pool2d(small.images[sample.image, :1].float() / 255, 4)[0]
-        torch.testing.assert_close(red, target[0], rtol=0, atol=0.1)
-    imaged = [sample.image for kind in ("keep", "stylise") for sample in small.groups[kind]]
-    assert sorted(imaged) == list(range(len(small.images)))
+def test_an_interruption_leaves_whole_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, saved = torch.save, []
 
-
-def test_an_object_sample_names_an_object_of_its_scene(small: EditSamples) -> None:
-    for sample in small.groups["object"]:
-        named = sample.prompt.removeprefix("make the ").split()[0]
-        assert f" {named}" in sample.caption
-
-
-def test_scenes_for_their_objects_edit_every_object_and_nothing_else(made, tmp_path: Path) -> None:
-    samples = load_edit_samples(Averages(), tmp_path / "edit_samples.pt", scenes=1, object_scenes=8)
-    first = min(sample.scene for sample in samples.samples if sample.scene > samples.samples[0].scene)
-    further = [sample for sample in samples.samples if sample.scene >= first]
-    assert {sample.kind for sample in further} == {"keep", "object"}
-    for scene in {sample.scene for sample in further}:
-        edits = [sample for sample in further if sample.scene == scene and sample.kind == "object"]
-        named = {sample.prompt.removeprefix("make the ").split()[0] for sample in edits}
-        assert len(edits) == EDITS_PER_OBJECT * len(named)
-        assert all(name in edits[0].caption for name in named)
-
-
-def test_a_stop_while_writing_leaves_nothing_and_what_is_written_is_kept(made, tmp_path: Path, monkeypatch) -> None:
-    path = tmp_path / "edit_samples.pt"
-
-    def stop_half_way(state: dict, path: Path) -> None:
-        path.write_bytes(b"half the samples")
-        raise KeyboardInterrupt
+    def stop_in_the_second(state: dict, path: Path) -> None:
+        if saved:
+            path.write_bytes(b"half a scene")
+            raise KeyboardInterrupt
+        saved.append(path)
+        save(state, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", stop_half_way)
+        patch.setattr(torch, "save", stop_in_the_second)
         with pytest.raises(KeyboardInterrupt):
-            load_edit_samples(Averages(), path, scenes=1)
-    first = load_edit_samples(Averages(), path, scenes=1)
-    again = load_edit_samples(None, path, scenes=1)
-    assert again.samples == first.samples
-    assert torch.equal(again.latents, first.latents)
+            load_edit_samples(tmp_path, Maker(), 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["00000.pt"]
+    resumed = Maker()
+    load_edit_samples(tmp_path, resumed, 3)
+    assert resumed.made == [1, 2]
+
+
+def test_choices_are_whole_images_of_a_size_or_images_that_hold_a_window() -> None:
+    latents = [torch.zeros(16, *size) for size in SIZES]
+    entries = [EditSample("keep", "", "", index, index) for index in range(3)] + [EditSample("whole", "", "", 2, 2)]
+    samples = EditSamples(entries, latents, torch.zeros(0))
+
+    def sizes(kind: str, size: tuple[int, int], whole: bool) -> list[tuple[int, int]]:
+        return [samples.size(sample) for sample in samples.choices(kind, size, whole)]
+
+    assert sizes("keep", (6, 10), whole=True) == [(6, 10)]
+    assert sizes("keep", (6, 6), whole=True) == []
+    assert sizes("keep", (6, 6), whole=False) == [(6, 10), (10, 6)]
+    assert sizes("keep", (4, 4), whole=False) == list(SIZES)
+    assert sizes("whole", (4, 4), whole=False) == [(10, 6)]
+
+
+def test_every_kind_has_a_group() -> None:
+    samples = EditSamples([EditSample(kind, "", "", 0, 0) for kind in module.KINDS * 2], [], torch.zeros(0))
+    assert {kind: len(group) for kind, group in samples.groups.items()} == dict.fromkeys(module.KINDS, 2)
+
+
+def test_small_images_are_not_cropped() -> None:
+    image = torch.zeros(1, 3, 96, 160)
+    image[..., :80] = 1
+    small = vision_size(image)
+    assert small.shape == (1, 3, 128, 128)
+    assert small[..., :60].mean() > 0.99
+    assert small[..., 68:].mean() < 0.01

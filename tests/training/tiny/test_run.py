@@ -1,14 +1,17 @@
 """The run as a whole: the names of its stages, what a stage needs, and when the weight files are written."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from styleroute.errors import TrainingError
+from safetensors import safe_open
+from styleroute.errors import DataError, TrainingError
 from styleroute.paths import TINY_MODELS
 from styleroute.training.tiny import run as module
 from styleroute.training.tiny import train_autoencoder
 from styleroute.training.tiny.autoencoder import Autoencoder
+from styleroute.training.tiny.preview_factors import PreviewFactors
 from styleroute.training.tiny.run import TinyConfig, TinyTraining
 from styleroute.training.tiny.stage import StageTrainer
 from styleroute.training.tiny.train_autoencoder import AutoencoderConfig
@@ -32,7 +35,9 @@ def test_an_unknown_stage_is_refused() -> None:
 def two_stages(tmp_path: Path, photo, monkeypatch: pytest.MonkeyPatch) -> TinyConfig:
     """The stages of the autoencoder, two steps each, with a folder of weights that a user has already."""
     monkeypatch.setattr(module, "load_photos", lambda split: [photo])
-    monkeypatch.setattr(module, "autoencoder_psnr", lambda model: 20.0)
+    monkeypatch.setattr(module, "load_large_test_photos", lambda size: [photo, photo])
+    monkeypatch.setattr(module, "autoencoder_psnr", lambda model, photos, size: 20.0)
+    monkeypatch.setattr(module, "autoencoder_images", lambda photos: [photo.pixels for photo in photos])
     monkeypatch.setattr(train_autoencoder, "build_optimizer", lambda model, *rates: SGD(model.parameters(), lr=1e-3))
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "vae.safetensors").write_bytes(b"earlier weights")
@@ -41,6 +46,7 @@ def two_stages(tmp_path: Path, photo, monkeypatch: pytest.MonkeyPatch) -> TinyCo
         stages=("autoencoder", "decoder"),
         run=tmp_path / "run",
         models=tmp_path / "weights",
+        large_photos=False,
         autoencoder=AutoencoderConfig(**sizes),
         decoder=AutoencoderConfig(**sizes, decoder_only=True),
     )
@@ -64,6 +70,33 @@ def test_unfinished_stages_leave_every_weight_file(
     assert f"Stopped {stage} after 1 of 2 steps; run the same command again to continue" in capsys.readouterr().out
     TinyTraining(two_stages).run()
     assert file.read_bytes() != b"earlier weights"
+    assert "decoder: 20.00 dB on 2 test photos at 384 x 640" in capsys.readouterr().out
+
+
+def test_the_autoencoders_file_holds_the_preview_of_its_encoder(two_stages: TinyConfig, photo, monkeypatch) -> None:
+    fitted = []
+
+    def fit(model: Autoencoder, images: list) -> PreviewFactors:
+        fitted.append(images)
+        return PreviewFactors(torch.zeros(16, 3), torch.tensor([0.25, 0.5, 0.75]))
+
+    monkeypatch.setattr(module, "fit_preview", fit)
+    TinyTraining(two_stages).run()
+    with safe_open(two_stages.models / "vae.safetensors", "pt") as file:
+        entry = json.loads(file.metadata()["latent_preview"])
+    assert entry == {"latent_rgb_factors": [[0.0] * 3] * 16, "latent_rgb_factors_bias": [0.25, 0.5, 0.75]}
+    assert all(images[0] is photo.pixels for images in fitted)
+    assert len(fitted) == 2  # both stages write the file
+
+
+def test_a_missing_package_stops_the_stage_before_its_training(two_stages: TinyConfig, monkeypatch) -> None:
+    def refuse(size: tuple[int, int]) -> None:
+        raise DataError("npm was not found")
+
+    monkeypatch.setattr(module, "load_large_test_photos", refuse)
+    monkeypatch.setattr(module, "train_autoencoder", lambda *inputs: pytest.fail("trained without the test photos"))
+    with pytest.raises(DataError, match="npm was not found"):
+        TinyTraining(two_stages).run()
 
 
 def test_without_a_folder_the_shipped_weights_stay(two_stages: TinyConfig) -> None:

@@ -1,13 +1,16 @@
 """The weight files: what training exports is what the loaders read back, rounded once to float16."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from styleroute.errors import TrainingError
 from styleroute.training.tiny.autoencoder import FLUX_SCALE, FLUX_SHIFT, Autoencoder
 from styleroute.training.tiny.export import export_autoencoder, export_kontext, export_vision
+from styleroute.training.tiny.preview_factors import PreviewFactors
 from styleroute.training.tiny.shipped import load_autoencoder, load_kontext, load_vision
 from styleroute.training.tiny.train_kontext import TinyKontext
 from styleroute.training.tiny.train_vision import ImageCaptionModel
@@ -29,6 +32,18 @@ def test_autoencoder(tmp_path: Path) -> None:
     file = load_file(tmp_path / "vae.safetensors")
     assert (file["vae_scale"], file["vae_shift"]) == (torch.tensor(FLUX_SCALE), torch.tensor(FLUX_SHIFT))
     assert file["taesd_decoder.1.weight"].dtype == torch.float16
+
+
+def test_the_preview_lies_in_the_metadata_of_the_autoencoder(tmp_path: Path) -> None:
+    export_autoencoder(Autoencoder(), tmp_path)
+    with safe_open(tmp_path / "vae.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+    preview = PreviewFactors(torch.arange(48.0).view(16, 3), torch.tensor([0.25, 0.5, 0.75]))
+    export_autoencoder(Autoencoder(), tmp_path, preview)
+    with safe_open(tmp_path / "vae.safetensors", "pt") as file:
+        entry = json.loads(file.metadata()["latent_preview"])
+    assert entry["latent_rgb_factors"] == preview.factors.tolist()
+    assert entry["latent_rgb_factors_bias"] == [0.25, 0.5, 0.75]
 
 
 def test_transformer_and_text_encoders(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from styleroute.training.tiny import optimizer
 from styleroute.training.tiny import train_kontext as train_kontext_module
 from styleroute.training.tiny.autoencoder import Autoencoder
 from styleroute.training.tiny.config import TRANSFORMER
-from styleroute.training.tiny.edit_samples import KINDS
 from styleroute.training.tiny.stage import Stage, StageTrainer
 from styleroute.training.tiny.train_autoencoder import AutoencoderConfig, train_autoencoder
 from styleroute.training.tiny.train_kontext import KontextConfig, TinyKontext, train_kontext
@@ -59,8 +58,8 @@ def test_autoencoder_resumes_exactly(tmp_path: Path, decoder_only: bool, monkeyp
     _require_exact_resume(lambda stage: train_autoencoder(stage, config, images).state_dict(), tmp_path, monkeypatch)
 
 
-def test_kontext_resumes_exactly(tmp_path: Path, samples, tokenizers, monkeypatch) -> None:
-    # With and without a reference, quarter images and whole ones.
+def test_kontext_resumes_exactly(tmp_path: Path, samples, small_sizes, tokenizers, monkeypatch) -> None:
+    # With and without a reference, windows and whole images.
     config = KontextConfig(steps=4, batch=4, compile=False, unreferenced_every=2)
     # One block of each kind: the real model takes minutes on a CPU without kernels for bfloat16.
     small = {"num_layers": 1, "num_single_layers": 1, "num_attention_heads": 1}
@@ -72,16 +71,7 @@ def test_kontext_resumes_exactly(tmp_path: Path, samples, tokenizers, monkeypatc
     _require_exact_resume(train, tmp_path, monkeypatch, steps=4)
 
 
-@pytest.mark.parametrize(("share", "captions"), [(0.0, set()), (1.0, {"keep", "stylise"})])
-def test_captions_stand_in_for_the_instructions_that_they_can_replace(samples, share: float, captions: set) -> None:
-    config = KontextConfig(batch=64, caption_share=share, kinds=(0.25, 0.25, 0.25, 0.25))
-    prompts = train_kontext_module._batch(0, config, samples).prompts
-    instructed = {prompt.removeprefix("make it ") for prompt in prompts if prompt.startswith("make it")}
-    assert instructed == set(KINDS) - captions
-    assert any(prompt.startswith("a photo") for prompt in prompts) == bool(captions)
-
-
-def test_kontext_starts_from_a_trained_model(tmp_path: Path, samples, tokenizers) -> None:
+def test_kontext_starts_from_a_trained_model(tmp_path: Path, samples, small_sizes, tokenizers) -> None:
     start = TinyKontext()
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     stage = Stage("kontext", tmp_path, 0, 60)
