@@ -42,6 +42,7 @@ def generate_missing(
     folder: Path,
     open_generator: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
     save: Callable[[Any, Path], None] = save_image,
+    side: int = SIDE,
 ) -> dict[AnyJob, Path]:
     """Generate the images that do not exist yet. An interruption loses at most one image.
 
@@ -50,6 +51,7 @@ def generate_missing(
         folder: folder of all images.
         open_generator: opens the function that generates an image; not called if no image is missing.
         save: writes a generated image and its further files. It must write the image last.
+        side: height and width of an image in pixels, for the check of the disk.
 
     Returns:
         The image file of each job.
@@ -62,7 +64,7 @@ def generate_missing(
     missing = [job for job, path in paths.items() if not path.exists()]
     if not missing:
         return paths
-    require_room(folder, len(missing) * SIDE * SIDE * 3, f"{len(missing)} images")
+    require_room(folder, len(missing) * side * side * 3, f"{len(missing)} images")
     with open_generator() as generate:
         for job in track(missing, "images"):
             save(generate(job), paths[job])
@@ -83,12 +85,16 @@ def images_folder(name: str, settings: str, files: Iterable[Path]) -> str:
     digest = hashlib.sha256(settings.encode())
     code = (path for folder in CODE_FOLDERS for path in sorted((PACK / folder).rglob("*.py")))
     for path in (*files, *sorted(TINY_MODELS.glob("*.safetensors")), *code):
-        digest.update(_file_digest(path, path.stat().st_mtime_ns))
+        digest.update(file_digest(path).encode())
     words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
     return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file as hexadecimal digits; read again only after the file changed."""
+    return _digest_of(path, path.stat().st_mtime_ns)
+
+
 @cache
-def _file_digest(path: Path, modified: int) -> bytes:
-    """SHA-256 of a file; `modified`, its time of change, makes the cache forget the old content."""
-    return hashlib.sha256(path.read_bytes()).digest()
+def _digest_of(path: Path, modified: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

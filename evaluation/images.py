@@ -1,4 +1,4 @@
-"""Images as the small Kontext and all metrics get them: the middle square, 256 x 256, 8 bits per channel."""
+"""Images as the small Kontext and all metrics get them: the middle square, 8 bits per channel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +14,48 @@ from ..progress import console
 from ..storage.image_reader import read_image
 
 SIDE = 256
-"""Height and width in pixels; the example workflow scales every photo to this size."""
+"""Height and width in pixels, where a dataset does not give another size."""
+MULTIPLE = 16
+"""Sides of images are multiples of this number of pixels, the size of an image token."""
 
 
-def open_image(path: Path) -> np.ndarray:
-    """The middle square of an image file, [256, 256, 3] uint8.
-
-    Raises:
-        DataError: the file cannot be read as an image.
-    """
-    return np.array(fit_square(read_image(path)))
-
-
-def open_pixels(path: Path) -> Tensor:
-    """The middle square of an image file, [1, 3, 256, 256] in 0..1.
+def open_image(path: Path, side: int = SIDE) -> np.ndarray:
+    """The middle square of an image file, scaled to [side, side, 3] uint8.
 
     Raises:
         DataError: the file cannot be read as an image.
     """
-    return to_tensor(open_image(path))[None]
+    return np.array(fit_square(read_image(path), side))
 
 
-def fit_square(image: Image.Image) -> Image.Image:
-    """The middle square of an image, scaled to 256 x 256."""
-    return ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
+def open_pixels(path: Path, side: int = SIDE) -> Tensor:
+    """The middle square of an image file, scaled to [1, 3, side, side] in 0..1.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return to_tensor(open_image(path, side))[None]
+
+
+def fit_square(image: Image.Image, side: int = SIDE) -> Image.Image:
+    """The middle square of an image, scaled to side x side."""
+    return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+
+
+def middle_square(image: Image.Image) -> Image.Image:
+    """The middle square of an image, at its own size."""
+    return fit_square(image, min(image.size))
+
+
+def square_side(path: Path) -> int:
+    """The side in pixels at which a dataset's images are evaluated, from one of them.
+
+    It is the shorter side of the image, rounded down to whole tokens. Smaller images are evaluated at 256 pixels.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return max(SIDE, min(read_image(path).size) // MULTIPLE * MULTIPLE)
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:

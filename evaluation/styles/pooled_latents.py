@@ -11,12 +11,12 @@ from ...moe import ExpertConfig, StyleExpert, save_expert
 from ...moe.lora import lora_state
 from ...training.bases import Base
 from ...training.experts.conditions import pool
-from ..images import open_pixels
+from ..images import SIDE, open_pixels
 
 
-def pooled_latents(base: Base, image: Path) -> Tensor:
-    """The style embedding [1, 256] of the training preset `small-no-encoder`."""
-    return pool(base.encode(open_pixels(image)))
+def pooled_latents(base: Base, image: Path, side: int = SIDE) -> Tensor:
+    """The style embedding [1, 256] of the training preset `small-no-encoder`, from an image of side x side pixels."""
+    return pool(base.encode(open_pixels(image, side)))
 
 
 def write_collapsed_lora(expert: StyleExpert, style: Tensor, path: Path) -> Path:

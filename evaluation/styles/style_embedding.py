@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ...errors import TrainingError
 from ...moe import StyleExpert
+from ...storage.image_reader import read_image
 from ...training.style_encoder.states import stored_layers
 from ...training.style_encoder.vision import Vision, require_layers
-from ..images import open_image
+from ..images import middle_square
 
 BATCH_SIZE = 32
 """Images that the vision model reads at once."""
@@ -27,7 +27,7 @@ def embed_styles(expert: StyleExpert, vision: Vision, images: Sequence[Path]) ->
     _require_fit(expert, vision)
     layers, embeddings = stored_layers(expert.encoder_config.taps), []
     for start in range(0, len(images), BATCH_SIZE):
-        batch = [Image.fromarray(open_image(path)) for path in images[start : start + BATCH_SIZE]]
+        batch = [middle_square(read_image(path)) for path in images[start : start + BATCH_SIZE]]
         embeddings.append(expert.encoder(vision.read(batch, layers).states))
     return torch.cat(embeddings)
 

@@ -1,16 +1,18 @@
 """One image per method through a real ComfyUI; the second reference against the sampler of the training code."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from styleroute.evaluation.styles import workflow
 from styleroute.evaluation.styles.comfy_generator import StyleGenerator, open_style_generator
 from styleroute.evaluation.styles.jobs import StyleJob
 from styleroute.evaluation.styles.methods import StyleMethod
+from styleroute.evaluation.styles.sampling import Sampling
+from styleroute.evaluation.styles.shared_expert import write_shared_expert
 from styleroute.flux.velocity import Reference
 from styleroute.moe import ExpertConfig, save_expert
 from styleroute.paths import TINY_MODELS
@@ -20,14 +22,14 @@ from styleroute.training.experts.routed_linear import AdapterConfig, BatchStyle,
 
 pytestmark = pytest.mark.comfy
 STEPS, SEED = 2, 3
+SAMPLING = Sampling(STEPS)
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[StyleGenerator]:
-    """A real server; two steps per image."""
-    with pytest.MonkeyPatch.context() as patch, open_style_generator() as generator:
-        patch.setattr(workflow, "STEPS", STEPS)
+    """A real server."""
+    with open_style_generator() as generator:
         yield generator
 
 
@@ -44,12 +46,29 @@ def images(tmp_path: Path) -> tuple[Path, Path]:
 def test_the_shipped_experts_and_pooled_routing_generate_different_images(generator, images, write_moe) -> None:
     content, style = images
     methods = (
-        StyleMethod("wide", SHIPPED, "style-encoder", style_reference=True),
-        StyleMethod("pooled", write_moe(), "pooled-latents"),
+        StyleMethod("wide", SHIPPED, "style-encoder", style_reference=True, sampling=SAMPLING),
+        StyleMethod("pooled", write_moe(), "pooled-latents", sampling=SAMPLING),
     )
     results = [generator(StyleJob(method, content, style, "a photo", SEED)) for method in methods]
     assert [result.size for result in results] == [(256, 256)] * 2
     assert np.abs(np.asarray(results[0], float) - np.asarray(results[1])).mean() > 1
+
+
+def test_each_wrong_input_changes_the_image_and_the_job_sets_the_size(generator, images, tmp_path) -> None:
+    content, style = images
+    full = StyleMethod("full", SHIPPED, "style-encoder", style_reference=True, sampling=SAMPLING)
+    shared = replace(full, file=write_shared_expert(SHIPPED, tmp_path), condition="none")
+    jobs = [
+        StyleJob(full, content, style, "a photo", SEED),
+        StyleJob(full, content, style, "a photo", SEED, reference=style),
+        StyleJob(full, content, style, "a photo", SEED, reference=content),
+        StyleJob(full, content, content, "a photo", SEED, reference=style),
+        StyleJob(shared, content, style, "a photo", SEED),
+    ]
+    own, same, *others = (np.asarray(generator(job), float) for job in jobs)
+    assert np.array_equal(own, same)
+    assert all(np.abs(own - other).mean() > 0.5 for other in others)
+    assert generator(StyleJob(shared, content, style, "a photo", SEED, side=384)).size == (384, 384)
 
 
 @torch.no_grad()
@@ -67,7 +86,7 @@ def test_a_lora_with_the_style_image_generates_the_same_as_the_training_sampler(
     }
     config = ExpertConfig.plain_lora(rank, base.name)
     save_expert(tmp_path / "lora.safetensors", lora, config, None)
-    method = StyleMethod("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True)
+    method = StyleMethod("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True, sampling=SAMPLING)
     found = generator(StyleJob(method, *images, "a photo of a cat", SEED))
 
     pixels = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255 for path in images]
