@@ -106,17 +106,18 @@ def objects(config: Annotated[ObjectEvaluationConfig, tyro.conf.arg(name="")]) -
     console.print(f"Wrote {report}, {evaluation.sheet}", soft_wrap=True)
 
 
-def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors") -> None:
+def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors", data: Path | None = None) -> None:
     """Print what rules for mixing two styles do to the routing of experts of the small Kontext.
 
     Args:
         experts: an expert file whose encoder reads the small vision model.
+        data: folder of triplets, whose unseen styles are mixed; by default the 26 painting styles are mixed.
     """
-    from ..evaluation.styles.mixing import embed_styles, evaluate_mixing
+    from ..evaluation.styles.mixing import evaluate_mixing, style_embeddings
     from ..moe import StyleExpert
 
     expert = StyleExpert.open(experts)
-    console.print(evaluate_mixing(expert, embed_styles(expert)).table())
+    console.print(evaluate_mixing(expert, style_embeddings(expert, data)).table())
 
 
 def dials(config: Annotated[DialEvaluationConfig, tyro.conf.arg(name="")]) -> None:

@@ -7,7 +7,7 @@ with paired noise it shows smaller differences.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from ...training.experts.examples import TripletBatch
 from ...training.experts.routed_linear import BatchStyle
 from ...training.experts.trainer import flow_matching_loss
 from ...training.precision import cpu_autocast
-from ...training.style_encoder.vision import load_vision
+from ...training.style_encoder.vision import Vision, load_vision
 from ..generated_images import file_digest
 from ..images import open_pixels
 from ..kept_numbers import KeptNumbers, digest
@@ -123,10 +123,14 @@ class _PairSource:
         style = self._embedding(self._expert, image)
         return shared_expert(self._expert) if self._method.shared_expert_only else self._expert.collapse(style)
 
+    @cached_property
+    def _vision(self) -> Vision:
+        return load_vision("tiny")
+
     def _embedding(self, expert: StyleExpert, image: Path) -> Tensor | None:
         match self._method.condition:
             case "style-encoder":
-                return embed_styles(expert, load_vision("tiny"), [image])
+                return embed_styles(expert, self._vision, [image])
             case "pooled-latents":
                 return pooled_latents(self._base, image, self._side)
             case _:
