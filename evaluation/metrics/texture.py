@@ -8,7 +8,7 @@ Colours and contrast do not count: an image is its lightness with mean 0 and sta
 single pixels are left out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,8 @@ SIDE = 256
 SCALES, ORIENTATIONS, LAGS = 4, 4, 7
 """Scales and orientations of the pyramid, and the width of the autocorrelations in pixels of each scale. These are the
 numbers of the paper."""
+VERSION = 1
+"""Raised when the same image gets other statistics, because evaluations keep them in files."""
 PIXELS = "pixel_statistics"
 ENERGIES = ("std_reconstructed", "magnitude_std", "var_highpass_residual", "kurtosis_reconstructed")
 """Groups of positive statistics that differ by factors: their logarithms are compared."""
@@ -56,29 +58,19 @@ def mean_texture(textures: Sequence[Texture]) -> Texture:
     return {name: np.mean([texture[name] for texture in textures], axis=0) for name in textures[0]}
 
 
-def typical_deviations(by_style: Mapping[str, Sequence[Texture]]) -> Texture:
-    """The standard deviation of each statistic between images of one style, over all styles.
-
-    Args:
-        by_style: textures of images with different contents, by style; at least one style has two.
-    """
-    centred = [_minus(texture, mean_texture(found)) for found in by_style.values() for texture in found]
-    freedom = max(1, len(centred) - len(by_style))
-    squares = {name: sum(texture[name] ** 2 for texture in centred) for name in centred[0]}
-    return {name: np.sqrt(total / freedom).clip(min=SMALLEST_DEVIATION) for name, total in squares.items()}
+def standard_deviations(textures: Sequence[Texture]) -> Texture:
+    """The standard deviation of each statistic over images in many styles."""
+    groups = {name: np.stack([texture[name] for texture in textures]) for name in textures[0]}
+    return {name: values.std(axis=0).clip(min=SMALLEST_DEVIATION) for name, values in groups.items()}
 
 
 def texture_distance(first: Texture, second: Texture, deviations: Texture) -> float:
     """Root mean square of the differences in units of `deviations`. Each group counts the same.
 
-    Two images of one style with different contents are about 1.4 apart, the square root of 2.
+    Two images in different styles are about 1.4 apart, the square root of 2.
     """
-    difference = _minus(first, second)
-    return float(np.sqrt(np.mean([np.mean((difference[name] / deviations[name]) ** 2) for name in difference])))
-
-
-def _minus(first: Texture, second: Texture) -> Texture:
-    return {name: values - second[name] for name, values in first.items()}
+    squares = [np.mean(((first[name] - second[name]) / deviations[name]) ** 2) for name in first]
+    return float(np.sqrt(np.mean(squares)))
 
 
 def _values(name: str, values: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from ..styles.jobs import OpenStyleGenerator, StyleJob
 from ..styles.methods import StyleMethod
 from ..styles.scores import StyleScorer
 from ..styles.sheets import write_method_sheet
+from ..styles.teacher_textures import TeacherTextures, textures_folder
 from ..styles.trials import StyleTrials, choose_trials
 from ..vae_round_trip import small_vae_round_trip
 from .config import SteeringConfig
@@ -55,9 +56,11 @@ def evaluate_steering(
     jobs = steering_jobs(experts, config.output, trials, config.seeds)
     every = list(dict.fromkeys(job for of_row in jobs.values() for job in of_row))
     images = generate_missing(every, config.output / "images", open_generator, side=trials.side)
-    scorer = StyleScorer(trials, network, statistics)
+    round_trip = small_vae_round_trip()
+    textures = TeacherTextures(trials, statistics, round_trip, textures_folder(config.output))
+    scorer = StyleScorer(trials, network, textures)
     rows = [_scored(name, of_row, images, scorer, config.seeds) for name, of_row in jobs.items()]
-    teacher = ceilings(trials, small_vae_round_trip())
+    teacher = ceilings(trials, round_trip)
     return SteeringEvaluation(
         experts=experts,
         trials=trials,

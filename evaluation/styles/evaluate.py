@@ -22,6 +22,7 @@ from .jobs import OpenStyleGenerator, StyleJob, style_jobs
 from .methods import FULL, GUIDED, WIDE, StyleMethod, all_methods, available_methods
 from .scores import StyleScorer
 from .sheets import sheet_jobs, sheet_trials, write_method_sheet, write_style_sheet
+from .teacher_textures import TeacherTextures, textures_folder
 from .training_curves import plot_curves, read_curves
 from .trials import StyleTrials, choose_trials
 from .unseen_loss import unseen_losses
@@ -83,7 +84,11 @@ def evaluate_styles(
     side = trials["unseen"].side
     images = generate_missing([*every, *shown.values()], config.output / "images", open_generator, side=side)
     losses, round_trip = _losses(methods, triplets, config), small_vae_round_trip()
-    scorers = {kind: StyleScorer(of_kind, network, statistics) for kind, of_kind in trials.items()}
+    folder = textures_folder(config.output)
+    scorers = {
+        kind: StyleScorer(of_kind, network, TeacherTextures(of_kind, statistics, round_trip, folder))
+        for kind, of_kind in trials.items()
+    }
     groups = [_group(kind, scorers[kind], jobs[kind], images, config.seeds, round_trip) for kind in kinds]
     files = [
         write_style_sheet(config.sheet_file, on_sheet, shown, images),

@@ -19,7 +19,6 @@ from ..metrics import (
     style_centroids,
 )
 from ..metrics.style_vector import LabelledStyleVector, StyleVectorNetwork
-from ..metrics.texture import TextureStatistics
 from .teacher_textures import TeacherTextures
 from .trials import StyleTrials
 
@@ -34,7 +33,7 @@ class StyleScore:
         edges_kept: SSIM of the edges of the image and the photo.
         own_style: 1 if the centroid of the image's own style is the nearest of all styles, else 0.
         colour_distance: distance of the palettes of the image and the teacher's image.
-        texture_distance: distance of the textures of the image and the teacher's image.
+        texture_distance: distance of the textures of the image and of the teacher's image through the VAE.
         own_texture: 1 if the mean texture of the image's own style is the nearest of all styles, else 0.
     """
 
@@ -67,12 +66,11 @@ class StyleScorer:
     Args:
         trials: what the images show.
         network: maps images to style vectors.
-        statistics: maps images to textures.
+        textures: the textures of the teacher's images.
     """
 
-    def __init__(self, trials: StyleTrials, network: StyleVectorNetwork, statistics: TextureStatistics) -> None:
-        self.trials, self._network, self._statistics = trials, network, statistics
-        self._textures = TeacherTextures(trials, statistics)
+    def __init__(self, trials: StyleTrials, network: StyleVectorNetwork, textures: TeacherTextures) -> None:
+        self.trials, self._network, self._textures = trials, network, textures
         self._vectors: dict[Path, np.ndarray] = {}
         teacher = {row.stylised: row for row in trials.teacher}
         self._teacher_vectors = [
@@ -86,7 +84,7 @@ class StyleScorer:
 
     def score(self, image: np.ndarray, triplet: Triplet) -> StyleScore:
         """The scores of one image [H, W, 3] uint8."""
-        vector, texture = self._network(image), self._statistics(image)
+        vector, texture = self._network(image), self._textures.statistics(image)
         teacher = open_image(triplet.stylised, self.trials.side)
         centroids = style_centroids(self._teacher_vectors, without=triplet.content_name)
         return StyleScore(

@@ -24,8 +24,8 @@ from .scores import (
 from .trials import StyleTrials
 
 EXPLANATIONS = {
-    TEXTURE_DISTANCE: "distance of the texture statistics of grey images to those of the teacher's image (Portilla and "
-    "Simoncelli, 2000); colours do not count",
+    TEXTURE_DISTANCE: "distance of the texture statistics of grey images (Portilla and Simoncelli, 2000) to those of "
+    "the teacher's image through the VAE; colours do not count",
     OWN_TEXTURE: "share of results whose nearest style by that distance, of {competing}, is their own",
     STYLE_SIMILARITY: "cosine of the style vectors of result and style image. The network arbitrary_predict computes "
     "them, which also gives the teacher its styles: the teacher's own measure",

@@ -18,13 +18,15 @@ from styleroute.evaluation.styles.baselines import (
 )
 from styleroute.evaluation.styles.scores import StyleScore, StyleScorer
 from styleroute.evaluation.styles.tables import style_tables
+from styleroute.evaluation.styles.teacher_textures import TeacherTextures
 from styleroute.evaluation.styles.trials import choose_trials
 from styleroute.evaluation.vae_round_trip import small_vae_round_trip
 
 
 @pytest.fixture
 def scorer(triplets, network, statistics) -> StyleScorer:
-    return StyleScorer(choose_trials(triplets, seen=False, photos=2), network, statistics)
+    trials = choose_trials(triplets, seen=False, photos=2)
+    return StyleScorer(trials, network, TeacherTextures(trials, statistics, lambda image: image))
 
 
 def score_baselines(scorer: StyleScorer, round_trip) -> dict[str, MethodScores]:
