@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
+from ..dataset.scenes import IMAGE_SIDE
 from ..paths import PACK, TINY_MODELS
 from ..progress import track
 from ..storage.disk_space import require_room
 from ..storage.whole_file import whole_file
-from .images import SIDE
 
 BASE_MODEL = "tiny-kontext"
 """The base model that generates all images."""
@@ -42,7 +42,7 @@ def generate_missing(
     folder: Path,
     open_generator: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
     save: Callable[[Any, Path], None] = save_image,
-    side: int = SIDE,
+    side: int = IMAGE_SIDE,
 ) -> dict[AnyJob, Path]:
     """Generate the images that do not exist yet. An interruption loses at most one image.
 

@@ -8,18 +8,19 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
+from ..dataset.scenes import IMAGE_SIDE
 from ..dataset.triplets import Triplet
 from ..errors import DataError, TrainingError
 from ..progress import console
 from ..storage.image_reader import read_image
 
-SIDE = 256
-"""Height and width in pixels, where a dataset does not give another size."""
+LEAST_SIDE = 256
+"""Smallest side in pixels at which a dataset's images are evaluated; MS-SSIM needs more than 160."""
 MULTIPLE = 16
 """Sides of images are multiples of this number of pixels, the size of an image token."""
 
 
-def open_image(path: Path, side: int = SIDE) -> np.ndarray:
+def open_image(path: Path, side: int = IMAGE_SIDE) -> np.ndarray:
     """The middle square of an image file, scaled to [side, side, 3] uint8.
 
     Raises:
@@ -28,7 +29,7 @@ def open_image(path: Path, side: int = SIDE) -> np.ndarray:
     return np.array(fit_square(read_image(path), side))
 
 
-def open_pixels(path: Path, side: int = SIDE) -> Tensor:
+def open_pixels(path: Path, side: int = IMAGE_SIDE) -> Tensor:
     """The middle square of an image file, scaled to [1, 3, side, side] in 0..1.
 
     Raises:
@@ -37,7 +38,7 @@ def open_pixels(path: Path, side: int = SIDE) -> Tensor:
     return to_tensor(open_image(path, side))[None]
 
 
-def fit_square(image: Image.Image, side: int = SIDE) -> Image.Image:
+def fit_square(image: Image.Image, side: int = IMAGE_SIDE) -> Image.Image:
     """The middle square of an image, scaled to side x side."""
     return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
 
@@ -55,7 +56,7 @@ def square_side(path: Path) -> int:
     Raises:
         DataError: the file cannot be read as an image.
     """
-    return max(SIDE, min(read_image(path).size) // MULTIPLE * MULTIPLE)
+    return max(LEAST_SIDE, min(read_image(path).size) // MULTIPLE * MULTIPLE)
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:

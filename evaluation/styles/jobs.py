@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from ...dataset.scenes import IMAGE_SIDE
 from ...dataset.triplets import Triplet
-from ..images import SIDE
 from .methods import StyleMethod
 
 
@@ -28,7 +28,7 @@ class StyleJob:
     style: Path
     prompt: str
     seed: int
-    side: int = SIDE
+    side: int = IMAGE_SIDE
     reference: Path | None = None
 
     @property
@@ -49,7 +49,7 @@ OpenStyleGenerator = Callable[[], AbstractContextManager[Callable[[StyleJob], Im
 """Opens the function that generates an image, usually a ComfyUI; only called if an image is missing."""
 
 
-def style_jobs(method: StyleMethod, triplets: Iterable[Triplet], seeds: int, side: int = SIDE) -> list[StyleJob]:
+def style_jobs(method: StyleMethod, triplets: Iterable[Triplet], seeds: int, side: int = IMAGE_SIDE) -> list[StyleJob]:
     """Each triplet with each seed, triplet by triplet."""
     return [
         StyleJob(method, row.content, row.reference, row.prompt, seed, side)

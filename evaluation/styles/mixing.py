@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...dataset.photos import load_photos
+from ...dataset.scenes import IMAGE_SIDE
 from ...dataset.teacher import STYLE_NAMES, stylise
 from ...dataset.triplets import read_triplets
 from ...moe import StyleExpert
 from ...moe.mixing import mix_pair
 from ...training.style_encoder.vision import load_vision
-from ..images import SIDE, readable
+from ..images import readable
 from .style_embedding import embed_images, embed_styles
 from .trials import choose_trials
 
@@ -115,7 +116,7 @@ def style_embeddings(expert: StyleExpert, data: Path | None) -> Tensor:
     if data is not None:
         trials = choose_trials(readable(read_triplets(data, "test")), seen=False, photos=1)
         return embed_styles(expert, vision, [row.stylised for row in trials.triplets])
-    photo = load_photos("test")[0].square(SIDE)
+    photo = load_photos("test")[0].square(IMAGE_SIDE)
     return embed_images(expert, vision, [Image.fromarray(stylise(photo, style)) for style in range(len(STYLE_NAMES))])
 
 

@@ -21,7 +21,7 @@ from styleroute.training.bases import load_base
 from styleroute.training.experts.routed_linear import AdapterConfig, BatchStyle, add_experts, trained_state
 
 pytestmark = pytest.mark.comfy
-STEPS, SEED = 2, 3
+STEPS, SEED, SIDE = 2, 3, 256
 SAMPLING = Sampling(STEPS)
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 
@@ -49,8 +49,8 @@ def test_the_shipped_experts_and_pooled_routing_generate_different_images(genera
         StyleMethod("wide", SHIPPED, "style-encoder", style_reference=True, sampling=SAMPLING),
         StyleMethod("pooled", write_moe(), "pooled-latents", sampling=SAMPLING),
     )
-    results = [generator(StyleJob(method, content, style, "a photo", SEED)) for method in methods]
-    assert [result.size for result in results] == [(256, 256)] * 2
+    results = [generator(StyleJob(method, content, style, "a photo", SEED, SIDE)) for method in methods]
+    assert [result.size for result in results] == [(SIDE, SIDE)] * 2
     assert np.abs(np.asarray(results[0], float) - np.asarray(results[1])).mean() > 1
 
 
@@ -61,16 +61,16 @@ def test_each_wrong_input_changes_the_image_and_the_job_sets_the_size(generator,
     full = StyleMethod("full", SHIPPED, "style-encoder", style_reference=True, sampling=SAMPLING)
     shared = replace(full, file=write_shared_expert(SHIPPED, tmp_path), condition="none")
     jobs = [
-        StyleJob(full, content, style, "a photo", SEED),
-        StyleJob(full, content, style, "a photo", SEED, reference=style),
-        StyleJob(full, content, style, "a photo", SEED, reference=other),
-        StyleJob(full, content, other, "a photo", SEED, reference=style),
-        StyleJob(shared, content, style, "a photo", SEED),
+        StyleJob(full, content, style, "a photo", SEED, SIDE),
+        StyleJob(full, content, style, "a photo", SEED, SIDE, reference=style),
+        StyleJob(full, content, style, "a photo", SEED, SIDE, reference=other),
+        StyleJob(full, content, other, "a photo", SEED, SIDE, reference=style),
+        StyleJob(shared, content, style, "a photo", SEED, SIDE),
     ]
     own, same, *others = (np.asarray(generator(job), float) for job in jobs)
     assert np.array_equal(own, same)
     assert all(np.abs(own - image).mean() > 0.2 for image in others)
-    assert generator(StyleJob(shared, content, style, "a photo", SEED, side=384)).size == (384, 384)
+    assert generator(StyleJob(shared, content, style, "a photo", SEED, 384)).size == (384, 384)
 
 
 @torch.no_grad()
@@ -89,7 +89,7 @@ def test_a_lora_with_the_style_image_generates_the_same_as_the_training_sampler(
     config = ExpertConfig.plain_lora(rank, base.name)
     save_expert(tmp_path / "lora.safetensors", lora, config, None)
     method = StyleMethod("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True, sampling=SAMPLING)
-    found = generator(StyleJob(method, *images, "a photo of a cat", SEED))
+    found = generator(StyleJob(method, *images, "a photo of a cat", SEED, SIDE))
 
     pixels = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255 for path in images]
     content, style = (base.encode(part) for part in pixels)

@@ -38,7 +38,7 @@ def test_the_teacher_is_the_ceiling_and_the_photo_the_floor(scorer) -> None:
     rows = score_baselines(scorer, lambda image: image)
     assert list(rows) == [PHOTO, COLOUR, COLOUR_VAE, TEACHER_VAE, TEACHER]
     teacher, photo = rows[TEACHER], rows[PHOTO]
-    copies = enumerate(open_image(row.stylised) for row in scorer.trials.triplets)
+    copies = enumerate(open_image(row.stylised, scorer.trials.side) for row in scorer.trials.triplets)
     assert teacher.scores == rows[TEACHER_VAE].scores == scorer.score_method("copies", copies).scores
     assert teacher.mean("ms_ssim").value == pytest.approx(1, abs=1e-5)
     assert (teacher.mean("l1").value, teacher.mean("l1").standard_error) == (0, 0)
@@ -52,7 +52,7 @@ def test_the_teacher_is_the_ceiling_and_the_photo_the_floor(scorer) -> None:
 
 def test_an_image_in_another_style_is_not_closest_to_its_own_style(scorer) -> None:
     red, lime = scorer.trials.triplets[0], scorer.trials.triplets[2]
-    own, other = (scorer.score(open_image(row.stylised), red) for row in (red, lime))
+    own, other = (scorer.score(open_image(row.stylised, scorer.trials.side), red) for row in (red, lime))
     assert (own.own_style, own.own_texture) == (1, 1)
     assert (other.own_style, other.own_texture) == (0, 0)
 

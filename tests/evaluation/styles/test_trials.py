@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from styleroute.dataset.scenes import IMAGE_SIDE as SIDE
 from styleroute.errors import TrainingError
-from styleroute.evaluation.images import SIDE, open_image, readable
+from styleroute.evaluation.images import LEAST_SIDE, open_image, readable
 from styleroute.evaluation.styles.trials import choose_trials, sheet_references, spread
 
 
@@ -25,7 +26,7 @@ def test_fewer_styles_are_spread_and_all_styles_stay_as_competitors(triplets) ->
 
 
 def test_images_are_evaluated_at_the_size_of_the_dataset(triplets) -> None:
-    assert choose_trials(triplets, seen=False, photos=1).side == SIDE  # images of 64 pixels are enlarged
+    assert choose_trials(triplets, seen=False, photos=1).side == LEAST_SIDE  # images of 64 pixels are enlarged
     for row in triplets:
         Image.open(row.content).resize((530, 520)).save(row.content)
     trials = choose_trials(triplets, seen=False, photos=1)
