@@ -76,10 +76,12 @@ def spread(names: Sequence[str], count: int | None) -> list[str]:
 def sheet_references(trials: StyleTrials) -> dict[str, Path]:
     """One style image for each style, with none of the trials' contents.
 
-    A style without such an image is left out, which is printed.
+    It is the style's own image, if the dataset has one; otherwise another content in this style. A style without such
+    an image is left out, which is printed.
     """
     names = {row.content_name for row in trials.triplets}
-    references: dict[str, Path] = {}
+    stylised = {row.stylised for row in trials.teacher}
+    references = {row.style: row.reference for row in trials.teacher if row.reference not in stylised}
     for row in trials.teacher:
         if row.content_name not in names:
             references.setdefault(row.style, row.stylised)

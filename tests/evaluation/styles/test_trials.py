@@ -72,3 +72,10 @@ def test_broken_images_leave_their_triplets_out(triplets, capsys) -> None:
 
 def test_images_get_the_size_of_the_model(triplets) -> None:
     assert open_image(triplets[0].content).shape == (SIDE, SIDE, 3)
+
+
+def test_the_style_image_of_the_sheet_is_the_styles_own_image(triplets, tmp_path: Path) -> None:
+    own = tmp_path / "style.png"
+    rows = [replace(row, reference=own) if (row.style, row.content_name) == ("red", "owl") else row for row in triplets]
+    references = sheet_references(choose_trials(rows, seen=False, photos=3))
+    assert {style: path.name for style, path in references.items()} == {"red": "style.png", "lime": "3.png"}
