@@ -54,11 +54,11 @@ def evaluate_steering(
     experts = open_experts(config.experts, config.steps)
     trials = choose_trials(readable(read_triplets(config.data, "test")), False, config.photos, config.styles)
     jobs = steering_jobs(experts, config.output, trials, config.seeds)
-    every = list(dict.fromkeys(job for of_row in jobs.values() for job in of_row))
-    images = generate_missing(every, config.output / "images", open_generator, side=trials.side)
     round_trip = small_vae_round_trip()
     textures = TeacherTextures(trials, statistics, round_trip, textures_folder(config.output))
     scorer = StyleScorer(trials, network, textures)
+    every = list(dict.fromkeys(job for of_row in jobs.values() for job in of_row))
+    images = generate_missing(every, config.output / "images", open_generator, side=trials.side)
     rows = [_scored(name, of_row, images, scorer, config.seeds) for name, of_row in jobs.items()]
     teacher = ceilings(trials, round_trip)
     return SteeringEvaluation(

@@ -76,6 +76,11 @@ def evaluate_styles(
     triplets = readable(read_triplets(config.data, "test"))
     kinds = ("unseen", "seen") if config.seen else ("unseen",)
     trials = {kind: choose_trials(triplets, kind == "seen", config.photos, config.styles) for kind in kinds}
+    round_trip, folder = small_vae_round_trip(), textures_folder(config.output)
+    scorers = {
+        kind: StyleScorer(of_kind, network, TeacherTextures(of_kind, statistics, round_trip, folder))
+        for kind, of_kind in trials.items()
+    }
     overlaps = _overlaps(methods, triplets)
     on_sheet = sheet_trials(triplets, config.sheet_size)
     shown = sheet_jobs(on_sheet, _first_named(methods, GUIDED, WIDE, FULL))
@@ -83,29 +88,17 @@ def evaluate_styles(
     every = [job for by_method in jobs.values() for of_method in by_method.values() for job in of_method]
     side = trials["unseen"].side
     images = generate_missing([*every, *shown.values()], config.output / "images", open_generator, side=side)
-    losses, round_trip = _losses(methods, triplets, config), small_vae_round_trip()
-    folder = textures_folder(config.output)
-    scorers = {
-        kind: StyleScorer(of_kind, network, TeacherTextures(of_kind, statistics, round_trip, folder))
-        for kind, of_kind in trials.items()
-    }
+    losses = _losses(methods, triplets, config)
     groups = [_group(kind, scorers[kind], jobs[kind], images, config.seeds, round_trip) for kind in kinds]
     files = [
         write_style_sheet(config.sheet_file, on_sheet, shown, images),
         write_method_sheet(config.output / "methods.png", trials["unseen"], jobs["unseen"], images, config.seeds),
         plot_curves(config.output / "curves.png", read_curves(_run_folders(config, known))),
     ]
-    return StyleEvaluation(
-        methods=methods,
-        left_out=[method.name for method in known if method not in methods],
-        groups=groups,
-        losses=losses,
-        overlaps=overlaps,
-        claims=claim_results(
-            groups[0].scores, losses, overlaps, {method.name: method.compared_settings for method in methods}
-        ),
-        files=[file for file in files if file],
-    )
+    left_out = [method.name for method in known if method not in methods]
+    training = {method.name: method.compared_settings for method in methods}
+    claims = claim_results(groups[0].scores, losses, overlaps, training)
+    return StyleEvaluation(methods, left_out, groups, losses, overlaps, claims, [file for file in files if file])
 
 
 def _losses(methods: list[StyleMethod], triplets: list[Triplet], config: StyleEvaluationConfig) -> list[MethodScores]:

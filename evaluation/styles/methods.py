@@ -24,7 +24,7 @@ GUIDED = f"{WIDE}, content guidance"
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
 """Values in the pooled latents: 16 channels per cell."""
-OPTIONAL_SETTINGS = ("condition_digest", "schedule", "warmup")
+OPTIONAL_SETTINGS = ("condition_digest", "schedule", "warmup", "detail_share", "grid")
 """Settings compared only if both files record them: a LoRA has no encoder, and older files record no schedule."""
 COMPARED_SETTINGS = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share",
                      "start_digest", *OPTIONAL_SETTINGS)  # fmt: skip

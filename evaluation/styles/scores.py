@@ -72,9 +72,8 @@ class StyleScorer:
     def __init__(self, trials: StyleTrials, network: StyleVectorNetwork, textures: TeacherTextures) -> None:
         self.trials, self._network, self._textures = trials, network, textures
         self._vectors: dict[Path, np.ndarray] = {}
-        teacher = {row.stylised: row for row in trials.teacher}
         self._teacher_vectors = [
-            LabelledStyleVector(row.style, row.content_name, self._vector(path)) for path, row in teacher.items()
+            LabelledStyleVector(row.style, row.content_name, self._vector(path)) for path, row in textures.rows.items()
         ]
 
     def score_method(self, name: str, images: Iterable[tuple[int, np.ndarray]]) -> MethodScores:

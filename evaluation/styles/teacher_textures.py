@@ -30,6 +30,10 @@ class TeacherTextures:
         statistics: maps images to textures.
         round_trip: encodes and decodes an image with the VAE.
         folder: folder in which textures are kept, so that a second run does not compute them; None: not kept.
+
+    Attributes:
+        statistics: the function of the argument.
+        rows: the triplets by the teacher's image: those of the trials, and some of each style.
     """
 
     def __init__(
@@ -38,8 +42,8 @@ class TeacherTextures:
         self.statistics, self._round_trip, self._folder, self._side = statistics, round_trip, folder, trials.side
         self._textures: dict[Path, Texture] = {}
         self._by_style: dict[str, dict[str, Texture]] = {}
-        rows = {row.stylised: row for row in (*trials.triplets, *_first_scenes(trials))}
-        for path, row in track(list(rows.items()), "textures"):
+        self.rows = {row.stylised: row for row in (*trials.triplets, *_first_scenes(trials))}
+        for path, row in track(list(self.rows.items()), "textures"):
             self._textures[path] = self._kept(path)
             self._by_style.setdefault(row.style, {}).setdefault(row.content_name, self._textures[path])
         self._deviations = standard_deviations(list(self._textures.values()))
