@@ -48,7 +48,7 @@ def paintings(
     photos = _photos(scenes, limit, large_photos)
     cutouts = load_objects()
     splits = {split: StylisedScenes(split, scenes, photos[split], cutouts) for split in photos}
-    require_target(output, sum(split.images for split in splits.values()), scenes.size)
+    require_target(output, sum(split.images for split in splits.values()), max(map(scenes.side, splits)))
     _write(output, splits, TINY, TripletReport({**asdict(scenes), "limit": limit, "embedding": TINY}))
 
 
@@ -139,13 +139,13 @@ def _photos(config: ScenesConfig, limit: int | None, large: bool) -> dict[str, l
     """The photos of each split that are not enlarged to the size of the scenes."""
     photos = {split: load_photos(split) for split in ("train", "test")}
     photos["train"] += load_large_photos() if large else []
-    size = (config.size, config.size)
-    fitting = {split: [photo for photo in photos[split] if photo.holds(size)] for split in photos}
-    for split, chosen in fitting.items():
-        if len(chosen) < 2:
+    sides = {split: config.side(split) for split in photos}
+    fitting = {split: [one for one in photos[split] if one.holds((side, side))] for split, side in sides.items()}
+    for split, side in sides.items():
+        if len(fitting[split]) < 2:
             raise DataError(
-                f"the {split} split has {len(chosen)} photos of {config.size} x {config.size} pixels or more, expected "
-                "2 or more: give a smaller --size"
+                f"the {split} split has {len(fitting[split])} photos of {side} x {side} pixels or more, expected 2 or "
+                "more: give a smaller size"
             )
     return {split: _limited(fitting[split], limit, config.seed) for split in fitting}
 

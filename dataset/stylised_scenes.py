@@ -29,7 +29,8 @@ class ScenesConfig:
         drawn_test: number of drawn styles that only the test split has; each of its contents has all of them.
         seen_styles: training styles in the test split, in addition to the unseen styles.
         seed: seed of all random choices.
-        size: side of an image in pixels.
+        size: side of an image in pixels; a multiple of 16.
+        test_size: side of an image of the test split; None: as in the training split.
 
     Raises:
         DataError: a number is out of range.
@@ -45,8 +46,17 @@ class ScenesConfig:
     seen_styles: int = 5
     seed: int = 0
     size: int = 384
+    test_size: int | None = None
+
+    def side(self, split: str) -> int:
+        """Side of the images of a split in pixels."""
+        return self.size if split == "train" or self.test_size is None else self.test_size
 
     def __post_init__(self) -> None:
+        for name in ("size", "test_size"):
+            side = getattr(self, name)
+            if side is not None and (side < 16 or side % 16):
+                raise DataError(f"{name.replace('_', ' ')} is {side}, expected a multiple of 16: give another number")
         if self.contents_per_photo < 1:
             raise DataError(f"contents per photo is {self.contents_per_photo}: give at least 1")
         most = len(TRAIN_STYLES)
@@ -69,7 +79,8 @@ class StylisedScenes:
 
     def __init__(self, split: str, config: ScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
         self.split, self.config, self._photos, self._objects = split, config, photos, objects
-        self._drawn = DrawnStyles(photos, config.size, split == "test")
+        self._side = config.side(split)
+        self._drawn = DrawnStyles(photos, self._side, split == "test")
         seen = self._rng("seen styles").sample(TRAIN_STYLES, config.seen_styles)
         self._test_styles = [
             *(named_style(index) for index in (*TEST_STYLES, *seen)),
@@ -95,7 +106,7 @@ class StylisedScenes:
     def _content(self, photo: Photo, number: int) -> StylisedContent:
         rng = self._rng(f"{photo.name} {number}")
         count = rng.choices((0, 1, 2), (0.25, 0.45, 0.3))[0] if number else 0
-        scene = make_scene(photo, self._objects, count, self.config.size, rng, crop=number > 0)
+        scene = make_scene(photo, self._objects, count, self._side, rng, crop=number > 0)
         image = (scene.image * 255).round().astype(np.uint8)
         stylised = ((style.label, style.apply(image)) for style in self._styles(rng))
         # Scenes of one photo, and photos of one template, have the same content name.

@@ -164,6 +164,14 @@ def _blend(row, style: np.ndarray) -> float:
     return (np.asarray(Image.open(row.content)).mean() + style.mean()) / 2
 
 
+def test_the_test_split_can_have_its_own_size(sources, tmp_path: Path) -> None:
+    assert _make(tmp_path / "set", "--test-size", "48") == 0
+    sides = {split: Image.open(read_triplets(tmp_path / "set", split)[0].content).size for split in ("train", "test")}
+    assert sides == {"train": (32, 32), "test": (48, 48)}
+    with pytest.raises(DataError, match="test size is 40, expected a multiple of 16"):
+        ScenesConfig(test_size=40)
+
+
 def test_photos_that_would_be_enlarged_are_left_out(sources, tmp_path: Path, capsys) -> None:
     assert _make(tmp_path / "set", "--size", "208") == 1
     assert "the train split has 0 photos of 208 x 208 pixels or more" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from styleroute.training.tiny.optimizer import build_optimizer, set_rate
+from pytorch_optimizer import Muon
+from styleroute.training.tiny.optimizer import Float32Muon, build_optimizer, set_rate
 from torch import nn
 
 
@@ -27,6 +28,21 @@ def test_muon_takes_matrices_and_adamw_the_rest() -> None:
     assert not adamw["use_muon"]
     assert _names(model, muon) == {"hidden.weight", "linear.weight"}
     assert _names(model, adamw) == {"from_rgb.weight", "from_rgb.bias", "hidden.bias", "linear.bias", "words.weight"}
+
+
+def test_float32_makes_the_same_steps_as_bfloat16() -> None:
+    torch.manual_seed(0)
+    model, other = Model(), Model()
+    other.load_state_dict(model.state_dict())
+    for kind, trained in ((Muon, model), (Float32Muon, other)):
+        groups = build_optimizer(trained, matrix_rate=1e-2, rate=1e-3).param_groups
+        optimizer = kind([dict(group) for group in groups])
+        torch.manual_seed(1)
+        image = torch.randn(2, 3, 8, 8)
+        trained.linear(trained.hidden(trained.from_rgb(image)).mean((2, 3))).pow(2).sum().backward()
+        optimizer.step()
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(dict(other.named_parameters())[name], weight, rtol=0, atol=2e-4)
 
 
 def test_a_step_of_a_matrix_has_the_size_that_its_rate_says() -> None:
