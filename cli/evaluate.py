@@ -9,6 +9,7 @@ import tyro
 from ..evaluation.dials.config import DialEvaluationConfig
 from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
+from ..evaluation.steering.config import SteeringConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
 from ..evaluation.tiny.config import TinyEvaluationConfig
@@ -22,21 +23,39 @@ if TYPE_CHECKING:
 def styles(config: Annotated[StyleEvaluationConfig, tyro.conf.arg(name="")]) -> None:
     """Stylise unseen photos in unseen styles through ComfyUI, and score them beside baselines and the teacher.
 
-    The command prints which claims of the paper hold. The same command continues an interrupted run. Images of changed
+    The command prints which claims of the paper and which goals of this pack hold. The images have the size of the
+    dataset's images. The same command continues an interrupted run. Images of changed
     expert files are generated again. All scores are written to scores.json.
     """
     from ..evaluation.styles.evaluate import evaluate_styles
     from ..evaluation.styles.report import write_report
-    from ..evaluation.styles.tables import loss_table, overlap_table, style_table
+    from ..evaluation.styles.tables import loss_table, overlap_table, style_tables
 
     evaluation = evaluate_styles(config)
     report = write_report(config.output, evaluation)
     for group in evaluation.groups:
-        console.print(style_table(group.scores, group.kind, group.trials.styles, evaluation.steps))
-    console.print(loss_table(evaluation.losses, evaluation.steps))
+        console.print(*style_tables(group.scores, group.kind, group.trials, evaluation.steps))
+    if evaluation.losses:
+        console.print(loss_table(evaluation.losses, evaluation.steps))
     if evaluation.overlaps:
         console.print(overlap_table(evaluation.overlaps))
     _print_claims(evaluation.claims, [report, *evaluation.files])
+
+
+def steering(config: Annotated[SteeringConfig, tyro.conf.arg(name="")]) -> None:
+    """Measure what the routed experts add to the shared expert: give them wrong inputs, or none, through ComfyUI.
+
+    The command stylises unseen photos in unseen styles with the right inputs, with another style's embedding or image,
+    and without each. It prints colours apart from strokes, and which goals hold. The same command continues an
+    interrupted run. All scores are written to scores.json.
+    """
+    from ..evaluation.steering.evaluate import evaluate_steering
+    from ..evaluation.steering.report import steering_table, write_report
+
+    evaluation = evaluate_steering(config)
+    report = write_report(config.output, evaluation)
+    console.print(steering_table(evaluation))
+    _print_claims(evaluation.goals, [report, evaluation.sheet])
 
 
 def losses(config: Annotated[LossComparisonConfig, tyro.conf.arg(name="")]) -> None:
@@ -87,17 +106,18 @@ def objects(config: Annotated[ObjectEvaluationConfig, tyro.conf.arg(name="")]) -
     console.print(f"Wrote {report}, {evaluation.sheet}", soft_wrap=True)
 
 
-def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors") -> None:
+def mixing(experts: Path = TINY_MODELS / "style_experts" / "tiny_styles.safetensors", data: Path | None = None) -> None:
     """Print what rules for mixing two styles do to the routing of experts of the small Kontext.
 
     Args:
         experts: an expert file whose encoder reads the small vision model.
+        data: folder of triplets, whose unseen styles are mixed; by default the 26 painting styles are mixed.
     """
-    from ..evaluation.styles.mixing import embed_styles, evaluate_mixing
+    from ..evaluation.styles.mixing import evaluate_mixing, style_embeddings
     from ..moe import StyleExpert
 
     expert = StyleExpert.open(experts)
-    console.print(evaluate_mixing(expert, embed_styles(expert)).table())
+    console.print(evaluate_mixing(expert, style_embeddings(expert, data)).table())
 
 
 def dials(config: Annotated[DialEvaluationConfig, tyro.conf.arg(name="")]) -> None:
@@ -157,6 +177,7 @@ def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> Non
 
 SUBCOMMANDS = {
     "styles": styles,
+    "steering": steering,
     "dials": dials,
     "mixing": mixing,
     "losses": losses,

@@ -41,7 +41,7 @@ def generate_missing(
     folder: Path,
     open_generator: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
     save: Callable[[Any, Path], None] = save_image,
-    pixels: int = SIDE * SIDE,
+    pixels: int = IMAGE_SIDE**2,
 ) -> dict[AnyJob, Path]:
     """Generate the images that do not exist yet. An interruption loses at most one image.
 
@@ -89,12 +89,16 @@ def digest_folder(name: str, settings: str, files: Iterable[Path]) -> str:
     """The name of a folder: the name in lower case, and a digest of the settings and of the files' contents."""
     digest = hashlib.sha256(settings.encode())
     for path in files:
-        digest.update(_file_digest(path, path.stat().st_mtime_ns))
+        digest.update(file_digest(path).encode())
     words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
     return f"{'_'.join(words)}-{digest.hexdigest()[:12]}"
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file as hexadecimal digits; read again only after the file changed."""
+    return _digest_of(path, path.stat().st_mtime_ns)
+
+
 @cache
-def _file_digest(path: Path, modified: int) -> bytes:
-    """SHA-256 of a file; `modified`, its time of change, makes the cache forget the old content."""
-    return hashlib.sha256(path.read_bytes()).digest()
+def _digest_of(path: Path, modified: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,28 +14,49 @@ from ..errors import DataError, TrainingError
 from ..progress import console
 from ..storage.image_reader import read_image
 
-
-def open_image(path: Path) -> np.ndarray:
-    """The middle square of an image file, [S, S, 3] uint8.
-
-    Raises:
-        DataError: the file cannot be read as an image.
-    """
-    return np.array(fit_square(read_image(path)))
+LEAST_SIDE = 256
+"""Smallest side in pixels at which a dataset's images are evaluated; MS-SSIM needs more than 160."""
+MULTIPLE = 16
+"""Sides of images are multiples of this number of pixels, the size of an image token."""
 
 
-def open_pixels(path: Path) -> Tensor:
-    """The middle square of an image file, [1, 3, S, S] in 0..1.
+def open_image(path: Path, side: int = IMAGE_SIDE) -> np.ndarray:
+    """The middle square of an image file, scaled to [side, side, 3] uint8.
 
     Raises:
         DataError: the file cannot be read as an image.
     """
-    return to_tensor(open_image(path))[None]
+    return np.array(fit_square(read_image(path), side))
 
 
-def fit_square(image: Image.Image) -> Image.Image:
-    """The middle square of an image, scaled to the size of the small Kontext."""
-    return ImageOps.fit(image, (IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
+def open_pixels(path: Path, side: int = IMAGE_SIDE) -> Tensor:
+    """The middle square of an image file, scaled to [1, 3, side, side] in 0..1.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return to_tensor(open_image(path, side))[None]
+
+
+def fit_square(image: Image.Image, side: int = IMAGE_SIDE) -> Image.Image:
+    """The middle square of an image, scaled to side x side."""
+    return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+
+
+def middle_square(image: Image.Image) -> Image.Image:
+    """The middle square of an image, at its own size."""
+    return fit_square(image, min(image.size))
+
+
+def square_side(path: Path) -> int:
+    """The side in pixels at which a dataset's images are evaluated, from one of them.
+
+    It is the shorter side of the image, rounded down to whole tokens. Smaller images are evaluated at 256 pixels.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return max(LEAST_SIDE, min(read_image(path).size) // MULTIPLE * MULTIPLE)
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:

@@ -11,7 +11,8 @@ from .statistics import CONFIDENCE
 CLAIMS_CAPTION = (
     "Numbers are paired differences: mean over styles and photos ± standard error, clustered by style and photo. "
     f"Student's t at {CONFIDENCE:.0%} tests each difference against 0, without correction for the number of claims. "
-    "Each method was trained once."
+    "A claim with a number holds if the mean reaches it, and a difference is also significant. Each method was trained "
+    "once."
 )
 
 
@@ -20,16 +21,18 @@ def score_table(
     caption: str,
     columns: Sequence[MetricColumn],
     methods: Sequence[MethodScores],
-    training_steps: Mapping[str, str],
+    training_steps: Mapping[str, str] | None = None,
 ) -> Table:
-    """One row per method: training steps, mean ± standard error of each metric, number of images."""
+    """One row per method: mean ± standard error of each metric, number of images, and the training steps if given."""
     table = Table(title=title, caption=caption, caption_justify="left")
-    table.add_column("method", no_wrap=True)
-    for heading in ("steps", *(column.heading for column in columns), "images"):
+    table.add_column("method")
+    steps = [] if training_steps is None else ["steps"]
+    for heading in (*steps, *(column.heading for column in columns), "images"):
         table.add_column(heading, justify="right", no_wrap=True)
     for method in methods:
+        trained = [] if training_steps is None else [training_steps.get(method.name, "")]
         means = (method.mean(column.key).text(column.number_format) for column in columns)
-        table.add_row(method.name, training_steps.get(method.name, ""), *means, str(len(method.scores)))
+        table.add_row(method.name, *trained, *means, str(len(method.scores)))
     return table
 
 

@@ -24,23 +24,23 @@ NumberedImages = Iterator[tuple[int, np.ndarray]]
 def lower_baselines(trials: StyleTrials, round_trip: VaeRoundTrip) -> dict[str, NumberedImages]:
     """The images of the rows above the methods, by name."""
     return {
-        PHOTO: _images(trials, lambda row: open_image(row.content)),
-        COLOUR: _images(trials, recoloured),
-        COLOUR_VAE: _images(trials, lambda row: round_trip(recoloured(row))),
+        PHOTO: _images(trials, lambda row: open_image(row.content, trials.side)),
+        COLOUR: _images(trials, lambda row: recoloured(row, trials.side)),
+        COLOUR_VAE: _images(trials, lambda row: round_trip(recoloured(row, trials.side))),
     }
 
 
 def ceilings(trials: StyleTrials, round_trip: VaeRoundTrip) -> dict[str, NumberedImages]:
     """The images of the rows below the methods, by name."""
     return {
-        TEACHER_VAE: _images(trials, lambda row: round_trip(open_image(row.stylised))),
-        TEACHER: _images(trials, lambda row: open_image(row.stylised)),
+        TEACHER_VAE: _images(trials, lambda row: round_trip(open_image(row.stylised, trials.side))),
+        TEACHER: _images(trials, lambda row: open_image(row.stylised, trials.side)),
     }
 
 
-def recoloured(triplet: Triplet) -> np.ndarray:
-    """The content image with the colours of the style image, [H, W, 3] uint8."""
-    return transfer_colour(open_image(triplet.content), open_image(triplet.reference))
+def recoloured(triplet: Triplet, side: int) -> np.ndarray:
+    """The content image with the colours of the style image, [side, side, 3] uint8."""
+    return transfer_colour(open_image(triplet.content, side), open_image(triplet.reference, side))
 
 
 def _images(trials: StyleTrials, image_of: Callable[[Triplet], np.ndarray]) -> NumberedImages:

@@ -15,7 +15,7 @@ from ..comfy_generator import ComfyGenerator, evaluation_server
 from .jobs import StyleJob
 from .methods import StyleMethod
 from .pooled_latents import pooled_latents, write_collapsed_lora
-from .workflow import WORKFLOW, fill, method_workflow
+from .workflow import WORKFLOW, fill, method_workflow, with_other_reference
 
 
 @contextmanager
@@ -34,19 +34,21 @@ class StyleGenerator(ComfyGenerator):
 
     def __init__(self, server: ComfyServer) -> None:
         super().__init__(server, WORKFLOW)
-        self._prompts: dict[StyleMethod, Prompt] = {}
+        self._prompts: dict[tuple[StyleMethod, int], Prompt] = {}
         self._collapsed_file: Path | None = None
 
     def __call__(self, job: StyleJob) -> Image.Image:
         photo, style = self.upload(job.content), self.upload(job.style)
-        prompt = fill(self._prompt(job.method), self._expert(job), photo, style, job.prompt, job.seed)
+        prompt = fill(self._prompt(job.method, job.side), self._expert(job), photo, style, job.prompt, job.seed)
+        if job.reference is not None:
+            prompt = with_other_reference(prompt, self.upload(job.reference))
         return self.fetch_image(prompt, self.run(prompt), "Result")
 
-    def _prompt(self, method: StyleMethod) -> Prompt:
-        if method not in self._prompts:
-            routed = method.condition == "style-encoder"
-            self._prompts[method] = method_workflow(self.workflow, routed, method.style_reference)
-        return self._prompts[method]
+    def _prompt(self, method: StyleMethod, side: int) -> Prompt:
+        if (method, side) not in self._prompts:
+            inputs = method.condition == "style-encoder", method.style_reference
+            self._prompts[method, side] = method_workflow(self.workflow, *inputs, method.sampling, side)
+        return self._prompts[method, side]
 
     def _expert(self, job: StyleJob) -> str:
         """The name of the job's expert file in the list of Load StyleExpert."""
@@ -59,7 +61,7 @@ class StyleGenerator(ComfyGenerator):
         path = self.experts_folder / f"{Path(job.file_name).stem}.safetensors"
         if path == self._collapsed_file:
             return path
-        write_collapsed_lora(StyleExpert.open(job.method.file), pooled_latents(self._base, job.style), path)
+        write_collapsed_lora(StyleExpert.open(job.method.file), pooled_latents(self._base, job.style, job.side), path)
         if self._collapsed_file is not None:
             self._collapsed_file.unlink()
         self._collapsed_file = path

@@ -1,5 +1,6 @@
 """Options of `styleroute evaluate styles`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,17 @@ from ...errors import TrainingError
 from ...paths import RUNS, TINY_MODELS
 
 EXPERTS_FILE = "experts.safetensors"
+
+
+def require_at_least(least: int, numbers: Mapping[str, float | None]) -> None:
+    """Check the numbers of options by name; None is a number that was not given.
+
+    Raises:
+        TrainingError: a number is smaller.
+    """
+    for name, number in numbers.items():
+        if number is not None and not number >= least:
+            raise TrainingError(f"{name} is {number:g}, expected {least} or more: give another number")
 
 
 @dataclass(frozen=True)
@@ -22,13 +34,20 @@ class StyleEvaluationConfig:
         no_encoder: experts routed by the style image's pooled latents.
         wide_run: run folder of `wide`, for its loss curve. The other files lie in their run folders.
         photos: number of photos to stylise in each style.
+        styles: number of styles, taken at even distances from the list of styles; by default all. An image's own style
+            always competes with all styles.
         seeds: images per photo and style, with noise from the seeds 0, 1 and so on.
+        steps: sampling steps of all methods without guidance.
+        content: content dial of a further row, for the experts of the pack; 1 leaves the row out.
+        guided_steps: sampling steps of that row.
+        loss_photos: number of photos for the losses, in each style; 0 leaves the losses out.
         seen: also evaluate the styles of the training split on the same photos.
         sheet: file for the sheet of images (.jpg or .png); by default sheet.jpg in the output folder.
-        output: folder for images, plots and scores.json; existing images are not generated again.
+        sheet_size: numbers of styles and photos on the sheet.
+        output: folder for images, plots and scores.json; existing images and losses are not computed again.
 
     Raises:
-        TrainingError: a number is below 1.
+        TrainingError: a number is too small.
     """
 
     data: Path = Path("data") / "paintings"
@@ -39,15 +58,22 @@ class StyleEvaluationConfig:
     no_encoder: Path = RUNS / "experts_small_no_encoder" / EXPERTS_FILE
     wide_run: Path = RUNS / "experts_small_wide"
     photos: int = 8
+    styles: int | None = None
     seeds: int = 2
+    steps: int = 20
+    content: float = 2.0
+    guided_steps: int = 8
+    loss_photos: int = 8
     seen: bool = False
     sheet: Path | None = None
+    sheet_size: tuple[int, int] = (5, 3)
     output: Path = RUNS / "evaluate_styles"
 
     def __post_init__(self) -> None:
-        for name in ("photos", "seeds"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}, expected 1 or more: give another number")
+        numbers = {name: getattr(self, name) for name in ("photos", "styles", "seeds", "steps", "guided_steps")}
+        sheet = dict(zip(("styles on the sheet", "photos on the sheet"), self.sheet_size, strict=True))
+        require_at_least(1, {**numbers, **sheet})
+        require_at_least(0, {"loss_photos": self.loss_photos, "content": self.content})
 
     @property
     def sheet_file(self) -> Path:

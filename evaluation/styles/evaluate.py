@@ -11,6 +11,7 @@ from ..generated_images import generate_missing
 from ..images import open_image, readable
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
+from ..metrics.texture import TextureStatistics, texture_statistics
 from ..vae_round_trip import VaeRoundTrip, small_vae_round_trip
 from .baselines import ceilings, lower_baselines
 from .claims import claim_results
@@ -18,9 +19,10 @@ from .comfy_generator import open_style_generator
 from .config import StyleEvaluationConfig
 from .expert_overlap import ExpertOverlap, measure_overlap
 from .jobs import OpenStyleGenerator, StyleJob, style_jobs
-from .methods import FULL, WIDE, StyleMethod, all_methods, available_methods
+from .methods import FULL, GUIDED, WIDE, StyleMethod, all_methods, available_methods
 from .scores import StyleScorer
-from .sheets import sheet_jobs, write_method_sheet, write_style_sheet
+from .sheets import sheet_jobs, sheet_trials, write_method_sheet, write_style_sheet
+from .teacher_textures import TeacherTextures, textures_folder
 from .training_curves import plot_curves, read_curves
 from .trials import StyleTrials, choose_trials
 from .unseen_loss import unseen_losses
@@ -59,6 +61,7 @@ def evaluate_styles(
     config: StyleEvaluationConfig,
     open_generator: OpenStyleGenerator = open_style_generator,
     network: StyleVectorNetwork = predict_style_vector,
+    statistics: TextureStatistics = texture_statistics,
 ) -> StyleEvaluation:
     """Generate the missing images, and score all of them.
 
@@ -72,31 +75,38 @@ def evaluate_styles(
     methods = available_methods(known)
     triplets = readable(read_triplets(config.data, "test"))
     kinds = ("unseen", "seen") if config.seen else ("unseen",)
-    scorers = {kind: StyleScorer(choose_trials(triplets, kind == "seen", config.photos), network) for kind in kinds}
-    trials = scorers["unseen"].trials
+    trials = {kind: choose_trials(triplets, kind == "seen", config.photos, config.styles) for kind in kinds}
+    round_trip, folder = small_vae_round_trip(), textures_folder(config.output)
+    scorers = {
+        kind: StyleScorer(of_kind, network, TeacherTextures(of_kind, statistics, round_trip, folder))
+        for kind, of_kind in trials.items()
+    }
     overlaps = _overlaps(methods, triplets)
-    shown = sheet_jobs(trials, _first_named(methods, WIDE, FULL))
-    jobs = {kind: _jobs(methods, scorer.trials, config.seeds) for kind, scorer in scorers.items()}
+    on_sheet = sheet_trials(triplets, config.sheet_size)
+    shown = sheet_jobs(on_sheet, _first_named(methods, GUIDED, WIDE, FULL))
+    jobs = {kind: _jobs(methods, of_kind, config.seeds) for kind, of_kind in trials.items()}
     every = [job for by_method in jobs.values() for of_method in by_method.values() for job in of_method]
-    images = generate_missing([*every, *shown.values()], config.output / "images", open_generator)
-    losses, round_trip = unseen_losses(methods, trials), small_vae_round_trip()
+    side = trials["unseen"].side
+    images = generate_missing([*every, *shown.values()], config.output / "images", open_generator, pixels=side**2)
+    losses = _losses(methods, triplets, config)
     groups = [_group(kind, scorers[kind], jobs[kind], images, config.seeds, round_trip) for kind in kinds]
     files = [
-        write_style_sheet(config.sheet_file, trials, shown, images),
-        write_method_sheet(config.output / "methods.png", trials, jobs["unseen"], images, config.seeds),
+        write_style_sheet(config.sheet_file, on_sheet, shown, images),
+        write_method_sheet(config.output / "methods.png", trials["unseen"], jobs["unseen"], images, config.seeds),
         plot_curves(config.output / "curves.png", read_curves(_run_folders(config, known))),
     ]
-    return StyleEvaluation(
-        methods=methods,
-        left_out=[method.name for method in known if method not in methods],
-        groups=groups,
-        losses=losses,
-        overlaps=overlaps,
-        claims=claim_results(
-            groups[0].scores, losses, overlaps, {method.name: method.compared_settings for method in methods}
-        ),
-        files=[file for file in files if file],
-    )
+    left_out = [method.name for method in known if method not in methods]
+    training = {method.name: method.compared_settings for method in methods}
+    claims = claim_results(groups[0].scores, losses, overlaps, training)
+    return StyleEvaluation(methods, left_out, groups, losses, overlaps, claims, [file for file in files if file])
+
+
+def _losses(methods: list[StyleMethod], triplets: list[Triplet], config: StyleEvaluationConfig) -> list[MethodScores]:
+    """The losses without guidance, which changes no loss; none for 0 photos."""
+    if not config.loss_photos:
+        return []
+    trials = choose_trials(triplets, False, config.loss_photos, config.styles)
+    return unseen_losses([method for method in methods if method.name != GUIDED], trials, config.output)
 
 
 def _overlaps(methods: list[StyleMethod], triplets: list[Triplet]) -> list[ExpertOverlap]:
@@ -111,7 +121,7 @@ def _first_named(methods: list[StyleMethod], *names: str) -> StyleMethod | None:
 
 
 def _jobs(methods: list[StyleMethod], trials: StyleTrials, seeds: int) -> JobsByMethod:
-    return {method.name: style_jobs(method, trials.triplets, seeds) for method in methods}
+    return {method.name: style_jobs(method, trials.triplets, seeds, trials.side) for method in methods}
 
 
 def _group(
@@ -123,7 +133,7 @@ def _group(
     round_trip: VaeRoundTrip,
 ) -> StyleGroup:
     generated = {
-        name: ((number // seeds, open_image(images[job])) for number, job in enumerate(of_method))
+        name: ((number // seeds, open_image(images[job], scorer.trials.side)) for number, job in enumerate(of_method))
         for name, of_method in jobs.items()
     }
     rows = {**lower_baselines(scorer.trials, round_trip), **generated, **ceilings(scorer.trials, round_trip)}
@@ -132,4 +142,5 @@ def _group(
 
 def _run_folders(config: StyleEvaluationConfig, methods: list[StyleMethod]) -> dict[str, Path]:
     """Each method's run folder: the folder of its file, except for the file that ships."""
-    return {method.name: method.file.parent for method in methods} | {WIDE: config.wide_run}
+    trained = [method for method in methods if method.name != GUIDED]
+    return {method.name: method.file.parent for method in trained} | {WIDE: config.wide_run}

@@ -9,19 +9,27 @@ from pathlib import Path
 
 from PIL import Image
 
+from ...dataset.scenes import IMAGE_SIDE
 from ...dataset.triplets import Triplet
 from .methods import StyleMethod
 
 
 @dataclass(frozen=True)
 class StyleJob:
-    """One image to generate: the content image in the style of the style image."""
+    """One image to generate: the content image in the style of the style image.
+
+    Attributes:
+        side: height and width in pixels.
+        reference: the image beside the content image, if it is another one than the style image.
+    """
 
     method: StyleMethod
     content: Path
     style: Path
     prompt: str
     seed: int
+    side: int = IMAGE_SIDE
+    reference: Path | None = None
 
     @property
     def relative_path(self) -> Path:
@@ -30,9 +38,9 @@ class StyleJob:
 
     @cached_property
     def file_name(self) -> str:
-        """The image's file name. It contains a digest of both images and the prompt."""
-        digest = hashlib.sha256(self.prompt.encode())
-        for path in (self.content, self.style):
+        """The image's file name. It contains a digest of the images, the size and the prompt."""
+        digest = hashlib.sha256(f"{self.side} {self.prompt}".encode())
+        for path in filter(None, (self.content, self.style, self.reference)):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return f"{self.style.parent.name}_{self.content.stem}_{digest.hexdigest()[:12]}_seed{self.seed}.png"
 
@@ -41,6 +49,10 @@ OpenStyleGenerator = Callable[[], AbstractContextManager[Callable[[StyleJob], Im
 """Opens the function that generates an image, usually a ComfyUI; only called if an image is missing."""
 
 
-def style_jobs(method: StyleMethod, triplets: Iterable[Triplet], seeds: int) -> list[StyleJob]:
+def style_jobs(method: StyleMethod, triplets: Iterable[Triplet], seeds: int, side: int = IMAGE_SIDE) -> list[StyleJob]:
     """Each triplet with each seed, triplet by triplet."""
-    return [StyleJob(method, row.content, row.reference, row.prompt, seed) for row in triplets for seed in range(seeds)]
+    return [
+        StyleJob(method, row.content, row.reference, row.prompt, seed, side)
+        for row in triplets
+        for seed in range(seeds)
+    ]

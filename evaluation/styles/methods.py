@@ -1,7 +1,7 @@
 """The compared methods: five ways to train experts for styles, each with its expert file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -14,14 +14,17 @@ from ...training.experts.config import POOLED_CELLS, Condition
 from ...training.experts.start import all_steps
 from ..generated_images import BASE_MODEL, images_folder
 from .config import StyleEvaluationConfig
+from .sampling import NEUTRAL, PLAIN, Sampling
 from .workflow import WORKFLOW
 
 FULL, FULL_REFERENCE = "full", "full + style reference"
 WIDE = "full + wide shared expert"
+GUIDED = f"{WIDE}, content guidance"
+"""The same experts with the content dial of Style Guider, as in the example workflow."""
 SINGLE_LORA, NO_ENCODER = "single LoRA", "MoE without style encoder"
 POOLED_WIDTH = 16 * POOLED_CELLS**2
 """Values in the pooled latents: 16 channels per cell."""
-OPTIONAL_SETTINGS = ("condition_digest", "schedule", "warmup")
+OPTIONAL_SETTINGS = ("condition_digest", "schedule", "warmup", "detail_share", "grid")
 """Settings compared only if both files record them: a LoRA has no encoder, and older files record no schedule."""
 COMPARED_SETTINGS = ("steps", "data_digest", "batch", "accumulation", "rate", "guidance", "window", "whole_share",
                      "start_digest", *OPTIONAL_SETTINGS)  # fmt: skip
@@ -40,6 +43,7 @@ class StyleMethod:
         condition: input of the routers: the style encoder's embedding, pooled latents, or none (one plain LoRA).
         style_reference: whether the style image is a second reference beside the content image.
         shared_expert_only: whether the routed experts are switched off.
+        sampling: steps and content dial.
     """
 
     name: str
@@ -47,6 +51,7 @@ class StyleMethod:
     condition: Condition
     style_reference: bool = False
     shared_expert_only: bool = False
+    sampling: Sampling = PLAIN
 
     @cached_property
     def training(self) -> dict[str, Any]:
@@ -70,18 +75,24 @@ class StyleMethod:
     @cached_property
     def images_folder(self) -> str:
         """The folder of the method's images; other weights of the experts or the base model have another one."""
-        return images_folder(self.name, f"{self.condition} {self.style_reference}", (self.file, WORKFLOW))
+        settings = f"{self.condition} {self.style_reference} {self.sampling}"
+        return images_folder(self.name, settings, (self.file, WORKFLOW))
 
 
 def all_methods(config: StyleEvaluationConfig) -> list[StyleMethod]:
     """All methods in the order of the table, with or without an existing file."""
-    return [
-        StyleMethod(SINGLE_LORA, config.single_lora, "none", style_reference=True),
-        StyleMethod(NO_ENCODER, config.no_encoder, "pooled-latents"),
-        StyleMethod(FULL, config.full, "style-encoder"),
-        StyleMethod(FULL_REFERENCE, config.style_reference, "style-encoder", style_reference=True),
-        StyleMethod(WIDE, config.wide, "style-encoder", style_reference=True),
+    plain = Sampling(config.steps)
+    methods = [
+        StyleMethod(SINGLE_LORA, config.single_lora, "none", style_reference=True, sampling=plain),
+        StyleMethod(NO_ENCODER, config.no_encoder, "pooled-latents", sampling=plain),
+        StyleMethod(FULL, config.full, "style-encoder", sampling=plain),
+        StyleMethod(FULL_REFERENCE, config.style_reference, "style-encoder", style_reference=True, sampling=plain),
+        StyleMethod(WIDE, config.wide, "style-encoder", style_reference=True, sampling=plain),
     ]
+    if config.content == NEUTRAL:
+        return methods
+    guided = Sampling(config.guided_steps, config.content)
+    return [*methods, replace(methods[-1], name=GUIDED, sampling=guided)]
 
 
 def available_methods(methods: Iterable[StyleMethod]) -> list[StyleMethod]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from math import pi
+from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from rich.table import Table
@@ -13,12 +13,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...dataset.photos import load_photos
+from ...dataset.scenes import IMAGE_SIDE
 from ...dataset.teacher import STYLE_NAMES, stylise
+from ...dataset.triplets import read_triplets
 from ...moe import StyleExpert
 from ...moe.mixing import mix_pair
-from ...moe.siglip import encode_images, load_siglip
-from ...paths import TINY_MODELS
-from ..images import fit_square
+from ...training.style_encoder.vision import load_vision
+from ..images import readable
+from .style_embedding import embed_images, embed_styles
+from .trials import choose_trials
 
 AMOUNTS = (0.0, 0.25, 0.5, 1.5, 2.0)
 """Weights of the second style. For 1.5 and 2 the result moves away from the first style."""
@@ -99,12 +102,22 @@ def evaluate_mixing(expert: StyleExpert, embeddings: Tensor) -> MixingEvaluation
     return MixingEvaluation(rows, len(pairs), angles.mean().item() * 180 / pi)
 
 
-def embed_styles(expert: StyleExpert) -> Tensor:
-    """Embeddings [N, cond_dim] of one test photo in all of the teacher's styles."""
-    photo = np.asarray(fit_square(Image.fromarray(load_photos("test")[0].pixels)))
-    stylised = (stylise(photo, style).copy() for style in range(len(STYLE_NAMES)))
-    images = [torch.from_numpy(pixels).float() / 255 for pixels in stylised]
-    return encode_images(load_siglip(TINY_MODELS / "siglip.safetensors"), expert.encoder, images)
+def style_embeddings(expert: StyleExpert, data: Path | None) -> Tensor:
+    """Embeddings [N, cond_dim] of one photo in N styles.
+
+    Args:
+        expert: routed experts with their style encoder.
+        data: folder of triplets, whose unseen styles are used; None: the 26 painting styles.
+
+    Raises:
+        DataError, TrainingError: the dataset or the teacher is missing, or it does not fit.
+    """
+    vision = load_vision("tiny")
+    if data is not None:
+        trials = choose_trials(readable(read_triplets(data, "test")), seen=False, photos=1)
+        return embed_styles(expert, vision, [row.stylised for row in trials.triplets])
+    photo = load_photos("test")[0].square(IMAGE_SIDE)
+    return embed_images(expert, vision, [Image.fromarray(stylise(photo, style)) for style in range(len(STYLE_NAMES))])
 
 
 def _routed_weights(expert: StyleExpert, styles: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ...dataset.scenes import IMAGE_SIDE
 from ...moe import ExpertConfig, StyleExpert, save_expert
 from ...moe.lora import lora_state
 from ...training.bases import Base
@@ -14,9 +15,9 @@ from ...training.experts.conditions import pool
 from ..images import open_pixels
 
 
-def pooled_latents(base: Base, image: Path) -> Tensor:
-    """The style embedding [1, 256] of the training preset `small-no-encoder`."""
-    return pool(base.encode(open_pixels(image)))
+def pooled_latents(base: Base, image: Path, side: int = IMAGE_SIDE) -> Tensor:
+    """The style embedding [1, 256] of the training preset `small-no-encoder`, from an image of side x side pixels."""
+    return pool(base.encode(open_pixels(image, side)))
 
 
 def write_collapsed_lora(expert: StyleExpert, style: Tensor, path: Path) -> Path:

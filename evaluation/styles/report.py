@@ -9,7 +9,8 @@ from ..json_report import claims_json, scores_json, write_scores
 from .evaluate import StyleEvaluation, StyleGroup
 from .expert_overlap import DEFINITION
 from .methods import StyleMethod
-from .scores import STYLE_COLUMNS
+from .scores import IMAGE_COLUMNS, STYLE_COLUMNS
+from .trials import StyleTrials
 
 
 def write_report(folder: Path, evaluation: StyleEvaluation) -> Path:
@@ -21,7 +22,7 @@ def as_json(evaluation: StyleEvaluation) -> dict[str, Any]:
     """The results as plain values."""
     return {
         **claims_json(evaluation.claims),
-        "methods": [_method_json(method) for method in evaluation.methods],
+        "methods": [method_json(method) for method in evaluation.methods],
         "left_out": evaluation.left_out,
         "losses": [scores_json(losses, ("loss",)) for losses in evaluation.losses],
         "overlap": {"definition": DEFINITION, "rows": [asdict(overlap) for overlap in evaluation.overlaps]},
@@ -29,12 +30,22 @@ def as_json(evaluation: StyleEvaluation) -> dict[str, Any]:
     }
 
 
-def _method_json(method: StyleMethod) -> dict[str, Any]:
+def method_json(method: StyleMethod) -> dict[str, Any]:
+    """A method's file, its settings, and the summary of its training."""
     training = StyleExpert.open(method.file).training
-    return {"name": method.name, "file": method.file.name, "images": method.images_folder, "training": training}
+    sampling = asdict(method.sampling)
+    return {
+        "name": method.name, "file": method.file.name, "images": method.images_folder, "sampling": sampling,
+        "training": training,
+    }  # fmt: skip
+
+
+def trials_json(trials: StyleTrials) -> list[dict[str, Any]]:
+    """What each trial shows."""
+    return [{"style": row.style, "photo": row.content_name, "prompt": row.prompt} for row in trials.triplets]
 
 
 def _group_json(group: StyleGroup) -> dict[str, Any]:
-    trials = [{"style": row.style, "photo": row.content_name, "prompt": row.prompt} for row in group.trials.triplets]
-    keys = [column.key for column in STYLE_COLUMNS]
-    return {"styles_are": group.kind, "trials": trials, "rows": [scores_json(scores, keys) for scores in group.scores]}
+    keys = [column.key for column in (*STYLE_COLUMNS, *IMAGE_COLUMNS)]
+    rows = [scores_json(scores, keys) for scores in group.scores]
+    return {"styles_are": group.kind, "side": group.trials.side, "trials": trials_json(group.trials), "rows": rows}

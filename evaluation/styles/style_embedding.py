@@ -4,32 +4,41 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL.Image import Image
 from torch import Tensor
 
 from ...errors import TrainingError
 from ...moe import StyleExpert
+from ...storage.image_reader import read_image
 from ...training.style_encoder.states import stored_layers
 from ...training.style_encoder.vision import Vision, require_layers
-from ..images import open_image
+from ..images import middle_square
 
 BATCH_SIZE = 32
 """Images that the vision model reads at once."""
 
 
-@torch.no_grad()
 def embed_styles(expert: StyleExpert, vision: Vision, images: Sequence[Path]) -> Tensor:
-    """The style embeddings [N, cond_dim] of N images.
+    """The style embeddings [N, cond_dim] of the middle squares of N image files.
+
+    Raises:
+        DataError: a file cannot be read as an image.
+        TrainingError: the encoder does not fit the vision model.
+    """
+    _require_fit(expert, vision)
+    batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
+    return torch.cat([embed_images(expert, vision, [middle_square(read_image(file)) for file in b]) for b in batches])
+
+
+@torch.no_grad()
+def embed_images(expert: StyleExpert, vision: Vision, images: list[Image]) -> Tensor:
+    """The style embeddings [N, cond_dim] of N square images, all read at once.
 
     Raises:
         TrainingError: the encoder does not fit the vision model.
     """
     _require_fit(expert, vision)
-    layers, embeddings = stored_layers(expert.encoder_config.taps), []
-    for start in range(0, len(images), BATCH_SIZE):
-        batch = [Image.fromarray(open_image(path)) for path in images[start : start + BATCH_SIZE]]
-        embeddings.append(expert.encoder(vision.read(batch, layers).states))
-    return torch.cat(embeddings)
+    return expert.encoder(vision.read(images, stored_layers(expert.encoder_config.taps)).states)
 
 
 def _require_fit(expert: StyleExpert, vision: Vision) -> None:

@@ -1,34 +1,38 @@
-"""The example workflow for styles in API form, changed for each method, and sampled without guidance.
+"""The example workflow for styles in API form, changed for each method.
 
-The dials of Style Guider are neutral, so that the scores compare the experts alone. All other settings stay as users
-get them.
+A method sets the image size, the sampling steps and the content dial of Style Guider. At a content dial of 1 the scores
+compare the experts alone. All other settings stay as users get them.
 """
 
 import copy
 
 from ...comfy_client.workflow import Prompt, find_node, inputs_of, node_of_class
 from ...paths import PACK
+from .sampling import NEUTRAL, Sampling
 
 WORKFLOW = PACK / "example_workflows" / "style_transfer.json"
-PHOTO, STYLE_REFERENCE = "Photo", "Style image beside the photo"
+PHOTO, STYLE_REFERENCE, STYLE_IMAGE = "Photo", "Style image beside the photo", "Style image"
 """Titles of nodes in the workflow."""
-STEPS = 20
-"""Sampling steps without guidance."""
-NEUTRAL = {"content": 1.0, "style": 1.0}
-"""The dials of Style Guider without effect."""
+OTHER_REFERENCE = "other reference"
+"""Id of the added node that loads another image for the second reference."""
 
 
-def method_workflow(workflow: Prompt, routed: bool, style_reference: bool) -> Prompt:
-    """A copy of the workflow for one kind of method, without its Routing Preview and without guidance.
+def method_workflow(workflow: Prompt, routed: bool, style_reference: bool, sampling: Sampling, side: int) -> Prompt:
+    """A copy of the workflow for one kind of method, without its Routing Preview.
 
     Args:
         workflow: the example workflow.
         routed: whether Encode Style reads the style image. If not, the expert file is one plain LoRA.
         style_reference: whether the style image's latents are a second reference, as in the example workflow.
+        sampling: steps and content dial.
+        side: height and width of the image in pixels.
     """
     prompt = copy.deepcopy(workflow)
-    inputs_of(prompt, "StyleRoute_StyleGuider").update(NEUTRAL)
-    inputs_of(prompt, "BasicScheduler")["steps"] = STEPS
+    inputs_of(prompt, "StyleRoute_StyleGuider").update(content=sampling.content, style=NEUTRAL)
+    inputs_of(prompt, "BasicScheduler")["steps"] = sampling.steps
+    for node in prompt.values():
+        if node["class_type"] == "ImageScale":
+            node["inputs"].update(width=side, height=side)
     if not routed:
         del prompt[node_of_class(prompt, "StyleRoute_EncodeStyle")]
         del inputs_of(prompt, "StyleRoute_MoEApply")["style"]
@@ -47,6 +51,23 @@ def fill(prompt: Prompt, expert: str, photo: str, style: str, text: str, seed: i
         if node["class_type"] == "LoadImage":
             node["inputs"]["image"] = photo if node["_meta"]["title"] == PHOTO else style
     return filled
+
+
+def with_other_reference(prompt: Prompt, image: str) -> Prompt:
+    """A copy in which the second reference shows another image than the one that Encode Style reads.
+
+    Args:
+        prompt: a filled prompt.
+        image: name of the other image on the server.
+    """
+    changed = copy.deepcopy(prompt)
+    style = find_node(changed, STYLE_IMAGE)
+    changed[OTHER_REFERENCE] = copy.deepcopy(changed[style])
+    changed[OTHER_REFERENCE]["inputs"]["image"] = image
+    for node in changed.values():
+        if node["class_type"] == "ImageScale" and node["inputs"]["image"] == [style, 0]:
+            node["inputs"]["image"] = [OTHER_REFERENCE, 0]
+    return _needed_nodes(changed)
 
 
 def _bypass(prompt: Prompt, reference: str) -> None:

@@ -1,4 +1,4 @@
-"""Triplets in plain colours, mean colours as style vectors, and expert files with random weights."""
+"""Triplets in plain colours, mean colours as style vectors and textures, and expert files with random weights."""
 
 import json
 from pathlib import Path
@@ -36,6 +36,12 @@ def mean_colour(image: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def network():
     return mean_colour
+
+
+@pytest.fixture
+def statistics():
+    """A stand-in for the texture statistics: [H, W, 3] uint8 -> {"colour": [3]}."""
+    return lambda image: {"colour": mean_colour(image)}
 
 
 @pytest.fixture

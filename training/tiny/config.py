@@ -10,7 +10,7 @@ T5_TOKENS = 32
 IMAGE_SIZES = ((512, 512), (384, 640), (640, 384))
 """Height and width in pixels of the whole images that the model is trained on."""
 
-TEST_SIZES = ((IMAGE_SIDE, IMAGE_SIDE), (384, 640))
+TEST_SIZES = ((512, 512), (384, 640))
 """Height and width in pixels of the test images."""
 
 WINDOW_SIZES = ((256, 256), (384, 384))

@@ -1,16 +1,18 @@
 """One image per method through a real ComfyUI; the second reference against the sampler of the training code."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from styleroute.evaluation.styles import workflow
 from styleroute.evaluation.styles.comfy_generator import StyleGenerator, open_style_generator
 from styleroute.evaluation.styles.jobs import StyleJob
 from styleroute.evaluation.styles.methods import StyleMethod
+from styleroute.evaluation.styles.sampling import Sampling
+from styleroute.evaluation.styles.shared_expert import write_shared_expert
 from styleroute.flux.velocity import Reference
 from styleroute.moe import ExpertConfig, save_expert
 from styleroute.paths import TINY_MODELS
@@ -19,15 +21,15 @@ from styleroute.training.bases import load_base
 from styleroute.training.experts.routed_linear import AdapterConfig, BatchStyle, add_experts, trained_state
 
 pytestmark = pytest.mark.comfy
-STEPS, SEED = 2, 3
+STEPS, SEED, SIDE = 2, 3, 256
+SAMPLING = Sampling(STEPS)
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
 
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[StyleGenerator]:
-    """A real server; two steps per image."""
-    with pytest.MonkeyPatch.context() as patch, open_style_generator() as generator:
-        patch.setattr(workflow, "STEPS", STEPS)
+    """A real server."""
+    with open_style_generator() as generator:
         yield generator
 
 
@@ -44,12 +46,31 @@ def images(tmp_path: Path) -> tuple[Path, Path]:
 def test_the_shipped_experts_and_pooled_routing_generate_different_images(generator, images, write_moe) -> None:
     content, style = images
     methods = (
-        StyleMethod("wide", SHIPPED, "style-encoder", style_reference=True),
-        StyleMethod("pooled", write_moe(), "pooled-latents"),
+        StyleMethod("wide", SHIPPED, "style-encoder", style_reference=True, sampling=SAMPLING),
+        StyleMethod("pooled", write_moe(), "pooled-latents", sampling=SAMPLING),
     )
-    results = [generator(StyleJob(method, content, style, "a photo", SEED)) for method in methods]
-    assert [result.size for result in results] == [(256, 256)] * 2
+    results = [generator(StyleJob(method, content, style, "a photo", SEED, SIDE)) for method in methods]
+    assert [result.size for result in results] == [(SIDE, SIDE)] * 2
     assert np.abs(np.asarray(results[0], float) - np.asarray(results[1])).mean() > 1
+
+
+def test_each_wrong_input_changes_the_image_and_the_job_sets_the_size(generator, images, tmp_path) -> None:
+    content, style = images
+    other = tmp_path / "stripes.png"
+    Image.fromarray(np.tile(np.array([[[10, 20, 90]] * 8 + [[0, 0, 0]] * 8], np.uint8), (256, 16, 1))).save(other)
+    full = StyleMethod("full", SHIPPED, "style-encoder", style_reference=True, sampling=SAMPLING)
+    shared = replace(full, file=write_shared_expert(SHIPPED, tmp_path), condition="none")
+    jobs = [
+        StyleJob(full, content, style, "a photo", SEED, SIDE),
+        StyleJob(full, content, style, "a photo", SEED, SIDE, reference=style),
+        StyleJob(full, content, style, "a photo", SEED, SIDE, reference=other),
+        StyleJob(full, content, other, "a photo", SEED, SIDE, reference=style),
+        StyleJob(shared, content, style, "a photo", SEED, SIDE),
+    ]
+    own, same, *others = (np.asarray(generator(job), float) for job in jobs)
+    assert np.array_equal(own, same)
+    assert all(np.abs(own - image).mean() > 0.2 for image in others)
+    assert generator(StyleJob(shared, content, style, "a photo", SEED, 384)).size == (384, 384)
 
 
 @torch.no_grad()
@@ -67,8 +88,8 @@ def test_a_lora_with_the_style_image_generates_the_same_as_the_training_sampler(
     }
     config = ExpertConfig.plain_lora(rank, base.name)
     save_expert(tmp_path / "lora.safetensors", lora, config, None)
-    method = StyleMethod("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True)
-    found = generator(StyleJob(method, *images, "a photo of a cat", SEED))
+    method = StyleMethod("single LoRA", tmp_path / "lora.safetensors", "none", style_reference=True, sampling=SAMPLING)
+    found = generator(StyleJob(method, *images, "a photo of a cat", SEED, SIDE))
 
     pixels = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255 for path in images]
     content, style = (base.encode(part) for part in pixels)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,5 +65,6 @@ def test_other_weights_images_and_prompts_are_generated_again(jobs, triplets, wr
     again = FakeGenerator()
     generate_missing(style_jobs(retrained, triplets[:2], seeds=2), tmp_path / "out", again)
     assert len(again.jobs) == 4
-    other_prompt = StyleJob(retrained, content, jobs[0].style, "another prompt", 0)
-    assert other_prompt.file_name != style_jobs(retrained, triplets[:1], seeds=1)[0].file_name
+    [job] = style_jobs(retrained, triplets[:1], seeds=1)
+    changes = ({"prompt": "another prompt"}, {"side": 512}, {"reference": content})
+    assert len({job.file_name, *(replace(job, **change).file_name for change in changes)}) == 4

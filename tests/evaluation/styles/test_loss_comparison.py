@@ -62,9 +62,10 @@ def test_the_shared_expert_alone_does_not_depend_on_the_style(triplets) -> None:
     from styleroute.training.bases import load_base
 
     method = StyleMethod("shared expert", SHIPPED, "style-encoder", style_reference=True, shared_expert_only=True)
-    source = _PairSource(method, load_base("tiny"))
+    base = load_base("tiny")
+    source = _PairSource(method, base, 256)
     first, second = (source.pairs(row.reference) for row in (triplets[0], triplets[-1]))
-    together = _PairSource(replace(method, shared_expert_only=False), load_base("tiny")).pairs(triplets[0].reference)
+    together = _PairSource(replace(method, shared_expert_only=False), base, 256).pairs(triplets[0].reference)
     layer = next(iter(first))
     changes = [pairs[layer].up @ pairs[layer].down for pairs in (first, second, together)]
     assert (changes[0] - changes[1]).abs().max() < 1e-6 < (changes[0] - changes[2]).abs().max()

@@ -9,7 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from styleroute.errors import TrainingError
 from styleroute.evaluation.styles.config import StyleEvaluationConfig
-from styleroute.evaluation.styles.methods import NO_ENCODER, SINGLE_LORA, WIDE, all_methods, available_methods
+from styleroute.evaluation.styles.methods import GUIDED, NO_ENCODER, SINGLE_LORA, WIDE, all_methods, available_methods
+from styleroute.evaluation.styles.sampling import Sampling
 from styleroute.paths import TINY_MODELS
 
 SHIPPED = TINY_MODELS / "style_experts" / "tiny_styles.safetensors"
@@ -60,7 +61,7 @@ def test_only_methods_with_an_encoder_compare_its_digest(config, write_shipped) 
 
 
 def test_methods_without_a_file_are_left_out_by_name(config, capsys) -> None:
-    assert [method.name for method in available_methods(all_methods(config))] == [WIDE]
+    assert [method.name for method in available_methods(all_methods(config))] == [WIDE, GUIDED]
     printed = capsys.readouterr().out
     assert printed.count("Left out") == 4
     assert SINGLE_LORA in printed
@@ -76,7 +77,7 @@ def test_methods_keep_the_order_of_the_table(config, write_moe, write_lora, writ
     full = write_shipped(style_reference=False)
     config = replace(config, full=full, style_reference=SHIPPED, single_lora=write_lora(), no_encoder=write_moe())
     assert [method.condition for method in available_methods(all_methods(config))] == [
-        "none", "pooled-latents", "style-encoder", "style-encoder", "style-encoder",
+        "none", "pooled-latents", "style-encoder", "style-encoder", "style-encoder", "style-encoder",
     ]  # fmt: skip
 
 
@@ -115,6 +116,23 @@ def test_experts_trained_on_other_base_weights_are_reported(config, write_moe, c
     assert printed.count("other weights") == 1
 
 
-def test_impossible_numbers_are_refused() -> None:
-    with pytest.raises(TrainingError, match="photos is 0"):
-        StyleEvaluationConfig(photos=0)
+def test_the_guided_row_has_its_own_sampling_and_images(config) -> None:
+    assert [method.name for method in available_methods(all_methods(replace(config, content=1)))] == [WIDE]
+    plain, guided = available_methods(all_methods(replace(config, steps=30, content=3, guided_steps=6)))
+    assert (plain.sampling, guided.sampling) == (Sampling(30), Sampling(6, content=3))
+    assert plain.images_folder != guided.images_folder
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"photos": 0}, "photos is 0, expected 1 or more"),
+        ({"styles": 0}, "styles is 0"),
+        ({"sheet_size": (5, 0)}, "photos on the sheet is 0"),
+        ({"loss_photos": -1}, "loss_photos is -1, expected 0 or more"),
+        ({"content": float("nan")}, "content is nan"),
+    ],
+)
+def test_impossible_numbers_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        StyleEvaluationConfig(**options)

@@ -29,8 +29,15 @@ def test_lengths_and_kept_weights(styles: torch.Tensor):
 
 
 def test_the_command_prints_the_table(styles: torch.Tensor, monkeypatch, capsys: pytest.CaptureFixture):
-    monkeypatch.setattr(mixing, "embed_styles", lambda expert: styles)
+    monkeypatch.setattr(mixing, "style_embeddings", lambda expert, data: styles)
     assert main(["evaluate", "mixing"]) == 0
     shown = capsys.readouterr().out
     assert "15 pairs" in shown
     assert "Mix Styles" in shown
+
+
+def test_the_unseen_styles_of_a_dataset_are_embedded(data):
+    expert = StyleExpert.open(TINY_MODELS / "style_experts" / "tiny_styles.safetensors")
+    embeddings = mixing.style_embeddings(expert, data)
+    assert embeddings.shape == (2, expert.config.cond_dim)
+    assert torch.nn.functional.cosine_similarity(*embeddings, dim=0) < 0.999

@@ -22,4 +22,4 @@ def test_the_embedding_equals_that_of_the_training(triplets, tmp_path) -> None:
     for path in (row.content, row.reference, row.stylised):
         Image.open(path).resize((256, 256)).save(path)
     trained = make_examples([row], base, PooledLatents(), tmp_path / "cache")
-    torch.testing.assert_close(pooled_latents(base, row.reference), trained.style([row.reference]))
+    torch.testing.assert_close(pooled_latents(base, row.reference, 256), trained.style([row.reference]))

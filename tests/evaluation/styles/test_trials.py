@@ -2,10 +2,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from styleroute.dataset.scenes import IMAGE_SIDE as SIDE
 from styleroute.errors import TrainingError
-from styleroute.evaluation.images import open_image, readable
-from styleroute.evaluation.styles.trials import choose_trials, sheet_references
+from styleroute.evaluation.images import LEAST_SIDE, open_image, readable
+from styleroute.evaluation.styles.trials import choose_trials, sheet_references, spread
 
 
 def test_every_style_has_the_same_photos(triplets) -> None:
@@ -15,6 +16,22 @@ def test_every_style_has_the_same_photos(triplets) -> None:
         ("red", "cat"), ("red", "dog"), ("lime", "cat"), ("lime", "dog"),
     ]  # fmt: skip
     assert len(trials.teacher) == 8
+
+
+def test_fewer_styles_are_spread_and_all_styles_stay_as_competitors(triplets) -> None:
+    trials = choose_trials(triplets, seen=False, photos=2, styles=1)
+    assert (trials.styles, len(trials.triplets), len(trials.teacher)) == (["red"], 2, 8)
+    assert spread("abcdefgh", 3) == ["a", "e", "h"]
+    assert spread("ab", 5) == spread("ab", None) == ["a", "b"]
+
+
+def test_images_are_evaluated_at_the_size_of_the_dataset(triplets) -> None:
+    assert choose_trials(triplets, seen=False, photos=1).side == LEAST_SIDE  # images of 64 pixels are enlarged
+    for row in triplets:
+        Image.open(row.content).resize((530, 520)).save(row.content)
+    trials = choose_trials(triplets, seen=False, photos=1)
+    assert trials.side == 512
+    assert open_image(trials.photos[0], trials.side).shape == (512, 512, 3)
 
 
 def test_seen_styles_are_evaluated_on_unseen_photos(triplets) -> None:
@@ -39,7 +56,7 @@ def test_a_dataset_without_unseen_styles_is_refused(triplets) -> None:
 
 
 def test_the_style_image_of_the_sheet_shows_none_of_its_photos(triplets) -> None:
-    references = sheet_references(choose_trials(triplets, seen=False, photos=4))
+    references = sheet_references(choose_trials(triplets, seen=False, photos=3))
     assert {style: path.name for style, path in references.items()} == {"red": "3.png", "lime": "3.png"}
 
 
@@ -55,3 +72,10 @@ def test_broken_images_leave_their_triplets_out(triplets, capsys) -> None:
 
 def test_images_get_the_size_of_the_model(triplets) -> None:
     assert open_image(triplets[0].content).shape == (SIDE, SIDE, 3)
+
+
+def test_the_style_image_of_the_sheet_is_the_styles_own_image(triplets, tmp_path: Path) -> None:
+    own = tmp_path / "style.png"
+    rows = [replace(row, reference=own) if (row.style, row.content_name) == ("red", "owl") else row for row in triplets]
+    references = sheet_references(choose_trials(rows, seen=False, photos=3))
+    assert {style: path.name for style, path in references.items()} == {"red": "style.png", "lime": "3.png"}

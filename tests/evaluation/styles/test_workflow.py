@@ -4,7 +4,8 @@ import json
 
 import pytest
 from styleroute.comfy_client.workflow import Prompt
-from styleroute.evaluation.styles.workflow import WORKFLOW, fill, method_workflow
+from styleroute.evaluation.styles.sampling import PLAIN, Sampling
+from styleroute.evaluation.styles.workflow import WORKFLOW, fill, method_workflow, with_other_reference
 
 
 @pytest.fixture
@@ -49,16 +50,20 @@ def images(graph: Prompt, node: dict) -> list[str]:
     return sorted(found["_meta"]["title"] for found in before(graph, node) if found["class_type"] == "LoadImage")
 
 
-def test_the_full_method_uses_the_workflow_without_preview_and_guidance(workflow) -> None:
-    graph = method_workflow(workflow, routed=True, style_reference=True)
+def test_the_full_method_uses_the_workflow_without_preview_at_its_size_and_sampling(workflow) -> None:
+    graph = method_workflow(workflow, True, True, Sampling(12, content=2.5), 512)
     expected = {key: node for key, node in workflow.items() if node["class_type"] != "StyleRoute_RoutingPreview"}
-    only(expected, "StyleRoute_StyleGuider")["inputs"] |= {"content": 1.0, "style": 1.0}
-    only(expected, "BasicScheduler")["inputs"]["steps"] = 20
+    only(expected, "StyleRoute_StyleGuider")["inputs"] |= {"content": 2.5, "style": 1.0}
+    only(expected, "BasicScheduler")["inputs"]["steps"] = 12
+    scales = [node for node in expected.values() if node["class_type"] == "ImageScale"]
+    for node in scales:
+        node["inputs"] |= {"width": 512, "height": 512}
+    assert len(scales) == 2
     assert graph == expected
 
 
 def test_the_content_is_the_first_reference_and_the_style_image_the_second(workflow) -> None:
-    graph = method_workflow(workflow, routed=False, style_reference=True)
+    graph = method_workflow(workflow, False, True, PLAIN, 256)
     assert "StyleRoute_EncodeStyle" not in upstream(graph)
     method = only(graph, "FluxKontextMultiReferenceLatentMethod")
     second = graph[method["inputs"]["conditioning"][0]]
@@ -67,7 +72,7 @@ def test_the_content_is_the_first_reference_and_the_style_image_the_second(workf
 
 
 def test_without_the_style_reference_the_content_is_the_only_reference(workflow) -> None:
-    graph = method_workflow(workflow, routed=True, style_reference=False)
+    graph = method_workflow(workflow, True, False, PLAIN, 256)
     used = upstream(graph)
     assert (used.count("ReferenceLatent"), len(used)) == (1, len(graph))
     assert "StyleRoute_EncodeStyle" in used
@@ -75,13 +80,13 @@ def test_without_the_style_reference_the_content_is_the_only_reference(workflow)
 
 
 def test_pooled_routing_needs_no_style_image(workflow) -> None:
-    graph = method_workflow(workflow, routed=False, style_reference=False)
+    graph = method_workflow(workflow, False, False, PLAIN, 256)
     assert [node["_meta"]["title"] for node in graph.values() if node["class_type"] == "LoadImage"] == ["Photo"]
     assert "StyleRoute_MoEApply" in upstream(graph)
 
 
 def test_filling_in_files_prompt_and_seed_leaves_the_original_unchanged(workflow) -> None:
-    graph = method_workflow(workflow, routed=True, style_reference=True)
+    graph = method_workflow(workflow, True, True, PLAIN, 256)
     original = json.dumps(graph)
     filled = fill(graph, "x.safetensors", "photo.png", "style.png", "a cat", 7)
     values = {(node["class_type"], node["_meta"]["title"]): node["inputs"] for node in filled.values()}
@@ -90,3 +95,16 @@ def test_filling_in_files_prompt_and_seed_leaves_the_original_unchanged(workflow
     assert next(v for (kind, _), v in values.items() if kind == "RandomNoise")["noise_seed"] == 7
     assert next(v for (kind, _), v in values.items() if kind == "CLIPTextEncode")["text"] == "a cat"
     assert json.dumps(graph) == original
+
+
+def test_another_reference_replaces_only_the_image_beside_the_photo(workflow) -> None:
+    filled = fill(method_workflow(workflow, True, True, PLAIN, 256), "x", "photo.png", "style.png", "a cat", 7)
+    graph = with_other_reference(filled, "other.png")
+
+    def files(node: dict) -> set[str]:
+        return {found["inputs"]["image"] for found in before(graph, node) if found["class_type"] == "LoadImage"}
+
+    assert files(only(graph, "StyleRoute_EncodeStyle")) == {"style.png"}
+    method = only(graph, "FluxKontextMultiReferenceLatentMethod")
+    assert files(graph[method["inputs"]["conditioning"][0]]) == {"photo.png", "other.png"}
+    assert "other.png" not in json.dumps(filled)
