@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
+from ..dataset.scenes import IMAGE_SIDE
 from ..paths import PACK, TINY_MODELS
 from ..progress import track
 from ..storage.disk_space import require_room
