@@ -12,7 +12,7 @@ from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
-from ..paths import RUNS, TINY_MODELS
+from ..paths import METRIC_MODELS, RUNS, TINY_MODELS
 from ..progress import console
 
 if TYPE_CHECKING:
@@ -149,6 +149,22 @@ def tiny(per_edit: int = 8, steps: int = 20, output: Path = RUNS / "evaluate_tin
     console.print(f"Images: {evaluation.sheet}")
 
 
+def metrics(folder: Path = METRIC_MODELS) -> None:
+    """List the models that metrics need, and say where to get the missing ones. Nothing is loaded or downloaded.
+
+    Args:
+        folder: folder of the downloaded models.
+    """
+    from ..evaluation.metric_models import MetricModels
+    from ..evaluation.metric_models.table import model_table
+
+    status = MetricModels(folder=folder).status()
+    console.print(model_table(status))
+    for model in status:
+        if model.problem is not None:
+            console.print(model.problem, soft_wrap=True, highlight=False, markup=False)
+
+
 def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> None:
     from ..evaluation.claims import summarise
     from ..evaluation.tables import claims_table
@@ -167,4 +183,5 @@ SUBCOMMANDS = {
     "objects": objects,
     "contrast": contrast,
     "tiny": tiny,
+    "metrics": metrics,
 }

@@ -6,6 +6,7 @@ reading.py              reads weight files and transformers folders
 clip.py, dino.py, csd.py, aesthetic.py, lpips.py, dreamsim_model.py    networks that read images
 vision_language.py      a vision-language model that answers questions by token probabilities
 registry.py             which models are on this machine; loads each once
+table.py                the table of `styleroute evaluate metrics`
 """
 
 from .aesthetic import AestheticModel

@@ -81,7 +81,10 @@ def dreamsim_problem(
     if kind not in FILES:
         return f"Found the DreamSim kind {kind!r}, expected {', '.join(FILES)}: choose one of these."
     if find_spec("dreamsim") is None:
-        return "The package dreamsim is missing: run `pip install dreamsim`."
+        return (
+            f"The package dreamsim is missing: run `pip install dreamsim`, and download its weights ({DREAMSIM.size}) "
+            f"from {DREAMSIM.page} to {_folder(name, folder)}."
+        )
     path = _folder(name, folder)
     if missing := [file for file in FILES[kind] if not (path / file).exists()]:
         call = f"dreamsim.dreamsim(cache_dir='{path}', device='cpu', dreamsim_type='{kind}')"
@@ -97,16 +100,16 @@ def _folder(name: str | Path | None, folder: Path) -> Path:
 
 
 def _load(path: Path, kind: str, device: str) -> tuple[Any, Any]:
-    from dreamsim import dreamsim
-
     hub = torch.hub.get_dir()
     try:
+        from dreamsim import dreamsim
+
         return dreamsim(pretrained=True, device=device, cache_dir=str(path), dreamsim_type=kind)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"DreamSim cannot be loaded from {path} ({reason}). Expected the files of {DREAMSIM.page}: download them "
-            "again."
+            f"DreamSim cannot be loaded from {path} ({reason}). Expected the files of {DREAMSIM.page} and "
+            "the whole package dreamsim: get both again."
         ) from error
     finally:
         torch.hub.set_dir(hub)  # the package changes it

@@ -96,7 +96,9 @@ def test_the_packages_network_gives_its_own_distance(folder: Path, metric_images
 
 @pytest.mark.skipif(INSTALLED, reason="the package is installed")
 def test_without_the_package_the_sentence_names_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"The package dreamsim is missing: run `pip install dreamsim`"):
+    with pytest.raises(
+        DataError, match=r"The package dreamsim is missing: run `pip install dreamsim`, .*about 2 GB.* from https"
+    ):
         DreamSimModel.load(tmp_path)
 
 

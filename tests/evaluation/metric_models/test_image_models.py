@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from styleroute.errors import DataError
 from styleroute.evaluation.metric_models import ClipModel, CsdModel, DinoModel
+from styleroute.evaluation.metric_models.openai_vision import image_side, vision_tower
 from torch import nn
 from torch.nn import functional
 from torchvision.transforms.functional import center_crop, normalize, resize, to_tensor
@@ -84,6 +85,26 @@ def test_csd_equals_its_formula_in_openais_layout(csd_state, csd_folder: Path, m
         expected = reference_style_vectors(csd_state, metric_images)
     found = CsdModel.load(csd_folder, device="cpu").image_vectors(metric_images)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_tower_reads_the_full_size_layout() -> None:
+    """Every key and shape of OpenAI's ViT-L/14, on the meta device."""
+    width, cells = 1024, 257
+    shapes = {"conv1.weight": (width, 3, 14, 14), "class_embedding": (width,), "positional_embedding": (cells, width)}
+    norms = ["ln_pre", "ln_post"]
+    for block in (f"transformer.resblocks.{number}." for number in range(24)):
+        layers = {"attn.out_proj": (width, width), "mlp.c_fc": (4 * width, width), "mlp.c_proj": (width, 4 * width)}
+        shapes |= {f"{block}attn.in_proj_weight": (3 * width, width), f"{block}attn.in_proj_bias": (3 * width,)}
+        shapes |= {f"{block}{name}.weight": shape for name, shape in layers.items()}
+        shapes |= {f"{block}{name}.bias": shape[:1] for name, shape in layers.items()}
+        norms += [f"{block}ln_1", f"{block}ln_2"]
+    shapes |= {f"{name}.{part}": (width,) for name in norms for part in ("weight", "bias")}
+    with torch.device("meta"):
+        state = {key: torch.empty(shape) for key, shape in shapes.items()}
+        tower = vision_tower(state, Path("model.safetensors"), "CSD")
+    assert image_side(state) == 224
+    assert tower.config.num_attention_heads == 16
+    assert sum(parameter.numel() for parameter in tower.parameters()) == 303_179_776
 
 
 def test_csd_reads_the_checkpoint_of_its_trainer(csd_state, csd_folder: Path, tmp_path: Path, metric_images) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from styleroute.cli import main
 from styleroute.errors import DataError
 from styleroute.evaluation.metric_models import ClipModel, CsdModel, MetricModels
 from styleroute.evaluation.metric_models.registry import WEIGHTS
+from styleroute.evaluation.metric_models.table import METRICS
 
 from .test_aesthetic import random_head
 
@@ -31,6 +33,15 @@ def test_every_model_is_listed_with_the_reason_if_it_is_missing(folder: Path) ->
         assert found[key].weights.page in found[key].problem
         assert str(folder) in found[key].problem
     assert "dreamsim" in (found["dreamsim"].problem or "")
+
+
+def test_the_command_lists_the_models_and_where_to_get_them(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["evaluate", "metrics", "--folder", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    for key, weights in WEIGHTS.items():
+        assert key in shown
+        assert (weights.page in shown) == (key != "csd")
+    assert METRICS.keys() == WEIGHTS.keys()
 
 
 def test_a_missing_model_does_not_stop_the_others(folder: Path) -> None:
