@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from ..dataset.large_photos import load_large_photos
 from ..dataset.new_folder import require_target
 from ..dataset.objects import load_objects
 from ..dataset.photos import Photo, load_photos, template
@@ -27,24 +28,27 @@ def paintings(
     scenes: Annotated[ScenesConfig, tyro.conf.arg(name="")],
     output: Path = Path("data") / "paintings",
     limit: int | None = None,
+    large_photos: bool = True,
 ) -> None:
     """Make triplets (content, style reference, stylised) from real photos, in 21 training styles and 5 test styles.
 
     No test photo is a training photo. Test photos are stylised in the 5 test styles and in a few training styles.
+    `--drawn` adds styles of drawn style images. Photos smaller than `--size` are left out.
 
     Args:
         scenes: settings of the images.
         output: the folder to create.
         limit: maximum number of photos in each split; they show different objects, and the seed chooses them.
+        large_photos: whether to add large training photos, which are packages of Debian or Ubuntu.
     """
     if limit is not None and limit < 2:
         raise DataError(
             f"The limit is {limit}, expected 2 or more: a style reference always shows another photo than its content."
         )
-    photos = {split: _limited(load_photos(split), limit, scenes.seed) for split in ("train", "test")}
+    photos = _photos(scenes, limit, large_photos)
     cutouts = load_objects()
     splits = {split: StylisedScenes(split, scenes, photos[split], cutouts) for split in photos}
-    require_target(output, sum(split.images for split in splits.values()), scenes.size)
+    require_target(output, sum(split.images for split in splits.values()), max(map(scenes.side, splits)))
     _write(output, splits, TINY, TripletReport({**asdict(scenes), "limit": limit, "embedding": TINY}))
 
 
@@ -129,6 +133,21 @@ def _write_scenes(config: ObjectScenesConfig, output: Path, limit: int | None) -
     write_regions(output, splits, report)
     console.print(report.table())
     console.print(f"Wrote {output.resolve()}", soft_wrap=True)
+
+
+def _photos(config: ScenesConfig, limit: int | None, large: bool) -> dict[str, list[Photo]]:
+    """The photos of each split that are not enlarged to the size of the scenes."""
+    photos = {split: load_photos(split) for split in ("train", "test")}
+    photos["train"] += load_large_photos() if large else []
+    sides = {split: config.side(split) for split in photos}
+    fitting = {split: [one for one in photos[split] if one.holds((side, side))] for split, side in sides.items()}
+    for split, side in sides.items():
+        if len(fitting[split]) < 2:
+            raise DataError(
+                f"the {split} split has {len(fitting[split])} photos of {side} x {side} pixels or more, expected 2 or "
+                "more: give a smaller size"
+            )
+    return {split: _limited(fitting[split], limit, config.seed) for split in fitting}
 
 
 def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from .objects import TEST_OBJECTS, Cutout
 from .photos import Photo
-from .scenes import make_scene
+from .scenes import IMAGE_SIDE, make_scene
 from .teacher import STYLE_NAMES, TRAIN_STYLES, stylise
 
 TWO_OBJECTS = 0.6
@@ -36,7 +36,7 @@ class ObjectScenesConfig:
     scenes: int = 1_200
     test_scenes: int = 36
     seed: int = 0
-    size: int = 256
+    size: int = IMAGE_SIDE
 
     def __post_init__(self) -> None:
         for name in ("scenes", "test_scenes"):

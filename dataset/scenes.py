@@ -10,6 +10,9 @@ from PIL import Image
 from .objects import Cutout
 from .photos import Photo
 
+IMAGE_SIDE = 256
+"""Side in pixels of the square images that the shipped small Kontext generates."""
+
 
 @dataclass(frozen=True)
 class Scene:

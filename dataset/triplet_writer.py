@@ -3,8 +3,9 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,10 +30,16 @@ SPLIT_WORDS = {"train", "training", "test", "testing", "eval", "evaluation", "va
 
 @dataclass(frozen=True)
 class TripletStyle:
-    """Name and number of a style in the metadata."""
+    """Name and number of a style in the metadata.
+
+    Attributes:
+        image: draws the style image, uint8 [S, S, 3], if the style comes from an image; otherwise None. It is then the
+            style reference of every other triplet of the style, because a user's style image shows no stylised photo.
+    """
 
     name: str
     id: int
+    image: Callable[[], np.ndarray] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -93,12 +100,14 @@ class _SplitWriter:
         self._pending: list[np.ndarray] = []
         self._embeddings: list[Tensor] = []
         self._contents: list[str] = []
+        self._style_images: dict[str, str] = {}
 
     def add(self, example: StylisedContent) -> None:
         number = f"{len(self._contents) + 1:04d}.png"
         content = self._save(f"{CONTENT_FOLDER}/{number}", example.image)
         self._contents.append(content)
         for style, image in example.stylised:
+            self._save_style_image(style)
             row = {"content_file_name": content, "reference_file_name": ""}
             row["stylised_file_name"] = self._save(f"{self._slug(style)}/{number}", image)
             row |= {"style": style.name, "style_id": style.id, "seen_style": True}
@@ -124,20 +133,35 @@ class _SplitWriter:
         (self.folder / METADATA_FILE).write_text(lines, encoding="utf-8")
 
     def _paired(self, split: str, report: TripletReport) -> list[dict[str, Any]]:
-        styles, contents = ([row[column] for row in self.rows] for column in ("style", "content_name"))
-        embeddings = torch.cat(self._embeddings) if self._embeddings else torch.empty(0, 1)
         rows, alone = [], []
-        for row, reference in zip(self.rows, choose_references(embeddings, styles, contents), strict=True):
+        for row, reference in zip(self.rows, self._references(), strict=True):
             if reference is None:
                 alone.append(row)
                 (self.folder / row["stylised_file_name"]).unlink()
             else:
-                rows.append({**row, "reference_file_name": self.rows[reference]["stylised_file_name"]})
+                rows.append({**row, "reference_file_name": reference})
         for slug in {Path(row["stylised_file_name"]).parent for row in alone}:
             (self.folder / slug).rmdir()
         reason = f"{split}: its style has no image of another content"
         report.leave_out(reason, *(f"{row['style']}/{row['content_name']}" for row in alone))
         return rows
+
+    def _references(self) -> list[str | None]:
+        """The style reference of each row: the most similar image of its style, or in turn the style's own image."""
+        styles, contents = ([row[column] for row in self.rows] for column in ("style", "content_name"))
+        embeddings = torch.cat(self._embeddings) if self._embeddings else torch.empty(0, 1)
+        chosen = choose_references(embeddings, styles, contents)
+        seen, references = Counter[str](), list[str | None]()
+        for style, index in zip(styles, chosen, strict=True):
+            own, other = self._style_images.get(style), None if index is None else self.rows[index]
+            takes_own = own is not None and (other is None or seen[style] % 2 == 0)
+            references.append(own if takes_own else other and other["stylised_file_name"])
+            seen[style] += 1
+        return references
+
+    def _save_style_image(self, style: TripletStyle) -> None:
+        if style.image is not None and style.name not in self._style_images:
+            self._style_images[style.name] = self._save(f"{self._slug(style)}/style.png", style.image())
 
     def _save(self, name: str, image: np.ndarray) -> str:
         path = self.folder / name

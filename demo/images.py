@@ -3,13 +3,12 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-SIDE = 256
-"""Side of the small Kontext's images, in pixels."""
+from ..dataset.scenes import IMAGE_SIDE
 
 
 def square(image: Image.Image) -> Image.Image:
-    """Returns the middle of an image as a square of 256 x 256 pixels."""
-    return ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
+    """Returns the middle of an image as a square of the small Kontext's size."""
+    return ImageOps.fit(image, (IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
 
 
 def cat_photo() -> Image.Image:

@@ -11,13 +11,13 @@ from ..attention.phrases import style_stem
 from ..dataset.objects import OBJECTS, load_objects
 from ..dataset.photos import Photo
 from ..dataset.region_manifest import region_prompt
-from ..dataset.scenes import make_scene
+from ..dataset.scenes import IMAGE_SIDE, make_scene
 from ..errors import DataError
 from ..moe import StyleExpert
 from ..paths import PACK, TINY_MODELS
 from ..storage.image_reader import read_image
 from .demo import Demo
-from .images import SIDE, cat_photo, square
+from .images import cat_photo, square
 
 WORKFLOW = PACK / "example_workflows" / "region_style.json"
 HOW_TO_TRAIN = "`styleroute data regions` and `styleroute train region --preset small`"
@@ -96,5 +96,5 @@ def scene_with(thing: str) -> Image.Image:
         )
     beside = next(name for name in SECOND_OBJECTS if name != thing)
     cutouts = [cutout for cutout in load_objects() if cutout.name in (thing, beside)]
-    scene = make_scene(Photo("cat", np.asarray(cat_photo())), cutouts, 2, SIDE, random.Random(thing), crop=False)
+    scene = make_scene(Photo("cat", np.asarray(cat_photo())), cutouts, 2, IMAGE_SIDE, random.Random(thing), crop=False)
     return Image.fromarray((scene.image * 255).round().astype(np.uint8))

@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
+from ..dataset.scenes import IMAGE_SIDE
 from ..paths import PACK, TINY_MODELS
 from ..progress import track
 from ..storage.disk_space import require_room
 from ..storage.whole_file import whole_file
-from .images import SIDE
 
 BASE_MODEL = "tiny-kontext"
 """The base model that generates all images."""
@@ -62,7 +62,7 @@ def generate_missing(
     missing = [job for job, path in paths.items() if not path.exists()]
     if not missing:
         return paths
-    require_room(folder, len(missing) * SIDE * SIDE * 3, f"{len(missing)} images")
+    require_room(folder, len(missing) * IMAGE_SIDE * IMAGE_SIDE * 3, f"{len(missing)} images")
     with open_generator() as generate:
         for job in track(missing, "images"):
             save(generate(job), paths[job])

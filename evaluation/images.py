@@ -1,4 +1,4 @@
-"""Images as the small Kontext and all metrics get them: the middle square, 256 x 256, 8 bits per channel."""
+"""Images as the small Kontext and all metrics get them: the middle square, 8 bits per channel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +8,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
+from ..dataset.scenes import IMAGE_SIDE
 from ..dataset.triplets import Triplet
 from ..errors import DataError, TrainingError
 from ..progress import console
 from ..storage.image_reader import read_image
 
-SIDE = 256
-"""Height and width in pixels; the example workflow scales every photo to this size."""
-
 
 def open_image(path: Path) -> np.ndarray:
-    """The middle square of an image file, [256, 256, 3] uint8.
+    """The middle square of an image file, [S, S, 3] uint8.
 
     Raises:
         DataError: the file cannot be read as an image.
@@ -27,7 +25,7 @@ def open_image(path: Path) -> np.ndarray:
 
 
 def open_pixels(path: Path) -> Tensor:
-    """The middle square of an image file, [1, 3, 256, 256] in 0..1.
+    """The middle square of an image file, [1, 3, S, S] in 0..1.
 
     Raises:
         DataError: the file cannot be read as an image.
@@ -36,8 +34,8 @@ def open_pixels(path: Path) -> Tensor:
 
 
 def fit_square(image: Image.Image) -> Image.Image:
-    """The middle square of an image, scaled to 256 x 256."""
-    return ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
+    """The middle square of an image, scaled to the size of the small Kontext."""
+    return ImageOps.fit(image, (IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
 
 
 def readable(triplets: Sequence[Triplet]) -> list[Triplet]:

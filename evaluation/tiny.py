@@ -11,12 +11,11 @@ from torch import Tensor
 from ..dataset.edits import EDITS, KEEP, apply_edit, instruction
 from ..dataset.objects import load_objects
 from ..dataset.photos import load_photos
-from ..dataset.scenes import Scene, make_scene
+from ..dataset.scenes import IMAGE_SIDE, Scene, make_scene
 from ..paths import RUNS, TINY_MODELS
 from ..progress import track
 from ..storage.contact_sheet import write_sheet
 from ..training.tiny.autoencoder import Autoencoder
-from ..training.tiny.config import IMAGE_SIDE
 from ..training.tiny.prompts import Tokenizers
 from ..training.tiny.shipped import load_autoencoder, load_kontext
 from ..training.tiny.train_autoencoder import autoencoder_psnr

@@ -11,9 +11,9 @@ from ..flux.noise import SHIFT
 from ..paths import TINY_MODELS
 from ..training.bases.kontext import KontextBase
 from ..training.tiny.autoencoder import Autoencoder
-from ..training.tiny.config import IMAGE_SIDE, T5_TOKENS
+from ..training.tiny.config import T5_TOKENS
 from ..training.tiny.prompts import Tokenizers
-from ..training.tiny.shipped import load_autoencoder
+from ..training.tiny.shipped import IMAGE_SIDE, load_autoencoder
 from ..training.tiny.shipped import load_kontext as load_tiny_kontext
 from .pipeline import StyleKontextPipeline
 

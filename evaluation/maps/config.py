@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...dataset.scenes import IMAGE_SIDE
 from ...errors import TrainingError
 from ...paths import CACHE, PACK
 
@@ -42,7 +43,7 @@ class CalibrationConfig:
     strength: float = 1.0
     data: Path | None = None
     scenes: int = 12
-    size: int = 256
+    size: int = IMAGE_SIDE
     noise: tuple[float, ...] = (0.95, 0.4)
     blocks: str | None = None
     text_tokens: int = 128

@@ -10,10 +10,9 @@ from PIL import Image
 
 from ...dataset.objects import TEST_OBJECTS, Cutout, load_objects
 from ...dataset.photos import Photo, load_photos
-from ...dataset.scenes import Scene, describe, make_scene
+from ...dataset.scenes import IMAGE_SIDE, Scene, describe, make_scene
 from ...dataset.teacher import STYLE_NAMES, TEST_STYLES, stylise
 from ..generated_images import save_image
-from ..images import SIDE
 from .config import ObjectEvaluationConfig
 
 
@@ -76,7 +75,7 @@ def _trial(
     number: int, count: int, photos: Sequence[Photo], objects: list[Cutout], config: ObjectEvaluationConfig
 ) -> ObjectTrial:
     rng = random.Random(f"{config.seed} {number}")
-    scene = make_scene(photos[number % len(photos)], objects, count, SIDE, rng, crop=False)
+    scene = make_scene(photos[number % len(photos)], objects, count, IMAGE_SIDE, rng, crop=False)
     folder = config.output / "scenes" / f"{config.seed}_{number}"
     styles = rng.sample(TEST_STYLES, count)
     others = rng.sample([photo for photo in photos if photo is not photos[number % len(photos)]], count)
@@ -88,7 +87,7 @@ def _trial(
 def _objects(scene: Scene, styles: Sequence[int], others: Sequence[Photo], folder: Path) -> Iterator[StyledObject]:
     for (name, mask), style, other in zip(scene.masks.items(), styles, others, strict=True):
         mask_file = _write(folder / f"mask_{name}.png", _pixels(mask))
-        example = _write(folder / f"style_{name}.png", stylise(other.square(SIDE), style))
+        example = _write(folder / f"style_{name}.png", stylise(other.square(IMAGE_SIDE), style))
         yield StyledObject(name, style, mask_file, example)
 
 

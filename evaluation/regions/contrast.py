@@ -21,15 +21,13 @@ from ...attention.selection import parse_blocks
 from ...comfy_client.workflow import Prompt, inputs_of
 from ...dataset.objects import TEST_OBJECTS, load_objects
 from ...dataset.photos import load_photos
-from ...dataset.scenes import Scene, make_scene
+from ...dataset.scenes import IMAGE_SIDE, Scene, make_scene
 from ...progress import track
 from ..comfy_generator import ComfyGenerator, evaluation_server
 from .comfy_generator import MAP_READER_PACK
 from .config import ContrastConfig
 from .workflow import MAP_READER, WORKFLOW, fill, with_map_reader
 
-SIDE = 256
-"""Side of the images, in pixels."""
 SMOOTHING = 1.0
 """Blur before the contrast, in cells; the same as in the nodes."""
 BASE, EXPERT = "base model", "region expert"
@@ -109,7 +107,7 @@ def _trials(config: ContrastConfig) -> Iterator[tuple[Path, dict[bool, str]]]:
     photos = load_photos("test")
     objects = [cutout for cutout in load_objects() if cutout.name in TEST_OBJECTS]
     for number in range(config.scenes):
-        scene = make_scene(photos[number % len(photos)], objects, 1 + number % 2, SIDE, rng, crop=False)
+        scene = make_scene(photos[number % len(photos)], objects, 1 + number % 2, IMAGE_SIDE, rng, crop=False)
         absent = rng.choice([cutout.name for cutout in objects if cutout.name not in scene.masks])
         yield _write(scene, config.output / f"scene_{number}.png"), {True: next(iter(scene.masks)), False: absent}
 

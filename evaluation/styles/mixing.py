@@ -7,7 +7,7 @@ from math import pi
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
@@ -18,8 +18,8 @@ from ...moe import StyleExpert
 from ...moe.mixing import mix_pair
 from ...moe.siglip import encode_images, load_siglip
 from ...paths import TINY_MODELS
+from ..images import fit_square
 
-SIDE = 256
 AMOUNTS = (0.0, 0.25, 0.5, 1.5, 2.0)
 """Weights of the second style. For 1.5 and 2 the result moves away from the first style."""
 Rule = Callable[[Tensor, Tensor, float], Tensor]
@@ -101,7 +101,7 @@ def evaluate_mixing(expert: StyleExpert, embeddings: Tensor) -> MixingEvaluation
 
 def embed_styles(expert: StyleExpert) -> Tensor:
     """Embeddings [N, cond_dim] of one test photo in all of the teacher's styles."""
-    photo = np.asarray(ImageOps.fit(Image.fromarray(load_photos("test")[0].pixels).convert("RGB"), (SIDE, SIDE)))
+    photo = np.asarray(fit_square(Image.fromarray(load_photos("test")[0].pixels)))
     stylised = (stylise(photo, style).copy() for style in range(len(STYLE_NAMES)))
     images = [torch.from_numpy(pixels).float() / 255 for pixels in stylised]
     return encode_images(load_siglip(TINY_MODELS / "siglip.safetensors"), expert.encoder, images)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from styleroute.cli import data, main
-from styleroute.dataset import stylised_scenes
+from styleroute.dataset import scene_styles
 from styleroute.dataset.photos import Photo
 from styleroute.dataset.scenes import Scene, describe
 from styleroute.dataset.stylised_scenes import ScenesConfig, StylisedScenes
@@ -16,7 +17,17 @@ from styleroute.dataset.teacher import BLENDS, RECOLOURED, STYLE_NAMES, TEST_STY
 from styleroute.dataset.triplets import read_triplets
 from styleroute.errors import DataError
 
-SMALL = ["--contents-per-photo", "2", "--styles-per-content", "21", "--seen-styles", "2", "--size", "32"]
+SMALL = [
+    "--no-large-photos",
+    "--contents-per-photo",
+    "2",
+    "--styles-per-content",
+    "21",
+    "--seen-styles",
+    "2",
+    "--size",
+    "32",
+]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -29,7 +40,7 @@ def sources(monkeypatch, objects) -> None:
     photos["train"].append(Photo("train-0x-2", noise["train"][0]))
     monkeypatch.setattr(data, "load_photos", photos.get)
     monkeypatch.setattr(data, "load_objects", lambda: objects)
-    monkeypatch.setattr(stylised_scenes, "stylise", lambda image, style: image // 2 + np.uint8(4 * style))
+    monkeypatch.setattr(scene_styles, "stylise", lambda image, style: image // 2 + np.uint8(4 * style))
 
 
 def _make(output: Path, *more: str) -> int:
@@ -117,7 +128,7 @@ def test_the_real_teacher_is_deterministic(photo) -> None:
 
 
 def test_blends_and_recoloured_styles_are_drawn_for_training_alone(photo, objects, monkeypatch) -> None:
-    monkeypatch.setattr(stylised_scenes, "stylise", lambda image, style: image)
+    monkeypatch.setattr(scene_styles, "stylise", lambda image, style: image)
     config = ScenesConfig(contents_per_photo=4, styles_per_content=20, blends=5, recoloured=7, size=32)
     kinds = {*BLENDS[:5], *RECOLOURED[:7]}
     drawn = {
@@ -128,3 +139,39 @@ def test_blends_and_recoloured_styles_are_drawn_for_training_alone(photo, object
     }
     assert kinds < drawn["train"] <= kinds | set(TRAIN_STYLES)
     assert drawn["test"] <= set(range(26))
+
+
+def test_drawn_styles_are_styles_of_images_and_differ_between_the_splits(sources, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(scene_styles, "style_vector", lambda image: image.mean((0, 1)))
+    monkeypatch.setattr(scene_styles, "stylise_like", lambda image, vector: image // 2 + vector.astype(np.uint8) // 2)
+    assert _make(tmp_path / "set", "--drawn", "4", "--drawn-per-content", "3", "--drawn-test", "2") == 0
+    train, test = (read_triplets(tmp_path / "set", split) for split in ("train", "test"))
+    drawn = {row.style_id for row in train if row.style_id >= scene_styles.DRAWN_IDS[False]}
+    unseen = {row.style_id for row in test if row.style_id >= scene_styles.DRAWN_IDS[True]}
+    assert drawn <= set(range(10_000, 10_004))
+    assert unseen == {20_000, 20_001}
+    assert not any(row.seen_style for row in test if row.style_id in unseen)
+    rows = [row for row in train if row.style_id == min(drawn)]
+    # Every other triplet has the style image itself as its reference, the others another stylised content.
+    assert {row.reference.name == "style.png" for row in rows} == {True, False}
+    [own] = {row.reference for row in rows if row.reference.name == "style.png"}
+    image = np.asarray(Image.open(own))
+    assert image.shape == (32, 32, 3)
+    assert any(np.allclose(np.asarray(Image.open(row.stylised)).mean(), _blend(row, image), atol=2) for row in rows)
+
+
+def _blend(row, style: np.ndarray) -> float:
+    return (np.asarray(Image.open(row.content)).mean() + style.mean()) / 2
+
+
+def test_the_test_split_can_have_its_own_size(sources, tmp_path: Path) -> None:
+    assert _make(tmp_path / "set", "--test-size", "48") == 0
+    sides = {split: Image.open(read_triplets(tmp_path / "set", split)[0].content).size for split in ("train", "test")}
+    assert sides == {"train": (32, 32), "test": (48, 48)}
+    with pytest.raises(DataError, match="test size is 40, expected a multiple of 16"):
+        ScenesConfig(test_size=40)
+
+
+def test_photos_that_would_be_enlarged_are_left_out(sources, tmp_path: Path, capsys) -> None:
+    assert _make(tmp_path / "set", "--size", "208") == 1
+    assert "the train split has 0 photos of 208 x 208 pixels or more" in capsys.readouterr().err

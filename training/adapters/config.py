@@ -118,17 +118,12 @@ def option_values(config: TrainConfig, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(getattr(config, part), field) for name, (part, field) in places.items()}
 
 
-def free_fields(config: TrainConfig, length_matters: bool = False) -> tuple[str, ...]:
+def free_fields(config: TrainConfig) -> tuple[str, ...]:
     """Fields that may change when a run is resumed.
 
     A cosine schedule depends on `steps`; only a constant rate may change it on resume.
-
-    Args:
-        config: the configuration of the run.
-        length_matters: whether something else depends on `steps`, too.
     """
-    depends = config.optimisation.schedule != "constant" or length_matters
-    return FREE if depends else (*FREE, "optimisation.steps")
+    return FREE if config.optimisation.schedule != "constant" else (*FREE, "optimisation.steps")
 
 
 def require_numbers(part: object, least_1: Iterable[str], least_0: Iterable[str], positive: Iterable[str]) -> None:

@@ -35,8 +35,10 @@ class TripletData:
     Attributes:
         folder: folder of triplets that `styleroute data` writes.
         window: side of the random crop of a batch in latent cells, an even number; None for whole images.
-        whole_share: share of the steps, at the end, that use whole images instead of crops. Their batches are smaller,
-            with about as many tokens. Colours belong to the whole image, and inference uses whole images.
+        whole_share: share of the steps that use whole images instead of crops, spread over the training. Their batches
+            are smaller, with about as many tokens. Colours belong to the whole image, and inference uses whole images.
+        grid: side in tokens of the square of positions in which a crop may stand; None: where it is in its image. Then
+            experts that are trained on small images also see the positions of larger ones.
 
     Raises:
         TrainingError: a value is impossible.
@@ -45,17 +47,20 @@ class TripletData:
     folder: Annotated[Path, arg(name="data")] = Path("data") / "triplets"
     window: int | None = None
     whole_share: float = 0.0
+    grid: int | None = None
 
     def __post_init__(self) -> None:
         if self.window is not None and (self.window < 2 or self.window % 2):
             raise TrainingError(f"window is {self.window}, expected an even number of latent cells: give another value")
         if not 0 <= self.whole_share <= 1:
             raise TrainingError(f"whole_share is {self.whole_share}, expected a share of the steps: give 0 to 1")
+        if self.grid is not None and (self.window is None or 2 * self.grid < self.window):
+            least = "a --window" if self.window is None else f"{self.window // 2} or more"
+            raise TrainingError(f"grid is {self.grid} tokens, expected {least}: a crop must fit into the grid")
 
-    @property
-    def ends_whole(self) -> bool:
-        """Whether the last steps use whole images; where they begin depends on the number of steps."""
-        return self.window is not None and self.whole_share > 0
+    def is_whole(self, step: int) -> bool:
+        """Whether this step uses whole images."""
+        return self.window is None or int((step + 1) * self.whole_share) > int(step * self.whole_share)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,11 @@ class ExpertObjective:
             ComfyUI's stock reference method `index`.
         routing_dropout: share of the examples that are trained without their routed experts, so that the shared expert
             learns to read the style image. Routers alone memorise the styles of the training.
+        reference_dropout: share of the batches without the style reference, so that routers and experts alone learn to
+            make the style.
+        detail_share: share of the examples whose noise level is uniform in 0..1. The others have the sampler's levels,
+            of which few are low; strokes are made at low levels.
+        balance_weight: weight of the load-balancing loss of the routers.
         guidance: guidance scale that the model gets.
 
     Raises:
@@ -122,14 +132,18 @@ class ExpertObjective:
     style_reference: bool = False
     style_rows: int = STYLE_ROWS
     routing_dropout: float = 0.0
+    reference_dropout: float = 0.0
+    detail_share: float = 0.0
+    balance_weight: float = 0.0
     guidance: float = 3.5
 
     def __post_init__(self) -> None:
-        require_numbers(self, (), ("style_rows",), ())
-        if not 0 <= self.routing_dropout < 1:
-            raise TrainingError(
-                f"routing_dropout is {self.routing_dropout}, expected a share from 0 to less than 1: give another value"
-            )
+        require_numbers(self, (), ("style_rows", "balance_weight"), ())
+        for name in ("routing_dropout", "reference_dropout", "detail_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(
+                    f"{name} is {getattr(self, name)}, expected a share from 0 to less than 1: give another value"
+                )
 
 
 @dataclass(frozen=True)
@@ -153,6 +167,15 @@ class ExpertsTrainConfig:
                 f"routing_dropout is {dropout}, but this needs routed experts and the style image as a reference. "
                 "Give --style-reference, or --routing-dropout 0"
             )
+        if self.objective.reference_dropout and not self.objective.style_reference:
+            raise TrainingError(
+                f"reference_dropout is {self.objective.reference_dropout}, but the model gets no style reference. Give "
+                "--style-reference, or --reference-dropout 0"
+            )
+        if self.objective.balance_weight and not self.model.adapter.experts:
+            raise TrainingError(
+                f"balance_weight is {self.objective.balance_weight}, but one plain LoRA has no routers: give 0"
+            )
         if self.expert_file.suffix != ".safetensors":
             raise TrainingError(
                 f"output is {self.run.output}, expected a file name that ends in .safetensors: rename it"
@@ -171,16 +194,16 @@ SMALL: dict[str, Any] = {
     "rate": 2e-3,
     "schedule": "cosine",
     "warmup": 50,
-    "batch": 24,
+    "batch": 6,
     "steps": 3000,
-    "window": 16,
-    "whole_share": 0.3,
+    "window": 32,
+    "whole_share": 1 / 3,
+    "grid": 48,
     "style_rows": 0,
     "checkpointing": False,
-    "compile": True,
     "validate_every": 500,
 }
-"""Options for the small Kontext on two CPU cores: the first steps use crops of a quarter of the image."""
+"""Options for the small Kontext on two CPU cores: most steps use crops of 16 x 16 tokens."""
 
 
 def single_lora(config: ExpertsTrainConfig) -> ExpertsTrainConfig:

@@ -94,7 +94,9 @@ def make_examples(
     return TripletExamples(images, prompts, triplets, styles)
 
 
-def draw(examples: TripletExamples, count: int, window: int | None, seed: int, number: int) -> TripletBatch:
+def draw(
+    examples: TripletExamples, count: int, window: int | None, seed: int, number: int, grid: int | None = None
+) -> TripletBatch:
     """The batch of a number. It depends on seed and number only, not on the device or process.
 
     Args:
@@ -103,6 +105,7 @@ def draw(examples: TripletExamples, count: int, window: int | None, seed: int, n
         window: side of the crop in latent cells; None for whole images.
         seed: the training's seed.
         number: the batch's number.
+        grid: side in tokens of the square in which a crop may stand; None: where it is in its image.
     """
     rng = random.Random(f"{seed} {number}")
     chosen = [examples.triplets[rng.randrange(len(examples.triplets))] for _ in range(count)]
@@ -110,15 +113,23 @@ def draw(examples: TripletExamples, count: int, window: int | None, seed: int, n
     side = (height, width) if window is None else (min(window, height), min(window, width))
     corner, other = ([2 * rng.randint(0, (full - part) // 2) for full, part in zip((height, width), side, strict=True)]
                      for _ in range(2))  # fmt: skip
+    places = [_place(part, side, grid if window else None, rng) for part in (corner, other)]
     return TripletBatch(
         content=_crop(examples, [row.content for row in chosen], corner, side),
         stylised=_crop(examples, [row.stylised for row in chosen], corner, side),
         reference=_crop(examples, [row.reference for row in chosen], other, side),
         text=examples.prompts.of([row.prompt for row in chosen]),
         style=examples.style([row.reference for row in chosen]),
-        corner=(corner[0] // 2, corner[1] // 2),
-        reference_corner=(other[0] // 2, other[1] // 2),
+        corner=places[0],
+        reference_corner=places[1],
     )
+
+
+def _place(corner: list[int], side: tuple[int, int], grid: int | None, rng: random.Random) -> tuple[int, int]:
+    """Row and column of a crop's position, in tokens: that in its image, or any place in the grid."""
+    if grid is None:
+        return corner[0] // 2, corner[1] // 2
+    return rng.randint(0, grid - side[0] // 2), rng.randint(0, grid - side[1] // 2)
 
 
 def _crop(examples: TripletExamples, paths: list[Path], corner: list[int], side: tuple[int, int]) -> Tensor:

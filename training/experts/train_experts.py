@@ -36,7 +36,7 @@ def train_experts(config: ExpertsTrainConfig) -> None:
         DataError, TrainingError, StyleExpertError: dataset, models or options do not fit together; existing files stay.
     """
     config = with_settled_optimizer(config)
-    run = RunFolder(config.run.folder, config, free_fields(config, config.data.ends_whole))
+    run = RunFolder(config.run.folder, config, free_fields(config))
     accelerator = start_accelerator(config.optimisation.precision)
     if accelerator.is_main_process:
         require_writable(config.expert_file)
@@ -61,8 +61,9 @@ class ExpertsRun(TrainingRun):
     """
 
     recorded: ClassVar[tuple[str, ...]] = (
-        "condition", "style_reference", "style_rows", "routing_dropout", "guidance", "rate", "batch", "seed",
-        "schedule", "warmup", "accumulation", "window", "whole_share",
+        "condition", "style_reference", "style_rows", "routing_dropout", "reference_dropout", "detail_share",
+        "balance_weight", "guidance", "rate", "batch", "seed", "schedule", "warmup", "accumulation", "window",
+        "whole_share", "grid",
     )  # fmt: skip
 
     trainer: ExpertsTrainer

@@ -1,6 +1,6 @@
 """Stage 2 of StyleExpert: training of routed experts by flow matching."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -10,6 +10,7 @@ from torch.nn import functional
 from ...flux.noise import add_noise, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
 from ..adapters.trainer import AdapterTrainer
+from .balance import balance_loss
 from .config import ExpertObjective, ExpertsTrainConfig
 from .examples import TripletBatch, TripletExamples, draw
 from .routed_linear import BatchStyle, RoutedLinear, add_experts, trained_state
@@ -57,13 +58,23 @@ class ExpertsTrainer(AdapterTrainer):
         options, device = self.config.optimisation, self.accelerator.device
         count, window = self._batch_shape(number // options.accumulation)
         number, generator = self.own_number(number)
-        batch = draw(self.examples, count, window, options.seed, number).to(device)
+        batch = draw(self.examples, count, window, options.seed, number, self.config.data.grid).to(device)
         noise = torch.randn(batch.stylised.shape, generator=generator).to(device)
-        sigma = sampler_sigmas(count, generator).to(device)
+        sigma = noise_levels(count, self.config.objective.detail_share, generator).to(device)
         if self.usage is not None and self.accelerator.is_main_process:
             self.usage.add(batch.style)
-        routed = self._routed(count, generator)
-        return flow_matching_loss(self._model, batch, noise, sigma, self.style, self.config.objective, routed)
+        objective, routed = self._objective(generator), self._routed(count, generator)
+        loss = flow_matching_loss(self._model, batch, noise, sigma, self.style, objective, routed)
+        if not objective.balance_weight:
+            return loss
+        return loss + objective.balance_weight * balance_loss(self.routed, batch.style)
+
+    def _objective(self, generator: torch.Generator) -> ExpertObjective:
+        """The objective of a batch: a share of the batches has no style reference."""
+        objective = self.config.objective
+        if objective.reference_dropout and torch.rand((), generator=generator) < objective.reference_dropout:
+            return replace(objective, style_reference=False)
+        return objective
 
     def _routed(self, count: int, generator: torch.Generator) -> Tensor | None:
         """1 for the examples [B] with routed experts, 0 for the others; None without routing dropout."""
@@ -76,10 +87,19 @@ class ExpertsTrainer(AdapterTrainer):
     def _batch_shape(self, step: int) -> tuple[int, int | None]:
         """Number of triplets and side of the crop; batches of whole images have about as many tokens as crops."""
         data, options = self.config.data, self.config.optimisation
-        if data.window is None or step < (1 - data.whole_share) * options.steps:
+        if data.window is None or not data.is_whole(step):
             return options.batch, data.window
         height, width = self.examples.size
         return max(1, options.batch * min(data.window, height) * min(data.window, width) // (height * width)), None
+
+
+def noise_levels(count: int, detail_share: float, generator: torch.Generator) -> Tensor:
+    """Noise levels [count] distributed as in sampling; each is uniform in 0..1 instead with the chance detail_share."""
+    sigma = sampler_sigmas(count, generator)
+    if not detail_share:
+        return sigma
+    uniform, chance = torch.rand(2, count, generator=generator)
+    return torch.where(chance < detail_share, uniform, sigma)
 
 
 def flow_matching_loss(model: nn.Module, batch: TripletBatch, noise: Tensor, sigma: Tensor, style: BatchStyle,

@@ -7,10 +7,7 @@ HIDDEN = 256
 T5_TOKENS = 32
 """Length of a padded prompt, in T5 tokens."""
 
-IMAGE_SIDE = 512
-"""Side of a square image in pixels: 64 x 64 latent pixels, 32 x 32 image tokens."""
-
-IMAGE_SIZES = ((IMAGE_SIDE, IMAGE_SIDE), (384, 640), (640, 384))
+IMAGE_SIZES = ((512, 512), (384, 640), (640, 384))
 """Height and width in pixels of the whole images that the model is trained on."""
 
 WINDOW_SIZES = ((256, 256), (384, 384))

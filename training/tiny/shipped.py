@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
+from ...dataset.scenes import IMAGE_SIDE as IMAGE_SIDE
 from ...errors import TrainingError
 from ...flux.layouts import to_diffusers
 from ...paths import TINY_MODELS

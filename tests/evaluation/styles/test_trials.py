@@ -2,8 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from styleroute.dataset.scenes import IMAGE_SIDE as SIDE
 from styleroute.errors import TrainingError
-from styleroute.evaluation.images import SIDE, open_image, readable
+from styleroute.evaluation.images import open_image, readable
 from styleroute.evaluation.styles.trials import choose_trials, sheet_references
 
 

@@ -15,9 +15,10 @@ from torch import nn
 
 OPTIONS = """
 accumulation adapter.alpha adapter.cond-dim adapter.experts adapter.rank adapter.routing adapter.shared-rank
-adapter.top-k base batch cache checkpointing compile condition data encoder guidance minutes no-checkpointing no-compile
-no-style-reference optimizer output precision preset rate routing-dropout run save-every schedule seed start steps
-style-reference style-rows validate-every vision warmup whole-share window
+adapter.top-k balance-weight base batch cache checkpointing compile condition data detail-share encoder grid guidance
+minutes no-checkpointing no-compile no-style-reference optimizer output precision preset rate reference-dropout
+routing-dropout run save-every schedule seed start steps style-reference style-rows validate-every vision warmup
+whole-share window
 """
 
 
@@ -95,8 +96,16 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
         ({"rate": float("nan")}, "rate is nan, expected a number above 0"),
         ({"window": 7}, "window is 7, expected an even number"),
         ({"whole_share": 1.5}, "whole_share is 1.5, expected a share"),
-        ({"routing_dropout": 1.0, "style_reference": True}, "routing_dropout is 1.0, expected a share from 0"),
+        ({"routing_dropout": 1.0, "style_reference": True}, "routing_dropout is 1.0, expected a share"),
         ({"routing_dropout": 0.5}, "routing_dropout is 0.5, but .* Give --style-reference, or --rout"),
+        ({"detail_share": -0.1}, "detail_share is -0.1, expected a share"),
+        (
+            {"reference_dropout": 0.5},
+            "reference_dropout is 0.5, but the model gets no style reference",
+        ),
+        ({"balance_weight": -1.0}, "balance_weight is -1.0, expected 0 or more"),
+        ({"grid": 48}, "grid is 48 tokens, expected a --window"),
+        ({"grid": 3, "window": 8}, "grid is 3 tokens, expected 4 or more"),
         ({"condition": "none"}, "condition is 'none' with 16 routed experts"),
         ({"encoder": None}, "no encoder file is given: train an encoder"),
         ({"output": Path("experts.pt")}, r"expected a file name that ends in \.safetensors"),

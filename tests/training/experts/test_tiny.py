@@ -16,28 +16,28 @@ SIDE = 256
 
 @pytest.fixture
 def large(data: Path, tmp_path: Path) -> Path:
-    """The triplets as large as the small Kontext's images: 32 x 32 latent cells."""
+    """The triplets with four times as many latent cells as a window of the preset."""
     folder = shutil.copytree(data, tmp_path / "large")
     for path in folder.rglob("*.png"):
         Image.open(path).resize((SIDE, SIDE)).save(path)
     return folder
 
 
-def test_the_preset_trains_on_windows_and_then_on_whole_images(
+def test_the_preset_trains_on_windows_and_on_whole_images(
     large: Path, comfyui: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, draw = [], module.draw
 
-    def spy(examples, count, window, seed, number):
-        seen.append((count, window, examples.size))
-        return draw(examples, count, window, seed, number)
+    def spy(examples, count, window, seed, number, grid):
+        seen.append((count, window, examples.size, grid))
+        return draw(examples, count, window, seed, number, grid)
 
     monkeypatch.setattr(module, "draw", spy)
     options = {"data": large, "encoder": SHIPPED, "run": tmp_path / "run", "cache": tmp_path / "cache"}
-    options |= {"steps": 2, "batch": 4, "whole-share": 0.5, "validate-every": 0, "precision": "no"}
+    options |= {"steps": 2, "batch": 4, "window": 16, "whole-share": 0.5, "validate-every": 0, "precision": "no"}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    assert main(["train", "experts", "--preset", "small-wide", "--no-compile", *arguments]) == 0
-    assert seen == [(4, 16, (32, 32)), (1, None, (32, 32))]
+    assert main(["train", "experts", "--preset", "small-wide", *arguments]) == 0
+    assert seen == [(4, 16, (32, 32), 48), (1, None, (32, 32), 48)]
 
     expert, shipped = StyleExpert.open(tmp_path / "run" / "experts.safetensors"), StyleExpert.open(SHIPPED)
     assert expert.config == shipped.config

@@ -152,13 +152,6 @@ def test_a_moved_run_resumes(config: ExpertsTrainConfig, tmp_path: Path) -> None
     assert torch.load(Path(run) / "checkpoint.pt", weights_only=True)["step"] == 2
 
 
-def test_whole_images_at_the_end_fix_the_number_of_steps(config: ExpertsTrainConfig) -> None:
-    config = with_options(config, steps=2, window=4, whole_share=0.5)
-    train_experts(config)
-    with pytest.raises(TrainingError, match=r"optimisation\.steps = 2, this run has 4"):
-        train_experts(with_options(config, steps=4))
-
-
 def test_a_run_with_a_constant_rate_can_be_extended(config: ExpertsTrainConfig) -> None:
     whole, pieces = (with_options(config, steps=4, run=config.run.folder / name) for name in ("whole", "pieces"))
     train_experts(whole)

@@ -38,28 +38,52 @@ def _require_same_run(trainer: ExpertsTrainer, whole: ExpertsTrainer) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
-def test_the_last_steps_see_whole_images_and_as_many_tokens(make_trainer: MakeTrainer, monkeypatch) -> None:
+def test_whole_images_are_spread_over_the_steps_and_have_as_many_tokens(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
-    def spy(examples, count, window, seed, number):
-        seen.append((number, count, window))
-        return draw(examples, count, window, seed, number)
+    def spy(examples, count, window, seed, number, grid):
+        seen.append((number, count, window, grid))
+        return draw(examples, count, window, seed, number, grid)
 
     draw = module.draw
     monkeypatch.setattr(module, "draw", spy)
-    trainer = make_trainer(window=4, whole_share=0.5, batch=8, accumulation=2, steps=4)
+    trainer = make_trainer(window=4, whole_share=0.5, grid=20, batch=8, accumulation=2, steps=4)
     height, width = trainer.examples.size
     trainer.train()
     few = 8 * 16 // (height * width)
-    windows, wholes = [(number, 8, 4) for number in range(4)], [(number, few, None) for number in range(4, 8)]
-    assert seen == windows + wholes
+    kinds = [(8, 4, 20), (8, 4, 20), (few, None, 20), (few, None, 20)] * 2
+    assert seen == [(number, *kind) for number, kind in enumerate(kinds)]
     assert few >= 1
+
+
+def test_half_of_the_batches_have_no_style_reference(make_trainer: MakeTrainer, monkeypatch) -> None:
+    seen = []
+
+    def spy(*arguments):
+        seen.append(arguments[5].style_reference)
+        return flow_matching_loss(*arguments)
+
+    monkeypatch.setattr(module, "flow_matching_loss", spy)
+    make_trainer(reference_dropout=0.5, style_reference=True, batch=1, steps=16).train()
+    assert 3 < sum(seen) < 13
+
+
+def test_noise_levels_are_lower_with_a_share_of_detail() -> None:
+    count = 4000
+    generator = torch.Generator().manual_seed(0)
+    sampler, half, detail = (module.noise_levels(count, share, generator) for share in (0.0, 0.5, 0.999))
+    assert detail.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert half.mean().item() == pytest.approx((sampler.mean().item() + 0.5) / 2, abs=0.02)
+    # The largest difference is among the low levels, where strokes are made.
+    assert (half < 0.3).float().mean() > 1.4 * (sampler < 0.3).float().mean()
 
 
 @pytest.mark.parametrize("end", ["killed", "interrupted", "out of time"])
 def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, tmp_path: Path, end: str) -> None:
     sizes = {"schedule": "cosine", "warmup": 2, "accumulation": 2, "window": 4, "style_reference": True}
-    sizes["routing_dropout"] = 0.5
+    sizes |= {"routing_dropout": 0.5, "reference_dropout": 0.5, "detail_share": 0.5, "balance_weight": 0.1, "grid": 9}
     whole = make_trainer(run=tmp_path / "whole", **sizes)
     whole.train()
     assert len(whole.losses) == 6
