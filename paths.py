@@ -19,3 +19,6 @@ TINY_PACK = PACK / "examples" / "tiny_kontext"
 
 TINY_MODELS = TINY_PACK / "models"
 """The weights that ship with the repository."""
+
+METRIC_MODELS = PACK / "metric_models"
+"""Folder of the downloaded models that metrics use, such as CLIP. No command downloads into it."""

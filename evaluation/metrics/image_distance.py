@@ -1,7 +1,6 @@
 """Distances and similarities of two images [H, W, 3] uint8.
 
-LPIPS is missing: torchmetrics ships its linear layers, but downloads the weights of the network below them from a
-server that some networks block. Multi-scale SSIM and L1 replace it.
+They need no network. `background_lpips` compares images as people see them, but needs downloaded weights.
 """
 
 import numpy as np

@@ -23,13 +23,17 @@ def cell_coverage(mask: np.ndarray, cells: tuple[int, int]) -> Tensor:
     return resize(torch.from_numpy(mask.astype(np.float32))[None], cells)[0]
 
 
-def background_pixels(mask: np.ndarray) -> np.ndarray:
-    """The pixels [H, W], bool, that are more than `BACKGROUND_MARGIN` away from the object."""
-    return ~binary_dilation(mask > 0, NEIGHBOURS, BACKGROUND_MARGIN)
+def background_pixels(mask: np.ndarray, margin: int = BACKGROUND_MARGIN) -> np.ndarray:
+    """The pixels [H, W], bool, that are more than `margin` pixels away from the object; 0 for RegionRoute's 1 - M."""
+    touched = mask > 0
+    return ~binary_dilation(touched, NEIGHBOURS, margin) if margin else ~touched
 
 
 def background_mse(photo: np.ndarray, result: np.ndarray, background: np.ndarray) -> float:
-    """Mean squared error over the background pixels [H, W], values in 0..1; 0 without background."""
+    """Mean squared error over the background pixels [H, W], values in 0..1; 0 without background.
+
+    RegionRoute does not say whether its values are in 0..1 or -1..1. In -1..1 the error is four times as large.
+    """
     difference = (photo.astype(np.float64) - result)[background] / 255
     return float((difference**2).mean()) if background.any() else 0.0
 

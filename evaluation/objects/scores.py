@@ -17,6 +17,7 @@ from ..metrics import (
     background_ssim,
     cell_coverage,
     cosine_similarity,
+    is_swapped,
     map_iou,
     object_box,
     seam,
@@ -132,9 +133,8 @@ class TrialScorer:
         return max(cosines, key=cosines.__getitem__)
 
     def _is_swapped(self, index: int, image: np.ndarray) -> bool:
-        own, other = self._trial.objects[index].style, self._trial.objects[1 - index].style
-        cosines = self._cosines(index, image)
-        return cosines[other] > cosines[own]
+        own, other = (self._references[index][self._trial.objects[which].style] for which in (index, 1 - index))
+        return is_swapped(self._vector(index, image), own, other)
 
     def _iou(self, index: int, maps: Mapping[str, np.ndarray]) -> float:
         attention = maps.get(self._trial.objects[index].name)

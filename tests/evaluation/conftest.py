@@ -10,6 +10,16 @@ from PIL import Image
 from styleroute.dataset.triplets import Triplet, read_triplets
 from styleroute.moe import ExpertConfig, save_expert
 
+from .model_folders import (  # noqa: F401
+    clip_folder,
+    csd_folder,
+    csd_state,
+    dino_folder,
+    lpips_file,
+    metric_images,
+    vlm_folder,
+)
+
 SIDE = 64
 COLOURS = {"red": (230, 30, 30), "lime": (30, 230, 30), "blue": (30, 30, 230)}
 SEEN = ("blue",)

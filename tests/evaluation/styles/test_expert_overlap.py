@@ -1,6 +1,3 @@
-from itertools import combinations
-
-import pytest
 import torch
 from styleroute.evaluation.styles.expert_overlap import (
     CHANCE,
@@ -8,21 +5,11 @@ from styleroute.evaluation.styles.expert_overlap import (
     SAME,
     SIMILAR,
     ExpertOverlap,
-    chance_iou,
     compare_pairs,
-    pairwise_iou,
     untrained_choices,
 )
 from styleroute.evaluation.styles.tables import overlap_table
 from styleroute.moe import StyleExpert
-
-
-def test_the_overlap_is_the_mean_of_the_layers_intersection_over_union() -> None:
-    # First layer: {0, 1} and {1, 0} are the same set, {1, 2} shares one of three. Second: equal, and disjoint.
-    chosen = {"a": torch.tensor([[0, 1], [1, 0], [1, 2]]), "b": torch.tensor([[3, 0], [0, 3], [1, 2]])}
-    overlap = pairwise_iou(chosen, experts=4)
-    expected = torch.tensor([[1, 1, 1 / 6], [1, 1, 1 / 6], [1 / 6, 1 / 6, 1]])
-    torch.testing.assert_close(overlap, expected)
 
 
 def test_pairs_share_a_style_or_a_content() -> None:
@@ -47,14 +34,6 @@ def test_pairs_share_a_style_or_a_content() -> None:
 def test_kinds_without_a_pair_are_left_out() -> None:
     found = compare_pairs(torch.ones(3, 3), torch.randn(3, 2), ["a", "a", "b"], ["x", "y", "z"])
     assert [row.name for row in found] == [SAME]
-
-
-@pytest.mark.parametrize(("experts", "top_k"), [(16, 2), (5, 3), (4, 4)])
-def test_chance_is_the_mean_over_all_sets(experts: int, top_k: int) -> None:
-    first = set(range(top_k))
-    every = [set(found) for found in combinations(range(experts), top_k)]
-    mean = sum(len(first & other) / len(first | other) for other in every) / len(every)
-    assert chance_iou(experts, top_k) == pytest.approx(mean)
 
 
 def test_untrained_routers_choose_as_many_experts_in_every_layer(write_moe) -> None:
