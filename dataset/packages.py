@@ -63,7 +63,10 @@ def fetch_deb(package: str, target: Path, extract: Callable[[Path, Path], None] 
     if target.exists():
         return target
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise DataError(f"apt-get was not found, but {package} is a Debian package: run this on Debian or Ubuntu")
+        raise DataError(
+            f"apt-get was not found, but {package} is a Debian package. Run this on Debian or "
+            "Ubuntu, or give --no-large-photos"
+        )
     with tempfile.TemporaryDirectory() as folder:
         downloaded, unpacked = Path(folder) / "downloaded", Path(folder) / "unpacked"
         downloaded.mkdir()

@@ -132,7 +132,7 @@ def test_a_stop_while_unpacking_leaves_no_half_debian_package(make_package, tmp_
 
 def test_without_apt_the_sentence_says_which_system_has_it(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(DataError, match=r"some-images is a Debian package: run this on Debian or Ubuntu"):
+    with pytest.raises(DataError, match=r"some-images is a Debian package. Run this on Debian or Ubuntu, or give --no"):
         fetch_deb("some-images", tmp_path / "cache")
 
 

@@ -18,7 +18,7 @@ from styleroute.dataset.teacher import STYLE_NAMES, TEST_STYLES
 from styleroute.errors import DataError
 
 STYLES = ("woven", "dusk")
-SMALL = ["--scenes", "5", "--test-scenes", "3", "--size", "64", "--styles", *STYLES]
+SMALL = ["--no-large-photos", "--scenes", "5", "--test-scenes", "3", "--size", "64", "--styles", *STYLES]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -96,7 +96,7 @@ def test_each_object_of_a_scene_is_asked_for_in_each_style(sources, tmp_path: Pa
 
 
 def test_scenes_without_styles_are_the_photos_with_all_their_objects(sources, tmp_path: Path) -> None:
-    arguments = ["--scenes", "5", "--test-scenes", "3", "--size", "64"]
+    arguments = ["--no-large-photos", "--scenes", "5", "--test-scenes", "3", "--size", "64"]
     assert main(["data", "objects", "--output", str(tmp_path / "set"), *arguments]) == 0
     assert _make(tmp_path / "styled", "--scenes", "5") == 0
     rows = read_manifest(tmp_path / "set", "train")
@@ -167,3 +167,22 @@ def test_a_run_that_cannot_finish_does_not_start(sources, tmp_path: Path, monkey
 
 def test_the_default_styles_are_training_styles() -> None:
     assert len(RegionScenesConfig().styles) == 4
+
+
+def test_large_photos_add_photographed_objects_and_test_photos(sources, objects, tmp_path: Path, monkeypatch) -> None:
+    large = [Photo(f"large-{number}", np.full((200, 200, 3), 90, dtype=np.uint8)) for number in range(4)]
+    monkeypatch.setattr(data, "load_large_photos", lambda: large[:2])
+    monkeypatch.setattr(data, "load_test_photos", lambda: large[2:])
+    monkeypatch.setattr(data, "load_stamps", lambda: [Cutout("otter", objects[0].pixels)])
+    arguments = ["--scenes", "12", "--test-scenes", "2", "--size", "64", "--output", str(tmp_path / "set")]
+    assert main(["data", "objects", *arguments]) == 0
+    named = {region.object for row in read_manifest(tmp_path / "set", "train") for region in row.regions}
+    assert "otter" in named
+    assert named - {"otter"}
+    corners = [np.asarray(Image.open(row.original))[0, 0].tolist() for row in read_manifest(tmp_path / "set", "test")]
+    assert [90, 90, 90] in corners
+
+
+def test_photos_that_would_be_enlarged_are_left_out(sources, tmp_path: Path, capsys) -> None:
+    assert _make(tmp_path / "set", "--size", "208") == 1
+    assert "the train split has 0 photos of 208 x 208 pixels or more, expected 1" in capsys.readouterr().err
