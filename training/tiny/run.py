@@ -186,7 +186,7 @@ class TinyTraining:
 
     @cached_property
     def _samples(self) -> EditSamples:
-        config = self.config
+        config, autoencoder = self.config, self._autoencoder
         objects = [*load_objects(), *(load_stamps() if config.large_photos else ())]
-        make = EditScenes(self._photos, objects, self._autoencoder, config.object_share)
+        make = EditScenes(self._photos, objects, autoencoder, config.object_share)
         return load_edit_samples(config.run / "edit_samples", make, config.scenes)
