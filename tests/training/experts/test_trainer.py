@@ -11,7 +11,6 @@ import pytest
 import torch
 from styleroute.errors import TrainingError
 from styleroute.training.experts import trainer as module
-from styleroute.training.experts.balance import balance_loss
 from styleroute.training.experts.trainer import ExpertsTrainer, flow_matching_loss
 
 MakeTrainer = Callable[..., ExpertsTrainer]
@@ -79,14 +78,6 @@ def test_noise_levels_are_lower_with_a_share_of_detail() -> None:
     assert half.mean().item() == pytest.approx((sampler.mean().item() + 0.5) / 2, abs=0.02)
     # The largest difference is among the low levels, where strokes are made.
     assert (half < 0.3).float().mean() > 1.4 * (sampler < 0.3).float().mean()
-
-
-def test_the_balance_loss_is_added_by_its_weight(make_trainer: MakeTrainer) -> None:
-    plain = make_trainer()
-    balanced = make_trainer(balance_weight=0.5, run=Path("nowhere"))
-    style = module.draw(plain.examples, plain.config.optimisation.batch, None, plain.config.optimisation.seed, 0).style
-    expected = plain._loss(0) + 0.5 * balance_loss(balanced.routed, style)
-    torch.testing.assert_close(balanced._loss(0), expected)
 
 
 @pytest.mark.parametrize("end", ["killed", "interrupted", "out of time"])
