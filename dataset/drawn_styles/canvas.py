@@ -30,7 +30,7 @@ class Canvas:
 
     @cached_property
     def colours(self) -> np.ndarray:
-        """Palette [8, 3] in 0..1: the main colours of the photo, by lightness."""
+        """Palette [8, 3] in 0..1: the main colours of the photo, from dark to light."""
         small = Image.fromarray(self.photo.pixels).resize((64, 64)).quantize(8).convert("RGB")
         found = np.unique(np.asarray(small).reshape(-1, 3), axis=0).astype(np.float32) / 255
         chosen = found[self.rng.permutation(len(found))[np.arange(8) % len(found)]]

@@ -39,8 +39,9 @@ def hatching(canvas: Canvas) -> np.ndarray:
 
 def contours(canvas: Canvas) -> np.ndarray:
     """Long flowing lines at an even distance, light on dark or dark on light."""
-    rng, field = canvas.rng, canvas.noise(rng_scale := canvas.rng.uniform(0.06, 0.2))
-    waves = np.cos(field * rng.uniform(8, 20) * (0.1 / rng_scale) ** 0.3)
+    rng, scale = canvas.rng, canvas.rng.uniform(0.06, 0.2)
+    field = canvas.noise(scale)
+    waves = np.cos(field * rng.uniform(8, 20) * (0.1 / scale) ** 0.3)
     lines = 1 / (1 + np.exp(-(waves - rng.uniform(-0.3, 0.6)) * 12))[..., None]
     colour = canvas.colours[-1] if rng.random() < 0.5 else canvas.colours[0] * 0.5
     return canvas.layout * (1 - lines) + lines * colour

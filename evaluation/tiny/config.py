@@ -37,6 +37,8 @@ class TinyEvaluationConfig:
                 f"there are {self.per_edit} images and {self.steps} steps, expected at least 1 of each: give other "
                 "--per-edit and --steps"
             )
+        if not self.sizes:
+            raise DataError("there is no size, expected height and width of one size or more: give --sizes 512 512")
         for height, width in self.sizes:
             if min(height, width) < TOKEN or height % TOKEN or width % TOKEN:
                 raise DataError(

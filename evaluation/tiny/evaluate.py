@@ -50,7 +50,7 @@ def evaluate_tiny(
     tests = [_size_test(config, size) for size in config.sizes]
     jobs = [job for test in tests for wanted in INSTRUCTIONS for job in _jobs(test, wanted, config.seed)]
     scenes = {scene_digest(scene): scene for test in tests for scene in test.scenes}
-    pixels = max((height * width for height, width in config.sizes), default=0)
+    pixels = max(height * width for height, width in config.sizes)
     images = generate_missing(
         list(dict.fromkeys(jobs)), edits_folder(config), lambda: open_generator(config, scenes), pixels=pixels
     )

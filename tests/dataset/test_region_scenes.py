@@ -173,12 +173,16 @@ def test_large_photos_add_photographed_objects_and_test_photos(sources, objects,
     large = [Photo(f"large-{number}", np.full((200, 200, 3), 90, dtype=np.uint8)) for number in range(4)]
     monkeypatch.setattr(data, "load_large_photos", lambda: large[:2])
     monkeypatch.setattr(data, "load_test_photos", lambda: large[2:])
-    monkeypatch.setattr(data, "load_stamps", lambda: [Cutout("otter", objects[0].pixels)])
+    stamps = [Cutout(name, objects[0].pixels) for name in ("otter", "european bear", "bear")]
+    monkeypatch.setattr(data, "load_stamps", lambda: stamps)
     arguments = ["--scenes", "12", "--test-scenes", "2", "--size", "64", "--output", str(tmp_path / "set")]
     assert main(["data", "objects", *arguments]) == 0
     named = {region.object for row in read_manifest(tmp_path / "set", "train") for region in row.regions}
+    # Stamps are for training alone, and none of them is a kind of a test object.
     assert "otter" in named
-    assert named - {"otter"}
+    assert named <= {"otter", "ball", "coin"}
+    tested = {region.object for row in read_manifest(tmp_path / "set", "test") for region in row.regions}
+    assert tested <= set(TEST_OBJECTS[:2])
     corners = [np.asarray(Image.open(row.original))[0, 0].tolist() for row in read_manifest(tmp_path / "set", "test")]
     assert [90, 90, 90] in corners
 

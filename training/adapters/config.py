@@ -143,6 +143,17 @@ def require_numbers(part: object, least_1: Iterable[str], least_0: Iterable[str]
             raise TrainingError(f"{name} is {getattr(part, name)}, expected a number above 0: give another value")
 
 
+def require_shares(part: object, names: Iterable[str]) -> None:
+    """Refuse shares outside 0 to 1, by the names of their fields.
+
+    Raises:
+        TrainingError: a field is below 0 or above 1.
+    """
+    for name in names:
+        if not 0 <= getattr(part, name) <= 1:
+            raise TrainingError(f"{name} is {getattr(part, name)}, expected a share: give 0 to 1")
+
+
 def _find_field(config: Any, option: str) -> tuple[str, str]:
     """The part that has this option, and the name of its field there."""
     parts = [part.name for part in fields(config)]

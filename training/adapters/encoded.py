@@ -19,7 +19,7 @@ from ...storage.row_cache import cached_rows, stored_identity
 from ..bases import Base
 
 MULTIPLE = 16
-"""Divisor of an image's sides in pixels: a latent cell has 8 pixels, an image token 2 x 2 cells."""
+"""Divisor of an image's sides in pixels: a latent pixel has 8 x 8 pixels, an image token 2 x 2 latent pixels."""
 PIXELS = 2**20
 """Pixels that the VAE encodes at once, a limit on its memory."""
 
@@ -65,7 +65,7 @@ class EncodedExamples:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of an image in latent cells."""
+        """Height and width of an image in latent pixels."""
         return tuple(self.images.arrays["latents"].shape[-2:])
 
 

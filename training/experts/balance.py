@@ -10,7 +10,7 @@ from .routed_linear import RoutedLinear
 
 
 def balance_loss(routed: Mapping[str, RoutedLinear], style: Tensor) -> Tensor:
-    """Mean over the layers of E sum_i f_i P_i; 1 if all experts are used equally, and larger otherwise.
+    """Mean over the layers of E sum_i f_i P_i: 1 for equal use of all experts, and E if all styles choose the same one.
 
     f_i is the share of expert i among the choices of the batch, and P_i the mean of its softmax over all experts. The
     gradient goes through P_i.

@@ -34,7 +34,7 @@ class TripletData:
 
     Attributes:
         folder: folder of triplets that `styleroute data` writes.
-        window: side of the random crop of a batch in latent cells, an even number; None for whole images.
+        window: side of the random crop of a batch in latent pixels, an even number; None for whole images.
         whole_share: share of the steps that use whole images instead of crops, spread over the training. Their batches
             are smaller, with about as many tokens. Colours belong to the whole image, and inference uses whole images.
         grid: side in tokens of the square of positions in which a crop may stand; None: where it is in its image. Then
@@ -51,7 +51,9 @@ class TripletData:
 
     def __post_init__(self) -> None:
         if self.window is not None and (self.window < 2 or self.window % 2):
-            raise TrainingError(f"window is {self.window}, expected an even number of latent cells: give another value")
+            raise TrainingError(
+                f"window is {self.window}, expected an even number of latent pixels: give another value"
+            )
         if not 0 <= self.whole_share <= 1:
             raise TrainingError(f"whole_share is {self.whole_share}, expected a share of the steps: give 0 to 1")
         if self.grid is not None and (self.window is None or 2 * self.grid < self.window):

@@ -43,7 +43,7 @@ class TripletExamples(EncodedExamples):
 
 @dataclass(frozen=True)
 class TripletBatch:
-    """B triplets, seen through a crop of h x w latent cells.
+    """B triplets, seen through a crop of h x w latent pixels.
 
     Attributes:
         content, stylised, reference: latents [B, 16, h, w].
@@ -102,7 +102,7 @@ def draw(
     Args:
         examples: the training examples.
         count: B, triplets in the batch.
-        window: side of the crop in latent cells; None for whole images.
+        window: side of the crop in latent pixels; None for whole images.
         seed: the training's seed.
         number: the batch's number.
         grid: side in tokens of the square in which a crop may stand; None: where it is in its image.

@@ -94,7 +94,7 @@ class ExpertsTrainer(AdapterTrainer):
 
 
 def noise_levels(count: int, detail_share: float, generator: torch.Generator) -> Tensor:
-    """Noise levels [count] distributed as in sampling; each is uniform in 0..1 instead with the chance detail_share."""
+    """Noise levels [count] distributed as in sampling. With probability detail_share a level is uniform in 0..1."""
     sigma = sampler_sigmas(count, generator)
     if not detail_share:
         return sigma

@@ -69,7 +69,7 @@ class RegionObjective:
             "single 2-4", or a list. The paper does not name its blocks.
         supervise: "mean-map" supervises the mean over blocks and style tokens (paper), "every-map" each block and token
             on its own, and averages the losses (release).
-        changed_weight: weight of the latent cells that the style changes in the flow-matching loss; 1 in the paper.
+        changed_weight: weight of the latent pixels that the style changes in the flow-matching loss; 1 in the paper.
         early_share: share of the noise levels from the first half of sampling, which decides what changes; 0 in the
             paper.
         reference_index: first coordinate of the context image's position: 1 as in Kontext (paper), or 0, the same as

@@ -30,7 +30,7 @@ WHOLE_SHARE = 0.4
 """Share of the scenes that are kept whole. Of the others only a window is encoded, which costs less time."""
 
 LEAST_SHOWN = 0.02
-"""Least share of a window that an object must cover; otherwise the edits of this object are left out."""
+"""Least share of a window that an object must cover. Otherwise no edit and no caption names the object."""
 
 Target = tuple[dict[str, Any], np.ndarray]
 """Fields of an `EditSample` and the edited image [H, W, 3] in 0..1."""

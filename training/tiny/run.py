@@ -16,6 +16,7 @@ from ...errors import TrainingError
 from ...paths import RUNS
 from ...progress import console
 from ...storage.disk_space import require_writable
+from ..adapters.config import require_numbers, require_shares
 from .autoencoder import Autoencoder
 from .config import TEST_SIZES
 from .edit_samples import EditSamples, load_edit_samples
@@ -48,6 +49,9 @@ class TinyConfig:
         run: folder for the checkpoints and samples.
         models: folder for the weight files, which are written when all chosen stages are finished. By default a folder
             `models` in the run's folder, so that the shipped weights stay.
+
+    Raises:
+        TrainingError: a stage is unknown, or a number is impossible.
     """
 
     stages: tuple[str, ...] = STAGES
@@ -66,6 +70,8 @@ class TinyConfig:
         unknown = [stage for stage in self.stages if stage not in STAGES]
         if unknown:
             raise TrainingError(f"there is no stage {unknown[0]!r}: choose from {', '.join(STAGES)}")
+        require_numbers(self, ("scenes",), (), ("minutes",))
+        require_shares(self, ("object_share",))
 
     @property
     def weights_folder(self) -> Path:

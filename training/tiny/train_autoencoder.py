@@ -13,7 +13,9 @@ from torchvision.transforms.functional import to_tensor
 
 from ...dataset.photos import Photo
 from ...dataset.teacher import TRAIN_STYLES, stylise
+from ...errors import TrainingError
 from ...progress import track
+from ..adapters.config import require_numbers, require_shares
 from .autoencoder import Autoencoder
 from .optimizer import build_optimizer
 from .stage import Stage, StageTrainer
@@ -24,11 +26,18 @@ class AutoencoderConfig:
     """Options of the autoencoder's training.
 
     Attributes:
-        crop: side of the square crops in pixels.
+        steps: number of steps of the whole schedule.
+        batch: crops in a batch.
+        crop: side of the square crops in pixels, a multiple of 8.
+        matrix_rate: learning rate of convolutions (Muon).
+        rate: learning rate of all other weights (AdamW).
         swapped: share of the crops whose colour channels are permuted.
         edge_weight: weight of the error of the edges, relative to the error of the colours.
         decoder_only: whether the encoder, and with it every cached latent, stays unchanged.
         start: folder of the weights of a small Kontext whose autoencoder the training starts from.
+
+    Raises:
+        TrainingError: a number is impossible.
     """
 
     steps: int = 2400
@@ -40,6 +49,14 @@ class AutoencoderConfig:
     edge_weight: float = 0.25
     decoder_only: bool = False
     start: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_numbers(self, ("steps", "batch"), ("edge_weight",), ("matrix_rate", "rate"))
+        require_shares(self, ("swapped",))
+        if self.crop < 8 or self.crop % 8:
+            raise TrainingError(
+                f"crop is {self.crop} pixels, expected a multiple of 8 (one latent pixel): give another"
+            )
 
 
 def train_autoencoder(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...errors import TrainingError
 from ...flux.noise import add_noise, euler_sigmas, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
+from ..adapters.config import require_numbers, require_shares
 from ..changed_cells import weigh_changed
 from .config import GRID, IMAGE_SIZES, TRANSFORMER
 from .edit_samples import KINDS, EditSample, EditSamples
@@ -40,7 +41,10 @@ class KontextConfig:
     """Options of the training.
 
     Attributes:
+        steps: number of steps of the whole schedule; 0 keeps the weights of `start`.
         batch: windows of 256 image tokens in a batch; larger windows and whole images make smaller batches.
+        matrix_rate: learning rate of matrices (Muon).
+        rate: learning rate of all other weights (AdamW).
         kinds: shares of the kinds of samples, in the order of `KINDS`.
         whole_every: every this many steps, the batch has whole images. Only these teach far distances.
         unreferenced_every: every this many steps, the batch has no reference and uses captions as prompts.
@@ -49,7 +53,11 @@ class KontextConfig:
         changed_weight: loss weight of the latent pixels that an edit changes.
         early_share: share of the object samples whose noise level is from the sampler's first half. These steps decide
             which pixels change, but the velocity loss gives them little weight.
+        compile: whether torch.compile compiles the transformer.
         start: folder of the weights of a small Kontext to start from; the schedule starts anew.
+
+    Raises:
+        TrainingError: a number is impossible.
     """
 
     steps: int = 5000
@@ -64,6 +72,13 @@ class KontextConfig:
     early_share: float = 0.5
     compile: bool = True
     start: Path | None = None
+
+    def __post_init__(self) -> None:
+        counts = ("batch", "whole_every", "unreferenced_every")
+        require_numbers(self, counts, ("steps", "changed_weight"), ("matrix_rate", "rate"))
+        require_shares(self, ("caption_share", "early_share"))
+        if min(self.kinds) < 0 or not sum(self.kinds) > 0:
+            raise TrainingError(f"kinds is {self.kinds}, expected shares of 0 or more, not all 0: give other shares")
 
 
 @dataclass(frozen=True)
@@ -133,7 +148,8 @@ def require_samples(config: KontextConfig, samples: EditSamples) -> None:
                 height, width = (8 * side for side in size)
                 raise TrainingError(
                     f"no sample of the kind {kind!r} has {'exactly' if whole else 'at least'} {height} x {width} "
-                    "pixels (height x width), but the training draws such samples: make more with --scenes"
+                    "pixels (height x width), but the training draws such samples: give more --scenes, or a smaller "
+                    "--object-share"
                 )
 
 

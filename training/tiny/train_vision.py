@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
+from ..adapters.config import require_numbers, require_shares
 from .config import SIGLIP
 from .edit_samples import EditSample, EditSamples
 from .prompts import Tokenizers
@@ -23,6 +24,10 @@ class VisionConfig:
     batch: int = 64
     peak_rate: float = 1e-3
     painted_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        require_numbers(self, ("steps", "batch"), (), ("peak_rate",))
+        require_shares(self, ("painted_share",))
 
 
 class CaptionTower(nn.Module):

@@ -124,6 +124,7 @@ def test_the_report_prints_every_line_of_the_bar_and_the_worst_instruction(
         ({"per_edit": 0}, "there are 0 images and 20 steps, expected at least 1 of each"),
         ({"sizes": ((512, 500),)}, r"a size is 512 x 500 pixels, expected multiples of 16 .*: give other --sizes"),
         ({"sizes": ((0, 512),)}, "a size is 0 x 512 pixels"),
+        ({"sizes": ()}, "there is no size, expected height and width of one size or more"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict, sentence: str) -> None:

@@ -15,6 +15,8 @@ from styleroute.training.tiny.preview_factors import PreviewFactors
 from styleroute.training.tiny.run import TinyConfig, TinyTraining
 from styleroute.training.tiny.stage import StageTrainer
 from styleroute.training.tiny.train_autoencoder import AutoencoderConfig
+from styleroute.training.tiny.train_kontext import KontextConfig
+from styleroute.training.tiny.train_vision import VisionConfig
 from torch.optim import SGD
 
 
@@ -29,6 +31,28 @@ def test_a_stage_that_was_left_out_is_asked_for(tmp_path: Path, stage: str) -> N
 def test_an_unknown_stage_is_refused() -> None:
     with pytest.raises(TrainingError, match="there is no stage 'decodr': choose from autoencoder, vision, "):
         TinyConfig(stages=("autoencoder", "decodr"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "sentence"),
+    [
+        (TinyConfig, {"scenes": 0}, "scenes is 0, expected 1 or more"),
+        (TinyConfig, {"object_share": 1.5}, "object_share is 1.5, expected a share: give 0 to 1"),
+        (TinyConfig, {"minutes": 0}, "minutes is 0, expected a number above 0"),
+        (KontextConfig, {"batch": 0}, "batch is 0, expected 1 or more"),
+        (KontextConfig, {"whole_every": 0}, "whole_every is 0, expected 1 or more"),
+        (KontextConfig, {"unreferenced_every": 0}, "unreferenced_every is 0, expected 1 or more"),
+        (KontextConfig, {"early_share": -0.1}, "early_share is -0.1, expected a share"),
+        (KontextConfig, {"kinds": (0.0,) * 4}, "expected shares of 0 or more, not all 0"),
+        (KontextConfig, {"kinds": (-0.5, 0.5, 0.5, 0.5)}, "expected shares of 0 or more, not all 0"),
+        (AutoencoderConfig, {"crop": 60}, "crop is 60 pixels, expected a multiple of 8"),
+        (AutoencoderConfig, {"swapped": 2.0}, "swapped is 2.0, expected a share"),
+        (VisionConfig, {"batch": 0}, "batch is 0, expected 1 or more"),
+    ],
+)
+def test_impossible_numbers_are_refused(kind: type, values: dict, sentence: str) -> None:
+    with pytest.raises(TrainingError, match=sentence):
+        kind(**values)
 
 
 @pytest.fixture
