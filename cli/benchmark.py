@@ -1,6 +1,6 @@
 """`styleroute benchmark`: times the pack against ComfyUI, the trainers against PEFT, or the attention-map methods.
 
-It also measures the error of a style in each form of weight storage.
+It also measures the error of a style in each form of weight storage, and counts operations and parameters.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,14 @@ import tyro
 from ..benchmarks.measurement import Measurement, table
 from ..progress import console
 
+Subject = Literal["nodes", "branch", "storage", "training", "attention", "cost"]
+"""What is measured."""
+
 
 def run(
-    what: Annotated[Literal["nodes", "branch", "storage", "training", "attention"], tyro.conf.Positional] = "nodes",
+    what: Annotated[
+        Literal["nodes", "branch", "storage", "training", "attention", "cost"], tyro.conf.Positional
+    ] = "nodes",
     pairs: int | None = None,
     cells: int = 64,
     cpu_time: bool = False,
@@ -38,9 +43,13 @@ def run(
     attention: the exact methods for a map, and the full softmax, against PyTorch's attention without maps, with 8 heads
     of width 128; on a graphics card if there is one.
 
+    cost: not a time, but operations and trainable parameters of FLUX.1 Kontext at full size, alone, with a single LoRA
+    and with experts, beside StyleExpert's figures; no weights are loaded. It also lists which layers come nearest to
+    the paper's number of parameters.
+
     Args:
         what: time the nodes or the branch against ComfyUI, the trainers against plain ones, or the methods for a map;
-            or measure the error of a style in stored weights.
+            or measure the error of a style in stored weights, or count operations and parameters.
         pairs: number of measurements of each side: 7 for the nodes and the branch (changes of style five times as
             often; captured steps, which are slowest, half as often) and for attention, 3 for training.
         cells: side of the latents in a training step, in attention or for the branch; 32 instead of 64 takes less than
@@ -50,6 +59,9 @@ def run(
     """
     if what == "storage":
         _storage()
+        return
+    if what == "cost":
+        _cost()
         return
     if what == "nodes":
         title, rows = _nodes(pairs or 7)
@@ -87,6 +99,15 @@ def _storage() -> None:
         console.print(row.text if isinstance(row, StorageError) else row, soft_wrap=True)
         found.append(row)
     console.print(storage_table([row for row in found if isinstance(row, StorageError)]))
+
+
+def _cost() -> None:
+    from ..benchmarks.cost import cost_table, count_costs
+    from ..benchmarks.parameter_search import choices_table, nearest_choices
+
+    with console.status("Counting on the meta device"):
+        costs = count_costs()
+    console.print(cost_table(costs), choices_table(nearest_choices()))
 
 
 def _training(pairs: int, cells: int) -> tuple[str, list[Measurement]]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from ..evaluation.dials.config import DialEvaluationConfig
 from ..evaluation.objects.config import ObjectEvaluationConfig
+from ..evaluation.protocols.region_route import RegionProtocol
+from ..evaluation.protocols.style_expert import StyleProtocol
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.steering.config import SteeringConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
@@ -182,6 +184,74 @@ def metrics(folder: Path = METRIC_MODELS) -> None:
             console.print(model.problem, soft_wrap=True, highlight=False, markup=False)
 
 
+def paper_styles(
+    protocol: Annotated[StyleProtocol, tyro.conf.arg(name="")],
+    results: tuple[str, ...] = (),
+    models: Path = METRIC_MODELS,
+) -> None:
+    """Score images of any systems as StyleExpert's paper does: 50 pairs and 2 seeds for each unseen style.
+
+    The first run writes the list of trials, trials.json. Generate an image for each trial with every system, name it
+    after the trial, and run the same command with --results. With 21 styles there are 2,100 images, as in the paper.
+
+    Args:
+        results: folders of images, as NAME=FOLDER; each is a row of the table.
+        models: folder of the metric models.
+    """
+    from ..evaluation.metric_models import MetricModels
+    from ..evaluation.paper_scores import STYLE_EXPERT_COLUMNS
+    from ..evaluation.protocols.style_expert import score_styles, style_trials
+
+    trials, loaded = style_trials(protocol), MetricModels(folder=models)
+    _score_protocol(
+        "StyleExpert's metrics", STYLE_EXPERT_COLUMNS, protocol.output, trials, results,
+        lambda some, files: score_styles(some, files, loaded),
+    )  # fmt: skip
+
+
+def paper_regions(
+    protocol: Annotated[RegionProtocol, tyro.conf.arg(name="")],
+    results: tuple[str, ...] = (),
+    models: Path = METRIC_MODELS,
+) -> None:
+    """Score images of any systems as RegionRoute's paper does, on objects of COCO, Pascal VOC or BIG in four styles.
+
+    The first run writes photos, masks and the list of trials, trials.json, with a prompt for each. Generate an image
+    for each trial with every system, name it after the trial, and run the same command with --results.
+
+    Args:
+        results: folders of images, as NAME=FOLDER; each is a row of the table.
+        models: folder of the metric models.
+    """
+    from ..evaluation.metric_models import MetricModels
+    from ..evaluation.paper_scores import REGION_ROUTE_COLUMNS
+    from ..evaluation.protocols.region_route import region_trials, score_regions
+
+    trials, loaded = region_trials(protocol), MetricModels(folder=models)
+    _score_protocol(
+        "RegionRoute's metrics", REGION_ROUTE_COLUMNS, protocol.output, trials, results,
+        lambda some, files: score_regions(protocol.output, some, files, loaded),
+    )  # fmt: skip
+
+
+def _score_protocol(
+    title: str, columns: Sequence[Any], folder: Path, trials: Sequence[Any], results: Sequence[str], score: Any
+) -> None:
+    """Score the folders of results; without any, say what to generate."""
+    from ..evaluation.protocols.result_folders import result_folders
+    from ..evaluation.protocols.scoring import protocol_table, score_folders, write_protocol_scores
+    from ..evaluation.protocols.trial_list import TRIALS_FILE
+
+    if not results:
+        console.print(f"{folder / TRIALS_FILE} lists {len(trials):,} images to generate.", soft_wrap=True)
+        return
+    systems = score_folders(result_folders(results), trials, score)
+    console.print(protocol_table(title, columns, systems, len(trials)))
+    for problem in sorted({text for system in systems for text in system.scores.problems.values()}):
+        console.print(problem, soft_wrap=True, highlight=False, markup=False)
+    console.print("Wrote", str(write_protocol_scores(folder, systems)), soft_wrap=True)
+
+
 def _print_claims(claims: "Sequence[ClaimResult]", files: Sequence[Path]) -> None:
     from ..evaluation.claims import summarise
     from ..evaluation.tables import claims_table
@@ -202,4 +272,6 @@ SUBCOMMANDS = {
     "contrast": contrast,
     "tiny": tiny,
     "metrics": metrics,
+    "paper-styles": paper_styles,
+    "paper-regions": paper_regions,
 }

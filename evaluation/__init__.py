@@ -2,6 +2,7 @@
 
 metrics/          plain functions on images and attention maps
 metric_models/    the networks behind some metrics, loaded from local folders
+protocols/        `styleroute evaluate paper-styles` and `styleroute evaluate paper-regions`
 styles/           `styleroute evaluate styles` and `styleroute evaluate losses`
 steering/         `styleroute evaluate steering`
 regions/          `styleroute evaluate regions`

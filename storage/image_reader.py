@@ -70,6 +70,18 @@ def read_mask(path: Path) -> np.ndarray:
     return _read(path, _mask_values)
 
 
+def read_colour_numbers(path: Path) -> np.ndarray:
+    """Reads a palette or grey image as uint8 [H, W]: the number of each pixel's colour, which names an object or class.
+
+    Raises:
+        DataError: the file is missing, broken, larger than `MAX_PIXELS`, or has colours instead of numbers.
+    """
+    numbers = _read(path, lambda image: np.asarray(image) if image.mode in ("P", "L") else None)
+    if numbers is None:
+        raise DataError(f"{path} has colours, expected a palette or 8-bit grey PNG: give the dataset's own file.")
+    return numbers
+
+
 def image_size(path: Path) -> tuple[int, int] | None:
     """Returns width and height of the upright image from the file's header; None if the file cannot be read."""
     try:

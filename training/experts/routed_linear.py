@@ -1,6 +1,7 @@
 """The MoE-LoRA layer for training: one batched low-rank product of the shared and the chosen experts (StyleExpert)."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -134,7 +135,9 @@ class RoutedLinear(nn.Module):
     def _routing(self) -> tuple[Tensor, Tensor]:
         """Indices and weights [B, k], in float32 as at inference: rounding must not swap two close logits."""
         style = self.style.embedding
-        with torch.autocast(style.device.type, enabled=False):
+        # The meta device, which counts operations, has no autocast.
+        has_autocast = torch.amp.is_autocast_available(style.device.type)
+        with torch.autocast(style.device.type, enabled=False) if has_autocast else nullcontext():
             routing = self.cond_gate(style.float())
         return routing.indices, routing.weights
 
