@@ -38,14 +38,14 @@ def _broken(reason: str) -> str:
 
 def _from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
     if not polygons:
-        raise ValueError("it has no polygon")
+        raise DataError(_broken("it has no polygon"))
     mask = np.zeros((height, width), bool)
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
-            raise ValueError(f"a polygon has {len(polygon)} numbers")
+            raise DataError(_broken(f"a polygon has {len(polygon)} numbers"))
         points = np.asarray(polygon, dtype=np.float64)
         if not np.isfinite(points).all():
-            raise ValueError("a polygon has a number that is not finite")
+            raise DataError(_broken("a polygon has a number that is not finite"))
         # COCO's coordinates (x, y) are edges of pixels, skimage's (row, column) are their middles.
         mask |= polygon2mask((height, width), points.reshape(-1, 2)[:, ::-1] - 0.5)
     return mask
@@ -53,11 +53,11 @@ def _from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int)
 
 def _from_runs(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray:
     if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"its size is {segmentation['size']}, the image's is {[height, width]}")
+        raise DataError(_broken(f"its size is {segmentation['size']}, the image's is {[height, width]}"))
     counts = segmentation["counts"]
     runs = np.asarray(_unpacked(counts) if isinstance(counts, str) else counts, dtype=np.int64)
     if (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError(f"its runs cover {int(runs.sum())} of {height * width} pixels")
+        raise DataError(_broken(f"its runs cover {int(runs.sum())} of {height * width} pixels"))
     inside = np.arange(len(runs)) % 2 == 1
     return np.repeat(inside, runs).reshape(width, height).T
 
@@ -73,7 +73,7 @@ def _unpacked(text: str) -> list[int]:
     for letter in text:
         bits = ord(letter) - 48
         if not 0 <= bits < 64:
-            raise ValueError(f"the letter {letter!r} is not in its alphabet")
+            raise DataError(_broken(f"the letter {letter!r} is not in its alphabet"))
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:
@@ -83,5 +83,5 @@ def _unpacked(text: str) -> list[int]:
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
     if shift:
-        raise ValueError("its text ends within a number")
+        raise DataError(_broken("its text ends within a number"))
     return runs
