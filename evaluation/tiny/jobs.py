@@ -55,7 +55,8 @@ def scene_digest(scene: Scene) -> str:
 
 def edits_folder(config: TinyEvaluationConfig) -> Path:
     """Returns the folder of the images; it ends with a digest of the weights, the sampler's code and its steps."""
-    files = (*sorted(config.models.glob("*.safetensors")), *sorted((PACK / "flux").glob("*.py")))
+    code = (path for folder in ("flux", "training/tiny") for path in sorted((PACK / folder).glob("*.py")))
+    files = (*sorted(config.models.glob("*.safetensors")), *code)
     return config.output / "images" / digest_folder("edits", f"{config.steps} steps", files)
 
 
