@@ -80,19 +80,17 @@ def run(
     with console.status("Loading the pipeline"):
         pipeline = load_kontext(base, device or _default_device(), PRECISIONS[precision])
         _apply(pipeline, expert, embedding, strength)
-    width, height = nearest_size(photo, pipeline.sizes)
-    result: Image.Image = pipeline.stylise(
-        photo,
-        prompt,
-        images,
-        style_rows=expert.style_rows or 0,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        latents=kontext_noise(seed, width, height),
-    ).images[0]
+    options = {"prompt": prompt, "num_inference_steps": steps, "guidance_scale": guidance}
+    result = _generate(pipeline, photo, images, seed, style_rows=expert.style_rows or 0, **options)
     with whole_file(output) as partial:
         result.save(partial, format=Image.registered_extensions()[output.suffix.lower()])
     console.print(f"Wrote {output.resolve()}", soft_wrap=True)
+
+
+def _generate(pipeline: Any, photo: Image.Image, images: list[Image.Image], seed: int, **options: Any) -> Image.Image:
+    """Stylises the photo at the trained size nearest to its proportions, with ComfyUI's noise of this seed."""
+    noise = kontext_noise(seed, *nearest_size(photo, pipeline.sizes))
+    return pipeline.stylise(photo, style_images=images, latents=noise, **options).images[0]
 
 
 def _apply(pipeline: Any, expert: StyleExpert, embedding: torch.Tensor | None, strength: float) -> None:

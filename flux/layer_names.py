@@ -93,13 +93,6 @@ _FLUX2_LAYER = re.compile(
 )
 """Names of linear layers in diffusers that only FLUX.2 has."""
 
-_LAYER = "norm_out.linear"
-"""The layer whose two halves of rows stand in the opposite order in ComfyUI: shift and scale, not scale and shift."""
-_FLUX2_PARTS = (".to_qkv_mlp_proj", ".ff.linear_in", ".ff.linear_out", ".ff_context.linear_in",
-                ".ff_context.linear_out", "_stream_modulation.linear", "_stream_modulation_img.linear",
-                "_stream_modulation_txt.linear")  # fmt: skip
-"""Ends of layers' names that only FLUX.2 has in diffusers."""
-
 _LAYER = r"(transformer_blocks|single_transformer_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
 _KEY = r"(double_blocks|single_blocks)\.(0|[1-9]\d{0,3})\.(.+)"
 

@@ -70,6 +70,17 @@ def test_half_of_the_batches_have_no_style_reference(make_trainer: MakeTrainer, 
     assert 3 < sum(seen) < 13
 
 
+def test_the_trainer_uses_the_share_of_detail_and_the_balance_loss(make_trainer: MakeTrainer, monkeypatch) -> None:
+    """Neither changes the other random choices, so the first loss differs by exactly what the option adds."""
+    first = {name: make_trainer(**values).compute_losses(0)["loss"].item() for name, values in {
+        "plain": {}, "detail": {"detail_share": 0.999}}.items()}  # fmt: skip
+    assert first["plain"] != first["detail"]
+    balanced = make_trainer(balance_weight=0.5)
+    added = balanced.compute_losses(0)["loss"].item() - first["plain"]
+    style = module.draw(balanced.examples, *balanced._batch_shape(0), 0, balanced.own_number(0)[0]).style
+    assert added == pytest.approx(0.5 * module.balance_loss(balanced.routed, style).item(), abs=1e-4)
+
+
 def test_noise_levels_are_lower_with_a_share_of_detail() -> None:
     count = 4000
     generator = torch.Generator().manual_seed(0)
