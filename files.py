@@ -1,12 +1,14 @@
-"""Opens regular files, tells whether a file has changed, and names temporary files."""
+"""Opens regular files, tells whether a file has changed, names temporary files, and makes folders once."""
 
 import errno
 import io
 import os
 import secrets
 import stat
+import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -67,6 +69,27 @@ def temporary_beside(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     _delete_abandoned(path.parent)
     return path.with_name(f"{_TEMPORARY_START}{secrets.token_hex(8)}{_TEMPORARY_END}")
+
+
+@contextmanager
+def folder_made_once(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill; it becomes `target` when the block ends. Missing parents are created.
+
+    Several processes may do this at the same time: the first result stays. A stopped one leaves no partial `target`.
+
+    Raises:
+        OSError: the folder cannot be created.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_TEMPORARY_START) as temporary:
+        filled = Path(temporary) / target.name
+        filled.mkdir()
+        yield filled
+        try:
+            filled.rename(target)
+        except OSError:
+            if not target.is_dir():  # otherwise another process was faster
+                raise
 
 
 @cache

