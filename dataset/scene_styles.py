@@ -24,19 +24,19 @@ VECTORS_KEPT, IMAGES_KEPT = 4096, 16
 
 
 @dataclass(frozen=True)
-class Style:
+class SceneStyle:
     """A style with its name and number; ``apply`` stylises an image, uint8 [H, W, 3] to the same shape."""
 
     label: TripletStyle
     apply: Callable[[np.ndarray], np.ndarray]
 
 
-def named_style(index: int) -> Style:
+def named_style(index: int) -> SceneStyle:
     """Returns the painting teacher's style with this id."""
-    return Style(TripletStyle(STYLES[index].name, index), lambda image: stylise(image, index))
+    return SceneStyle(TripletStyle(STYLES[index].name, index), lambda image: stylise(image, index))
 
 
-class DrawnStyles(Sequence[Style]):
+class DrawnStyles(Sequence[SceneStyle]):
     """The drawn styles of a split, by number. No number, and no photo for the colours, is in both splits."""
 
     def __init__(self, photos: Sequence[Photo], side: int, test: bool) -> None:
@@ -48,17 +48,17 @@ class DrawnStyles(Sequence[Style]):
         return MOST_DRAWN
 
     @overload
-    def __getitem__(self, index: int) -> Style: ...
+    def __getitem__(self, index: int) -> SceneStyle: ...
 
     @overload
-    def __getitem__(self, index: slice) -> list[Style]: ...
+    def __getitem__(self, index: slice) -> list[SceneStyle]: ...
 
-    def __getitem__(self, index: int | slice) -> Style | list[Style]:
+    def __getitem__(self, index: int | slice) -> SceneStyle | list[SceneStyle]:
         if isinstance(index, slice):
             return [self[number] for number in range(MOST_DRAWN)[index]]
         style_id = self._first + range(MOST_DRAWN)[index]
         label = TripletStyle(f"{style_kind(style_id)} {style_id}", style_id, partial(self._image, style_id))
-        return Style(label, lambda image: stylise_like(image, self._vector(style_id)))
+        return SceneStyle(label, lambda image: stylise_like(image, self._vector(style_id)))
 
     def _draw(self, style_id: int) -> np.ndarray:
         return draw_style(style_id, self._photos, self._side)

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataError
 from .objects import Cutout
 from .photos import Photo, template
-from .scene_styles import MOST_DRAWN, DrawnStyles, Style, named_style
+from .scene_styles import MOST_DRAWN, DrawnStyles, SceneStyle, named_style
 from .scenes import describe, make_scene
 from .teacher import BLENDS, RECOLOURED, TEST_STYLES, TRAIN_STYLES
 from .triplet_writer import StylisedContent
@@ -112,7 +112,7 @@ class StylisedScenes:
         # Scenes of one photo, and photos of one template, have the same content name.
         return StylisedContent(template(photo), describe(scene), image, stylised)
 
-    def _styles(self, rng: random.Random) -> list[Style]:
+    def _styles(self, rng: random.Random) -> list[SceneStyle]:
         if self.split == "test":
             return self._test_styles
         config = self.config

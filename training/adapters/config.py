@@ -134,7 +134,7 @@ def require_numbers(part: object, least_1: Iterable[str], least_0: Iterable[str]
     """
     for least, names in ((1, least_1), (0, least_0)):
         for name in names:
-            if getattr(part, name) < least:
+            if not getattr(part, name) >= least:  # NaN fails every comparison
                 raise TrainingError(f"{name} is {getattr(part, name)}, expected {least} or more: give another value")
     if math.isinf(rate := getattr(part, "rate", 0.0)):
         raise TrainingError(f"rate is {rate}, expected a finite number: give another value")

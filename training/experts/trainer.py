@@ -43,7 +43,13 @@ class ExpertsTrainer(AdapterTrainer):
         return trained_state(self.routed)
 
     def compute_losses(self, number: int) -> dict[str, Tensor]:
-        return {"loss": self._loss(number)}
+        """The losses "flow" and "balance" without weights, and "loss", their weighted sum."""
+        objective = self.config.objective
+        flow, style = self._flow_loss(number)
+        if not objective.balance_weight:
+            return {"loss": flow}
+        balance = balance_loss(self.routed, style)
+        return {"flow": flow, "balance": balance, "loss": flow + objective.balance_weight * balance}
 
     def curves(self) -> dict[str, float]:
         shares = self.usage.shares() if self.usage else ()
@@ -53,8 +59,8 @@ class ExpertsTrainer(AdapterTrainer):
     def compiles(self) -> bool:
         return self.config.model.compile
 
-    def _loss(self, number: int) -> Tensor:
-        """Flow-matching loss of the batch with this number on this process."""
+    def _flow_loss(self, number: int) -> tuple[Tensor, Tensor | None]:
+        """Flow-matching loss and style embeddings of the batch with this number on this process."""
         options, device = self.config.optimisation, self.accelerator.device
         count, window = self._batch_shape(number // options.accumulation)
         number, generator = self.own_number(number)
@@ -64,10 +70,7 @@ class ExpertsTrainer(AdapterTrainer):
         if self.usage is not None and self.accelerator.is_main_process:
             self.usage.add(batch.style)
         objective, routed = self._objective(generator), self._routed(count, generator)
-        loss = flow_matching_loss(self._model, batch, noise, sigma, self.style, objective, routed)
-        if not objective.balance_weight:
-            return loss
-        return loss + objective.balance_weight * balance_loss(self.routed, batch.style)
+        return flow_matching_loss(self._model, batch, noise, sigma, self.style, objective, routed), batch.style
 
     def _objective(self, generator: torch.Generator) -> ExpertObjective:
         """The objective of a batch: a share of the batches has no style reference."""

@@ -1,5 +1,6 @@
 """Options of the training of experts: defaults from the paper, presets, command line, impossible values."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_the_command_line_starts_from_a_preset(monkeypatch: pytest.MonkeyPatch) 
             "reference_dropout is 0.5, but the model gets no style reference",
         ),
         ({"balance_weight": -1.0}, "balance_weight is -1.0, expected 0 or more"),
+        ({"balance_weight": math.nan}, "balance_weight is nan, expected 0 or more"),
         ({"grid": 48}, "grid is 48 tokens, expected a --window"),
         ({"grid": 3, "window": 8}, "grid is 3 tokens, expected 4 or more"),
         ({"condition": "none"}, "condition is 'none' with 16 routed experts"),

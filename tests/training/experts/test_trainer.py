@@ -76,7 +76,9 @@ def test_the_trainer_uses_the_share_of_detail_and_the_balance_loss(make_trainer:
         "plain": {}, "detail": {"detail_share": 0.999}}.items()}  # fmt: skip
     assert first["plain"] != first["detail"]
     balanced = make_trainer(balance_weight=0.5)
-    added = balanced.compute_losses(0)["loss"].item() - first["plain"]
+    losses = balanced.compute_losses(0)
+    added = losses["loss"].item() - first["plain"]
+    assert losses["flow"].item() == first["plain"]
     style = module.draw(balanced.examples, *balanced._batch_shape(0), 0, balanced.own_number(0)[0]).style
     assert added == pytest.approx(0.5 * module.balance_loss(balanced.routed, style).item(), abs=1e-4)
 
@@ -215,7 +217,7 @@ def _gradients(trainer: ExpertsTrainer) -> dict[str, torch.Tensor]:
     for name, weight in trainer.trained.items():
         if name.endswith("B"):  # away from zero, where A and the gate have no gradient
             weight.data = 0.1 * torch.randn(weight.shape, generator=generator)
-    trainer._loss(0).backward()
+    trainer.compute_losses(0)["loss"].backward()
     return {name: weight.grad for name, weight in trainer.trained.items()}
 
 
@@ -228,12 +230,12 @@ def test_checkpointed_gradients_are_the_same(make_trainer: MakeTrainer) -> None:
 
 def test_accumulated_batches_have_the_gradient_of_their_mean(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(accumulation=2)
-    losses = [trainer._loss(number) for number in range(2)]
+    losses = [trainer.compute_losses(number)["loss"] for number in range(2)]
     expected = (losses[0] + losses[1]) / 2
     trainer.run_step(0)
     assert trainer.losses == [pytest.approx(expected.item())]
     with torch.no_grad():
-        assert trainer._loss(0) < losses[0]
+        assert trainer.compute_losses(0)["loss"] < losses[0]
 
 
 def test_bfloat16_trains_with_experts_in_float32(make_trainer: MakeTrainer) -> None:
@@ -241,7 +243,7 @@ def test_bfloat16_trains_with_experts_in_float32(make_trainer: MakeTrainer) -> N
     trainer.train()
     assert all(weight.dtype == torch.float32 for weight in trainer.trained.values())
     exact = make_trainer(steps=4, run=Path("nowhere"))
-    assert trainer.losses[0] == pytest.approx(exact._loss(0).item(), rel=0.02)
+    assert trainer.losses[0] == pytest.approx(exact.compute_losses(0)["loss"].item(), rel=0.02)
 
 
 def test_curves_and_usage_are_logged(make_trainer: MakeTrainer) -> None:
@@ -260,6 +262,6 @@ def test_seed_and_number_each_change_the_noise(make_trainer: MakeTrainer, monkey
     drawn: list[torch.Tensor] = []
     monkeypatch.setattr(module, "flow_matching_loss", lambda model, batch, noise, *rest: drawn.append(noise))
     for seed, number in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 0)):
-        make_trainer(seed=seed)._loss(number)
+        make_trainer(seed=seed).compute_losses(number)["loss"]
     assert torch.equal(drawn[0], drawn[4])
     assert all(not torch.equal(one, other) for one, other in itertools.combinations(drawn[:4], 2))
