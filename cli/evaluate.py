@@ -11,6 +11,7 @@ from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.protocols.region_route import RegionProtocol
 from ..evaluation.protocols.style_expert import StyleProtocol
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
+from ..evaluation.report.config import ReportConfig
 from ..evaluation.steering.config import SteeringConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
@@ -234,6 +235,18 @@ def paper_regions(
     )  # fmt: skip
 
 
+def report(config: Annotated[ReportConfig, tyro.conf.arg(name="")]) -> None:
+    """Make one page and one table from the scores of other evaluations, beside the papers' own figures.
+
+    The page, report.html, needs no other file and no network: tables with bootstrap intervals, paired comparisons,
+    plots, and the best and worst images. The table, rows.parquet, has one line for each value.
+    """
+    from ..evaluation.report.make import make_report
+
+    made = make_report(config)
+    console.print(f"Wrote {made.page}, {made.rows} ({made.values:,} values)", soft_wrap=True, markup=False)
+
+
 def _score_protocol(
     title: str, columns: Sequence[Any], folder: Path, trials: Sequence[Any], results: Sequence[str], score: Any
 ) -> None:
@@ -274,4 +287,5 @@ SUBCOMMANDS = {
     "metrics": metrics,
     "paper-styles": paper_styles,
     "paper-regions": paper_regions,
+    "report": report,
 }
