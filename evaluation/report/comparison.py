@@ -11,8 +11,8 @@ from .intervals import RESAMPLES, Interval, bootstrap_mean
 PERMUTATIONS = 9999
 """Random exchanges of one test. All exchanges are tried if there are fewer."""
 
-Trial = tuple[str, str, int]
-"""Style, content and seed of one image."""
+Trial = tuple[str, str, str]
+"""Style, content, and what else tells one image from another, such as its seed."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,19 @@ class PairedDifference:
     larger: float
     p_value: float
 
+    @property
+    def least_p_value(self) -> float:
+        """The smallest p-value that a test can give for so few styles or contents."""
+        several = [number for number in (self.difference.styles, self.difference.contents) if number > 1]
+        return 2.0 ** (1 - min(several)) if several else 1.0
+
 
 def paired_difference(
     first: Mapping[Trial, float], second: Mapping[Trial, float], resamples: int = RESAMPLES
 ) -> PairedDifference | None:
     """Compare two methods in one metric; None if they have no common trial.
 
-    The seeds of each pair of style and content are averaged before.
+    The images of each pair of style and content are averaged before.
 
     Args:
         first, second: the values of both methods by trial.
@@ -48,9 +54,8 @@ def paired_difference(
     if not common:
         return None
     pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for style, content, seed in common:
-        trial = style, content, seed
-        pairs.setdefault((style, content), []).append((first[trial], second[trial]))
+    for trial in common:
+        pairs.setdefault(trial[:2], []).append((first[trial], second[trial]))
     means = np.array([np.mean(values, axis=0) for values in pairs.values()])
     differences = means[:, 0] - means[:, 1]
     styles, contents = ([names[side] for names in pairs] for side in (0, 1))

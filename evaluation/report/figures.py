@@ -65,7 +65,7 @@ class PlotMaker:
 
 def galleries(protocol: str, runs: Sequence[EvaluationRun], number: int) -> Markup:
     """The best and the worst images of every method whose images are kept."""
-    parts = []
+    parts: list[Markup] = []
     for run in runs:
         methods: dict[str, list[ScoredImage]] = {}
         for each in run.images:
@@ -76,7 +76,8 @@ def galleries(protocol: str, runs: Sequence[EvaluationRun], number: int) -> Mark
             found = None if column is None else extremes(images, column, number)
             if column is not None and found is not None and found.best:
                 title = f"{method}, {run.name}" if len(runs) > 1 else method
-                parts.append(details(f"{title}: best and worst images by {column.name}", _gallery(found, column)))
+                heading = f"{title}: best and worst images by {column.name}"
+                parts.append(details(heading, _gallery(found, column), is_open=not parts))
     return join(parts)
 
 

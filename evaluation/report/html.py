@@ -58,9 +58,9 @@ def anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
 
 
-def details(title: str, *parts: object) -> Markup:
-    """Parts that a reader opens."""
-    return element("details", element("summary", title), *parts)
+def details(title: str, *parts: object, is_open: bool = False) -> Markup:
+    """Parts that a reader opens, or closes."""
+    return element("details", element("summary", title), *parts, open="open" if is_open else None)
 
 
 def _row(class_: str, cells: Sequence[object]) -> Markup:

@@ -9,6 +9,7 @@ percentiles of 5 styles would cover the true mean in far less than 95 of 100 cas
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,10 +96,13 @@ def bootstrap_means(sums: np.ndarray, counts: np.ndarray, resamples: int = RESAM
         return np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
 
     indices = tuple(np.arange(sums.shape[factor]) for factor in factors)
-    drawn = stats.bootstrap(
-        indices, mean, n_resamples=resamples, batch=500, vectorized=True, method="percentile",
-        rng=np.random.default_rng(0),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # scipy's own interval is not used.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        drawn = stats.bootstrap(
+            indices, mean, n_resamples=resamples, batch=500, vectorized=True, method="percentile",
+            rng=np.random.default_rng(0),
+        )  # fmt: skip
     return drawn.bootstrap_distribution
 
 

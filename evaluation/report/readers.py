@@ -112,9 +112,16 @@ def read_paper(content: Content, folder: Path) -> Iterator[ScoredImage]:
             trial = trials[name]
             shown = _paper_region(trial, folder) if protocol == "paper-regions" else _paper_style(trial, folder)
             yield ScoredImage(
-                protocol, plain_name(system), *shown[:2], int(trial.get("seed", 0)), finite_values(values),
-                _file(files.get(name), folder), shown.inputs,
-            )  # fmt: skip
+                protocol=protocol,
+                method=plain_name(system),
+                style=shown.style,
+                content=shown.content,
+                seed=int(trial.get("seed", 0)),
+                values=finite_values(values),
+                file=_file(files.get(name), folder),
+                inputs=shown.inputs,
+                example=plain_name(Path(trial.get("reference", "")).name),
+            )
 
 
 READERS = {
@@ -153,9 +160,15 @@ def _numbered(
             trial = trials[number]
             values = {key: value for key, value in image.items() if key not in ("trial", "file")}
             yield ScoredImage(
-                protocol, plain_name(row["method"]), trial.style, trial.content, seeds[number], finite_values(values),
-                _file(image.get("file"), folder), trial.inputs,
-            )  # fmt: skip
+                protocol=protocol,
+                method=plain_name(row["method"]),
+                style=trial.style,
+                content=trial.content,
+                seed=seeds[number],
+                values=finite_values(values),
+                file=_file(image.get("file"), folder),
+                inputs=trial.inputs,
+            )
             seeds[number] += 1
 
 

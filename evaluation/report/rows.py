@@ -31,6 +31,7 @@ class ScoredImage:
         values: finite values by metric.
         file: the image; None if it is not recorded.
         inputs: the images that it was made from, by caption.
+        example: name of the style image, where one style and content have several.
     """
 
     protocol: str
@@ -41,11 +42,12 @@ class ScoredImage:
     values: Mapping[str, float]
     file: Path | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
+    example: str = ""
 
     @property
     def trial(self) -> Trial:
-        """Style, content and seed: equal for the images of two methods that compare with each other."""
-        return self.style, self.content, self.seed
+        """What the image shows: equal for the images of two methods that compare with each other."""
+        return self.style, self.content, f"{self.seed} {self.example}"
 
 
 def plain_name(value: object) -> str:

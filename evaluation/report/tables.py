@@ -9,7 +9,7 @@ from .html import Markup, details, element, join, table
 from .intervals import Interval, bootstrap_mean
 from .kinds import kind_of
 from .published import QWEN_SEMANTIC, PublishedRow, published_rows, published_sources
-from .rows import ScoredImage
+from .rows import ScoredImage, plain_name
 from .run_pairs import ComparedMetric, MethodPair
 from .runs import EvaluationRun
 
@@ -25,9 +25,10 @@ def runs_table(runs: Sequence[EvaluationRun]) -> Markup:
     rows = []
     for run in runs:
         methods = {(image.protocol, image.method) for image in run.images}
-        cells = (run.name, "; ".join(run.protocols), len(methods), f"{len(run.images):,}", run.folder.name)
+        cells = (run.name, "; ".join(run.protocols), len(methods), f"{len(run.images):,}", plain_name(run.folder.name))
         rows.append(("", cells))
-    return table(("run", "evaluation", "methods", "images", "folder"), rows, "runs")
+    content = table(("run", "evaluation", "methods", "images", "folder"), rows, "runs")
+    return element("div", content, class_="texts")
 
 
 def score_table(protocol: str, runs: Sequence[EvaluationRun], resamples: int) -> Markup:
@@ -37,7 +38,7 @@ def score_table(protocol: str, runs: Sequence[EvaluationRun], resamples: int) ->
     ]
     theirs = published_rows(kind_of(protocol).name)
     columns = _columns(protocol, [found for *_, found in ours], theirs)
-    headings = ["method", *(column.heading for column in columns), "styles", "contents", "images"]
+    headings = ["method", *map(_heading, columns), "styles", "contents", "images"]
     rows = [("", _our_cells(name if len(runs) > 1 else "", *each, columns)) for name, *each in ours]
     rows += [("theirs", _their_cells(row, columns)) for row in theirs]
     parts = [table(headings, rows, kind_of(protocol).title)]
@@ -72,9 +73,10 @@ def _compared_cells(each: ComparedMetric, names: tuple[str, str]) -> tuple[objec
     better = 1 - found.larger if column.lower_is_better else found.larger
     clear = each.adjusted_p < SIGNIFICANT
     first_wins = (found.difference.mean < 0) == column.lower_is_better
-    result = f"{names[0 if first_wins else 1]} is better" if clear else "no clear difference"
+    unclear = "no clear difference" if found.least_p_value < SIGNIFICANT else "too few styles or contents"
+    result = f"{names[0 if first_wins else 1]} is better" if clear else unclear
     return (
-        column.heading,
+        _heading(column),
         f"{found.first:{number}}",
         f"{found.second:{number}}",
         _interval_cell(found.difference, f"+{number}"),
@@ -140,6 +142,11 @@ def _interval_cell(interval: Interval, number_format: str) -> Markup:
         return join([mean])
     bounds = f"{interval.low:{number_format}} to {interval.high:{number_format}}"
     return join([mean, element("small", f"{bounds}{' †' if interval.is_rough else ''}")])
+
+
+def _heading(column: MetricColumn) -> str:
+    """The metric's name; its arrow stays on the same line."""
+    return column.heading.replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")
 
 
 def _p_value(value: float) -> str:
