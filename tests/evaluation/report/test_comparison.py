@@ -16,14 +16,13 @@ STYLES, CONTENTS = [str(n) for n in range(8) for _ in range(6)], [str(n) for _ i
 
 def values(add: float, noise: int, styles: int = 8) -> dict:
     rng = np.random.default_rng(noise)
-    return {
-        (str(s), str(c), seed): add + 0.1 * rng.normal() for s in range(styles) for c in range(6) for seed in (0, 1)
-    }
+    trials = [(str(style), str(content), seed) for style in range(styles) for content in range(6) for seed in "01"]
+    return {trial: add + 0.1 * rng.normal() for trial in trials}
 
 
 def test_only_common_trials_count() -> None:
     first, second = values(0.5, 1), values(0.3, 2, styles=7)
-    found = paired_difference({**first, ("extra", "x", 0): 100.0}, second, resamples=500)
+    found = paired_difference({**first, ("extra", "x", "0"): 100.0}, second, resamples=500)
     assert found is not None
     common = first.keys() & second.keys()
     assert found.first == pytest.approx(np.mean([first[trial] for trial in common]))
@@ -33,7 +32,7 @@ def test_only_common_trials_count() -> None:
     assert found.p_value < 0.05
     assert found.larger > 0.9
     assert found.least_p_value == pytest.approx(2 / 2**6)
-    assert paired_difference(first, {("other", "y", 0): 1.0}) is None
+    assert paired_difference(first, {("other", "y", "0"): 1.0}) is None
 
 
 def test_equal_methods_have_no_difference() -> None:

@@ -10,6 +10,10 @@ import pytest
 from styleroute.cli import main
 from styleroute.errors import DataError
 from styleroute.evaluation.json_report import SCORES_FILE
+from styleroute.evaluation.paper_scores import PaperScores
+from styleroute.evaluation.protocols.scoring import SystemScores, write_protocol_scores
+from styleroute.evaluation.protocols.style_expert import StyleTrial
+from styleroute.evaluation.protocols.trial_list import write_trials
 from styleroute.evaluation.report.config import ReportConfig
 from styleroute.evaluation.report.make import PAGE_FILE, ROWS_FILE, make_report
 from styleroute.evaluation.report.rows import COLUMNS, ScoredImage, plain_name, read_rows, tidy_table, write_rows
@@ -47,6 +51,17 @@ def test_styles_have_their_losses_seeds_images_and_routing(runs_folder: Path) ->
     assert run.overlaps[0].name == "same style"
     assert run.routing is not None
     assert len(run.routing.usage) == 24
+
+
+def test_two_style_images_of_one_style_and_content_are_two_trials(tmp_path: Path) -> None:
+    trials = [StyleTrial(f"ink_{n}", "ink", "owl.jpg", f"{n}.png", 0) for n in range(2)]
+    write_trials(tmp_path, {"contents": "photos"}, trials)
+    values = PaperScores({"csd": np.array([0.1, 0.3])})
+    write_protocol_scores(tmp_path, [SystemScores("ours", ["ink_0", "ink_1"], values, [Path("a.png"), Path("b.png")])])
+    first, second = read(tmp_path).images
+    assert (first.style, first.content, first.seed) == (second.style, second.content, second.seed)
+    assert first.trial != second.trial
+    assert (first.file, second.inputs["style image"].name) == (Path("a.png").absolute(), "1.png")
 
 
 def test_files_of_older_versions_are_read(runs_folder: Path, tmp_path: Path) -> None:
