@@ -1,13 +1,12 @@
 """A folder with a run of every evaluation, and the report of all of them, made once."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from styleroute.evaluation.report.config import ReportConfig
 from styleroute.evaluation.report.make import PAGE_FILE, make_report
 
-from .synthetic import HOSTILE, METHODS, STYLES, WRITERS, write_styles
+from .synthetic import HOSTILE, METHODS, STYLES, WRITERS, write_styles, write_training
 
 RESAMPLES = 100
 
@@ -26,10 +25,17 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def report_folder(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("report") / "new"
-    config = ReportConfig((str(runs_folder),), output, compare=("styles", "again"), images=2, resamples=RESAMPLES)
+    training = write_training(tmp_path_factory.mktemp("training"))
+    config = ReportConfig(
+        runs=(str(runs_folder),),
+        output=output,
+        compare=("styles", "again"),
+        trainings=(f"{HOSTILE}={training}",),
+        images=2,
+        resamples=RESAMPLES,
+    )
     make_report(config)
-    yield output  # pyright: ignore[reportReturnType]
-    shutil.rmtree(output)
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,13 @@ from styleroute.evaluation.protocols.scoring import SystemScores, write_protocol
 from styleroute.evaluation.protocols.style_expert import StyleTrial
 from styleroute.evaluation.protocols.trial_list import write_trials
 from styleroute.evaluation.regions.scores import RegionScore
+from styleroute.evaluation.style_encoder.report import EncoderReport
+from styleroute.evaluation.style_encoder.retrieval import RetrievalScores
 from styleroute.evaluation.styles.expert_overlap import CHANCE, DISSIMILAR, SAME, SIMILAR, ExpertOverlap
 from styleroute.evaluation.styles.routed_styles import RoutingSummary
 from styleroute.evaluation.styles.scores import StyleScore
 from styleroute.evaluation.styles.unseen_loss import UnseenLoss
+from torch.utils.tensorboard import SummaryWriter
 
 STYLES, PHOTOS, SEEDS = ("ink", "woodcut", "pastel", "neon", "mosaic", "batik"), ("owl", "cat", "pier", "fern"), 2
 HOSTILE = '<script>alert("1")</script> & $\\frac$ \x1b[2J'
@@ -204,6 +207,26 @@ def write_paper_regions(folder: Path) -> Path:
     return folder
 
 
+def write_encoder(folder: Path) -> Path:
+    """The run folder of `train encoder`, with its map of styles."""
+    folder.mkdir(parents=True)
+    rows = [
+        RetrievalScores("encoder", 0.9, 0.8, 0.5, 40, 0, 0.7),
+        RetrievalScores("vision model", 0.7, 0.6, 0.2, 40, 0),
+    ]
+    EncoderReport(list(STYLES), rows).save(folder)
+    picture(folder / "styles.png", 0)
+    return folder
+
+
+def write_training(folder: Path) -> Path:
+    """A run folder of a training with a loss of 200 steps."""
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+        for step in range(200):
+            writer.add_scalar("loss", 1 / (step + 5), step)
+    return folder
+
+
 WRITERS = {
     "styles": write_styles,
     "regions": write_regions,
@@ -213,4 +236,5 @@ WRITERS = {
     "tiny": write_tiny,
     "paper-styles": write_paper_styles,
     "paper-regions": write_paper_regions,
+    "encoder": write_encoder,
 }

@@ -33,8 +33,6 @@ def test_the_scores_of_every_evaluation_are_read(runs_folder: Path, name: str) -
     assert run.name == name
     assert {image.protocol.split(",")[0] for image in run.images} == {name}
     assert all(math.isfinite(value) for image in run.images for value in image.values.values())
-    written = json.loads((runs_folder / name / SCORES_FILE).read_text(encoding="utf-8"))
-    assert written
     keys = [(image.protocol, image.method, *image.trial) for image in run.images]
     assert len(keys) == len(set(keys))
 
