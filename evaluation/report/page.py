@@ -20,9 +20,10 @@ HOW_TO_READ = (
     f"A cell shows the mean, and below it the {CONFIDENCE:.0%} interval of a bootstrap that draws whole styles and "
     "whole contents. Two intervals that overlap do not mean that two methods are equal: compare them in pairs.",
     "↑ means that larger values are better, ↓ that smaller values are better.",
-    "A comparison uses only images that both methods have. Its p-value comes from exchanging both methods in whole "
-    "styles and in whole contents; the larger of both counts. With n styles or contents, it is never below 2 / 2ⁿ. The "
-    "corrected p-values allow for the number of metrics (Benjamini and Hochberg).",
+    "A comparison uses only images that both methods have. Wins: the share of pairs of style and content in which the "
+    "first method is better. The p-value comes from exchanging both methods in whole styles and in whole contents; the "
+    "larger of both counts. With n styles or contents, it is never below 2 / 2ⁿ. The corrected p-values allow for the "
+    "number of metrics (Benjamini and Hochberg).",
     "Each method was trained once, so an interval says nothing about another training.",
 )
 

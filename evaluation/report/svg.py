@@ -51,4 +51,5 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     drawing = re.sub(r'\b(id=")', rf"\g<1>{name}-", drawing)
     drawing = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", drawing)
     drawing = drawing.replace(INK, "currentColor")
-    return drawing.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    size = f"max-width: {figure.get_figwidth():g}in"
+    return drawing.replace("<svg", f'<svg role="img" aria-label="{label}" style="{size}"', 1)

@@ -62,7 +62,7 @@ def claims_table(run: EvaluationRun) -> Markup:
 
 def comparison_table(pair: MethodPair, compared: Sequence[ComparedMetric], names: tuple[str, str]) -> Markup:
     """The paired differences of two methods, one row for each metric. `names` are short names of both."""
-    headings = ("metric", *names, "difference", "p", "p corrected", f"{names[0]} is better in", "pairs", "result")
+    headings = ("metric", *names, "difference", "p", "p corrected", "wins", "pairs", "result")
     rows = [("", _compared_cells(each, names)) for each in compared]
     return table(headings, rows, f"comparison in {pair.protocol}")
 
@@ -127,8 +127,8 @@ def _our_cells(run: str, method: str, found: Intervals, columns: Sequence[Metric
 
 
 def _their_cells(row: PublishedRow, columns: Sequence[MetricColumn]) -> list[object]:
-    label = f"{row.paper}, ablation" if row.is_ablation else row.paper
-    name = join([row.method, element("small", element("span", f"published: {label}", class_="badge"))])
+    badges = [f"published: {row.paper}", *(["ablation"] if row.is_ablation else [])]
+    name = join([row.method, element("small", *(element("span", badge, class_="badge") for badge in badges))])
     cells = [
         f"{row.values[column.key]:{column.number_format}}" if column.key in row.values else NOTHING
         for column in columns
