@@ -7,11 +7,11 @@ from ..comfy_client import ComfyServer
 from ..errors import StyleRouteError
 from ..paths import PACK
 from . import experts, mixtures
-from .budget import Budget
+from .budget import NO_TIME, Budget
 from .cases import CASES, PEERS, WIDE
 from .comfy_ratios import BENCHMARK_PACK, ModelSizes, Server, bytes_row, measure_cases, transfer
 from .measurement import Measurement
-from .nodes import import_row
+from .nodes import import_rows
 from .random_files import write_files
 from .results import Result
 
@@ -42,7 +42,6 @@ def run_benchmark(found: Sequence[ModelSizes], pairs: int, budget: Budget, cpu_t
         budget: the time limit; later measurements are left out.
         cpu_time: count the time of ComfyUI's process on the CPU.
     """
-    yield import_row()
     with ComfyServer.start(packs=[PACK, BENCHMARK_PACK]) as server:
         yield from measure_models(server, found, pairs, budget.part(COMFY_SHARE * budget.remaining), cpu_time)
     each = MIXTURE_SHARE * budget.remaining / (1 - COMFY_SHARE) / len(found)
@@ -52,6 +51,7 @@ def run_benchmark(found: Sequence[ModelSizes], pairs: int, budget: Budget, cpu_t
             diffusers_sizes(sizes), pairs, sizes.cells, diffusers_name(sizes), budget=part
         )
     yield from training_rows(pairs, budget)
+    yield from import_rows(budget=budget)
 
 
 def measure_models(
@@ -60,6 +60,9 @@ def measure_models(
     """Measure all cases on each model in one ComfyUI. A model's share of the time grows with its operations."""
     weights = [_weight(sizes) for sizes in found]
     for number, sizes in enumerate(found):
+        if budget.is_over:
+            yield f"{sizes.name}: {NO_TIME}"
+            continue
         part = budget.part(budget.share(weights[number:]))
         files = write_files(server.models, sizes.blocks)
         yield bytes_row(transfer(server, sizes, files), sizes.name)
@@ -71,7 +74,7 @@ def training_rows(pairs: int, budget: Budget) -> Iterator[Measurement | str]:
     cases = ((1, experts.BOUND_CELLS), (8, experts.BOUND_CELLS // 2))
     for number, (batch, cells) in enumerate(cases):
         if budget.is_over:
-            yield f"training step, batch {batch}: not measured, because the time limit is reached"
+            yield f"training step, batch {batch}: {NO_TIME}"
             continue
         part = budget.part(budget.share([1.0] * (len(cases) - number)))
         yield from experts.compare(batch, pairs, cells, budget=part, size="hidden 1024, 2 + 4 blocks")

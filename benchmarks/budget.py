@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
+NO_TIME = "not measured, because the time limit is reached"
+"""End of the sentence about a measurement that was left out."""
+
 
 class Budget:
     """The time that remains.

@@ -80,7 +80,10 @@ _MERGES = {"patch": PATCH_PASSES, "stock": STOCK_PASSES}
 
 
 def card_tables(costs: Sequence[CardCost]) -> list[Table]:
-    """A table of steps and one of changes of style, each with a row for every card and form of weights."""
+    """A table of steps and one of changes of style, each with a row for every card and form of weights.
+
+    Print `assumptions` below.
+    """
     return [_step_table(costs), _change_table(costs)]
 
 
@@ -98,10 +101,9 @@ def _step_table(costs: Sequence[CardCost]) -> Table:
 
 def _change_table(costs: Sequence[CardCost]) -> Table:
     table = _table(
-        "Cost model: a change of style, and its ratios to the stock LoRA",
-        ("stock LoRA", "patch", "branch"),
+        "Cost model: a change of style",
+        ("stock LoRA", "patch / stock", "branch / stock"),
     )
-    table.caption, table.caption_justify = assumptions(), "left"
     for cost in costs:
         ratios = (f"{ratio:.2f}" for ratio in cost.changes.values())
         table.add_row(cost.card.name, cost.form, f"{cost.stock_change:.2f} s", *ratios)

@@ -12,7 +12,7 @@ import torch
 from ..errors import ComfyError
 from ..moe import ExpertConfig
 from ..paths import PACK
-from .budget import Budget
+from .budget import NO_TIME, Budget
 from .cases import Case
 from .measurement import Measurement
 from .random_files import CONFIG, Blocks, RandomFiles, adapted_layers
@@ -119,7 +119,7 @@ def measure_cases(
     for number, case in enumerate(cases):
         name = f"{sizes.name}: {case.what}"
         if budget is not None and budget.is_over:
-            yield f"{name}: not measured, because the time limit is reached"
+            yield f"{name}: {NO_TIME}"
             continue
         share = {} if budget is None else {"seconds": budget.share([1.0] * (len(cases) - number))}
         asked = {"kind": case.kind, "ours": case.ours, "theirs": case.theirs, "pairs": pairs, "cpu_time": cpu_time}

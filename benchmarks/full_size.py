@@ -12,11 +12,11 @@ from ..errors import ComfyError
 from ..paths import PACK
 from . import experts, mixtures
 from .all_ratios import diffusers_sizes
-from .budget import Budget
+from .budget import NO_TIME, Budget
 from .cases import CASES, PEERS
 from .comfy_ratios import BENCHMARK_PACK, ModelSizes, Server, bytes_row, first_line, measure_cases, transfer
 from .measurement import Measurement
-from .nodes import import_row
+from .nodes import import_rows
 from .random_files import write_files
 from .results import Result
 
@@ -42,8 +42,8 @@ def run_full_size(pairs: int, budget: Budget, sizes: ModelSizes = KONTEXT, devic
     with ComfyServer.start(packs=[PACK, BENCHMARK_PACK], cpu=device == "cpu") as server:
         files = write_files(server.models, sizes.blocks)
         yield from measure_forms(server, sizes, files, pairs, budget.part(COMFY_SHARE * budget.remaining))
-    yield import_row(starts=1)
     yield from measure_diffusers(pairs, budget, diffusers_sizes(sizes), sizes.cells, device)
+    yield from import_rows(1, budget)
 
 
 def measure_forms(
@@ -54,7 +54,7 @@ def measure_forms(
         stored = replace(sizes, form=form)
         part = budget.part(budget.share([1.0] * (len(forms) - number)))
         if part.is_over:
-            yield f"{stored.name}: not measured, because the time limit is reached"
+            yield f"{stored.name}: {NO_TIME}"
             continue
         try:
             measured = transfer(server, stored, files, part)
@@ -97,7 +97,7 @@ def measure_diffusers(
 
 
 def fitting(
-    measure: Callable[[Mapping[str, Any]], Iterator[Measurement]], sizes: Mapping[str, Any], budget: Budget
+    measure: Callable[[Mapping[str, Any]], Iterator[Measurement | str]], sizes: Mapping[str, Any], budget: Budget
 ) -> Iterator[Measurement | str]:
     """The rows of a measurement with as many blocks as fit: when the memory is full, half of the blocks are tried.
 
@@ -120,7 +120,7 @@ def fitting(
             return
         yield f"{_name(fit)} in diffusers: the memory is too small, so half of the blocks are tried"
         fit |= {key: max(1, fit[key] // 2) for key in ("num_layers", "num_single_layers")}
-    yield f"{_name(fit)} in diffusers: not measured, because the time limit is reached"
+    yield f"{_name(fit)} in diffusers: {NO_TIME}"
 
 
 def _name(sizes: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..moe.router import Router
 from ..training.experts.routed_linear import ADAPTED, AdapterConfig, BatchStyle, add_experts
-from .budget import Budget
+from .budget import NO_TIME, Budget
 from .experts import CONFIG, RANK, lora_config
 from .measurement import Measurement, alternating_ratios
 from .random_transformer import (
@@ -99,7 +99,7 @@ def run_benchmark(
     name: str = "",
     device: str = "cpu",
     budget: Budget | None = None,
-) -> Iterator[Measurement]:
+) -> Iterator[Measurement | str]:
     """Measure a step of the transformer with each mixture, against the bare transformer.
 
     Args:
@@ -108,13 +108,17 @@ def run_benchmark(
         cells: side of the latents; the reference has the same size.
         name: name of the sizes in the table.
         device: a torch device.
-        budget: the time limit; mixtures after it are left out.
+        budget: the time limit; mixtures after it give sentences.
     """
+    if budget is not None and budget.is_over:
+        yield f"{name}, mixtures in diffusers: {NO_TIME}"
+        return
     bare, latents = random_transformer(sizes, device), random_latents(1, cells, device)
     theirs = _step(bare, latents, device)
     for number, (what, add) in enumerate(MIXTURES.items()):
         if budget is not None and budget.is_over:
-            return
+            yield f"{name}, {what}: {NO_TIME}"
+            continue
         part = budget and budget.part(budget.share([1.0] * (len(MIXTURES) - number)))
         model = with_mixture(bare, add)
         found = alternating_ratios(_step(model, latents, device), theirs, pairs, part)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ..comfy_client import ComfyServer
 from ..paths import PACK
+from .budget import NO_TIME, Budget
 from .cases import cases_of
 from .comfy_ratios import BENCHMARK_PACK, ModelSizes, bytes_row, measure_cases, run_node, transfer
 from .measurement import Measurement
@@ -30,12 +31,20 @@ def run_benchmark(pairs: int, sizes: ModelSizes = DEFAULT) -> Iterator[Measureme
             files = write_files(server.models, sizes.blocks)
             measured = rows_or_text(measure_cases(server, cases_of(*MAPS), sizes, files, max(1, pairs // 2)))
             yield from (named(row, name) for row in measured)
-    yield import_row()
+    yield from import_rows()
 
 
-def import_row(starts: int = IMPORT_STARTS) -> Measurement:
-    """Milliseconds to import the pack. Each time ComfyUI starts without the pack, and a node loads the pack."""
-    return import_measurement([_import_seconds() for _ in range(starts)])
+def import_rows(starts: int = IMPORT_STARTS, budget: Budget | None = None) -> Iterator[Measurement | str]:
+    """Milliseconds to import the pack. Each time ComfyUI starts without the pack, and a node loads the pack.
+
+    Args:
+        starts: largest number of starts.
+        budget: the time limit; no start begins after it.
+    """
+    seconds: list[float] = []
+    while len(seconds) < starts and not (budget is not None and budget.is_over):
+        seconds.append(_import_seconds())
+    yield import_measurement(seconds) if seconds else f"import of the pack: {NO_TIME}"
 
 
 def import_measurement(seconds: Sequence[float]) -> Measurement:

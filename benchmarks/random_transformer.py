@@ -24,7 +24,7 @@ def random_transformer(sizes: Mapping[str, Any], device: str = "cpu") -> FluxTra
     """
     with torch.device("meta"):
         model = FluxTransformer2DModel(**sizes)
-    model = model.to(torch.float32 if device == "cpu" else torch.bfloat16).to_empty(device=device)
+    model = (model if device == "cpu" else model.to(torch.bfloat16)).to_empty(device=device)
     generator = torch.Generator(device).manual_seed(0)
     for weight in model.parameters():
         weight.data.normal_(0, WEIGHT_SCALE, generator=generator)

@@ -118,7 +118,7 @@ def _require_fitting(what: str, minutes: float | None, plot: Path | None, full_s
 
 
 def _all(pairs: int, cells: int, cpu_time: bool, hidden: Sequence[int], minutes: float, plot: Path | None) -> None:
-    from ..benchmarks import all_ratios, card_costs, growth, growth_plot
+    from ..benchmarks import all_ratios, growth, growth_plot
     from ..benchmarks.comfy_ratios import CaseResult
     from ..benchmarks.devices import this_machine
 
@@ -134,7 +134,7 @@ def _all(pairs: int, cells: int, cpu_time: bool, hidden: Sequence[int], minutes:
     cases = [each for each in found if isinstance(each, CaseResult)]
     compared = growth.compare(cases, device)
     console.print(growth.growth_table(compared, device))
-    console.print(*card_costs.card_tables(list(card_costs.card_costs())))
+    _print_cards()
     if plot is not None:
         console.print(f"Wrote {growth_plot.plot_growth(plot, cases, compared)}", soft_wrap=True)
     _exit_if_missed(rows_of(found))
@@ -143,7 +143,7 @@ def _all(pairs: int, cells: int, cpu_time: bool, hidden: Sequence[int], minutes:
 def _full_size(pairs: int, cells: int | None, minutes: float) -> None:
     from dataclasses import replace
 
-    from ..benchmarks import card_costs, full_size, full_size_plan
+    from ..benchmarks import full_size, full_size_plan
     from ..benchmarks.machine import gpu_text
 
     sizes = full_size.KONTEXT if cells is None else replace(full_size.KONTEXT, cells=cells)
@@ -153,7 +153,8 @@ def _full_size(pairs: int, cells: int | None, minutes: float) -> None:
             "meta device:\n" + full_size_plan.plan_text(sizes),
             soft_wrap=True,
         )
-        console.print(full_size_plan.plan_table(sizes), *card_costs.card_tables(list(card_costs.card_costs())))
+        console.print(full_size_plan.plan_table(sizes))
+        _print_cards()
         return
     found = _reported(
         full_size.run_full_size(pairs, Budget(60 * minutes), sizes),
@@ -187,18 +188,21 @@ def _storage() -> None:
 
 
 def _cost() -> None:
-    from ..benchmarks.card_costs import card_costs, card_tables
     from ..benchmarks.cost import cost_table, count_costs
     from ..benchmarks.parameter_search import choices_table, nearest_choices
 
     with console.status("Counting on the meta device"):
         costs = count_costs()
-    tables: list[RenderableType] = [
-        cost_table(costs),
-        choices_table(nearest_choices()),
-        *card_tables(list(card_costs())),
-    ]
-    console.print(*tables)
+    console.print(cost_table(costs), choices_table(nearest_choices()))
+    _print_cards()
+
+
+def _print_cards() -> None:
+    """Print the cost model of graphics cards with its assumptions."""
+    from ..benchmarks.card_costs import assumptions, card_costs, card_tables
+
+    console.print(*card_tables(list(card_costs())))
+    console.print(assumptions())
 
 
 def _training(pairs: int, cells: int) -> None:

@@ -67,5 +67,11 @@ def server(comfy_pack, moe_apply, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     import folder_paths
 
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "loras", ([str(tmp_path / "loras")], {".safetensors"}))
+    if importlib.util.find_spec("comfy_extras.nodes_lora_debug"):  # newer versions of ComfyUI
+        import nodes
+
+        extra = importlib.import_module("comfy_extras.nodes_lora_debug").NODE_CLASS_MAPPINGS
+        for name, node in extra.items():
+            monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, name, node)
     yield ServerInProcess(comfy_pack, tmp_path)
     comfy_pack.Kept.sides = comfy_pack.Kept.of = None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 from styleroute.benchmarks import cost
-from styleroute.benchmarks.card_costs import KONTEXT, card_cost, card_costs, card_tables
+from styleroute.benchmarks.card_costs import KONTEXT, assumptions, card_cost, card_costs, card_tables
 from styleroute.benchmarks.cases import cases_of
 from styleroute.benchmarks.comfy_ratios import CaseResult, ModelSizes
 from styleroute.benchmarks.cost_model import (
@@ -85,7 +85,7 @@ def test_every_card_and_form_has_a_row_with_its_assumptions() -> None:
     assert [(each.card, each.form) for each in costs] == [(card, form) for card in CARDS for form in ("bf16", "fp8")]
     assert [each.resident == 1 for each in costs] == [False, False, False, True, True, True]
     console = Console(width=120, record=True)
-    console.print(*card_tables(costs))
+    console.print(*card_tables(costs), assumptions())
     text = console.export_text()
     assert all(word in text for word in ("Nothing here is measured", "Assumed: 60%", "12 GB", "24 GB", "80 GB"))
 
