@@ -161,6 +161,7 @@ def _full_size(pairs: int, cells: int | None, minutes: float) -> None:
         "The full FLUX.1 Kontext with random weights: ours / theirs",
         f"{machine_text()}. Latents of {sizes.cells} x {sizes.cells} with one reference.",
     )
+    _print_cards()
     _exit_if_missed(rows_of(found))
 
 

@@ -49,6 +49,14 @@ def test_a_mixture_changes_every_attention_and_feed_forward_layer(bare, name: st
     torch.testing.assert_close(velocity, expected)  # up-projections start at zero
 
 
+@pytest.mark.parametrize("name", mixtures.MIXTURES)
+def test_a_mixture_runs_in_bfloat16_as_on_a_graphics_card(bare, name: str) -> None:
+    half = with_the_weights_of(bare).to(torch.bfloat16)
+    model = mixtures.with_mixture(half, mixtures.MIXTURES[name])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert velocity_of(model, *random_latents(1, 4))().isfinite().all()
+
+
 def test_a_twin_shares_its_weights(bare) -> None:
     twin = with_the_weights_of(bare)
     own = dict(bare.named_parameters())
