@@ -72,14 +72,14 @@ def growth_table(found: Sequence[Growth], device: Device) -> Table:
     """Predicted and measured seconds of the bare step, their growth from the first size, and the ratios."""
     rates = (
         f"{device.matmul / 1e9:.0f} GFLOP/s in products, {device.attention / 1e9:.0f} in attention, "
-        f"{device.bandwidth / 1e9:.1f} GB/s"
+        f"{device.bandwidth / 1e9:.1f} GB/s, {device.launch * 1e6:.0f} microseconds for a kernel at least"
     )
     caption = (
-        f"Predicted from three rates of {device.name}, measured before: {rates}. A busy machine has other rates "
+        f"Predicted from the rates of {device.name}, measured before: {rates}. A busy machine has other rates "
         "later, so compare the growth and the ratios, not the seconds."
     )
     table = Table(title="Cost model against the measured models", caption=caption, caption_justify="left")
-    table.add_column("model")
+    table.add_column("hidden", justify="right")
     table.add_column("side")
     for heading in (
         "bare step: predicted",
@@ -95,7 +95,7 @@ def growth_table(found: Sequence[Growth], device: Device) -> Table:
         start = first.setdefault(each.side, each)
         growth = (each.predicted_seconds / start.predicted_seconds, each.seconds / start.seconds)
         table.add_row(
-            each.sizes.name,
+            str(each.sizes.hidden),
             each.side,
             f"{each.predicted_seconds:.3g} s",
             f"{each.seconds:.3g} s",

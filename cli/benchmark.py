@@ -125,7 +125,7 @@ def _all(pairs: int, cells: int, cpu_time: bool, hidden: Sequence[int], minutes:
     if plot is not None:
         growth_plot.require_plot_file(plot)
     models = all_ratios.models(hidden, cells)
-    device = this_machine()
+    device = this_machine(cpu_time=cpu_time)
     found = _reported(
         all_ratios.run_benchmark(models, pairs, Budget(60 * minutes), cpu_time),
         "All ratios: ours / theirs",

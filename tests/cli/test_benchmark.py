@@ -56,7 +56,7 @@ def test_all_ratios_are_one_table_with_the_cost_model_and_a_plot(
         yield "training step: not measured, because the time limit is reached"
 
     monkeypatch.setattr(all_ratios, "run_benchmark", results)
-    monkeypatch.setattr(devices, "this_machine", lambda: devices.Device("this machine", 0, 1e9, 1e9, 1e9))
+    monkeypatch.setattr(devices, "this_machine", lambda cpu_time: devices.Device("this machine", 0, 1e9, 1e9, 1e9))
     benchmark.run(hidden=(256, 1024), plot=tmp_path / "growth.png")
     printed = capsys.readouterr().out
     assert printed.startswith(machine.machine_text()[:10])
@@ -107,6 +107,6 @@ def test_with_a_graphics_card_the_full_model_is_measured(
 def test_options_that_do_not_fit_are_refused_at_once(
     options: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "this_machine", lambda: pytest.fail("something was measured"))
+    monkeypatch.setattr(devices, "this_machine", lambda **_: pytest.fail("something was measured"))
     assert main(["benchmark", *options]) == 1
     assert sentence in capsys.readouterr().err
