@@ -75,7 +75,15 @@ def resource_entries(data: bytes) -> Iterator[bytes]:
     """Yields the entries of a Qt resource file (.rcc). Each lies after its length, a big-endian number of 4 bytes.
 
     The file begins with the magic bytes "qres", a version, and the offsets of the file tree, the entries and the names.
+
+    Raises:
+        DataError: the file is no Qt resource file.
     """
+    if not (data.startswith(b"qres") and len(data) >= 20):
+        raise DataError(
+            f"a resource file of the package {GAMES} begins with {data[:4]!r}, expected b'qres': give "
+            "`--no-large-photos` to train without it"
+        )
     tree, position, names = struct.unpack_from(">III", data, 8)
     end = min(offset for offset in (tree, names, len(data)) if offset > position)
     while position + 4 <= end:

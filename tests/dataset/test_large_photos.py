@@ -28,6 +28,12 @@ def test_a_cut_resource_file_ends_without_an_error() -> None:
     assert next(resource_entries(whole[:-20])) == b"first"
 
 
+@pytest.mark.parametrize("data", [b"", b"qres", b"PK" + bytes(40)])
+def test_a_file_of_another_kind_is_refused(data: bytes) -> None:
+    with pytest.raises(DataError, match="expected b'qres': give `--no-large-photos`"):
+        next(resource_entries(data))
+
+
 @pytest.fixture
 def packages(make_package, noise) -> None:
     """The four packages: a photo each, and images that are no photos."""

@@ -1,6 +1,7 @@
 """Training samples of the small Kontext: reference latents, prompt and target latents, made once and kept on disk."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...dataset.teacher import STYLE_NAMES
+from ...errors import TrainingError
 from ...progress import track
 from ...storage.whole_file import whole_file
 from .config import SIGLIP
@@ -76,7 +78,9 @@ def style_prompt(style: int) -> str:
     return f"paint the image in the {STYLE_NAMES[style]} style"
 
 
-def load_edit_samples(folder: Path, make: Callable[[int], dict[str, Any]], scenes: int) -> EditSamples:
+def load_edit_samples(
+    folder: Path, make: Callable[[int], dict[str, Any]], scenes: int, settings: Mapping[str, Any]
+) -> EditSamples:
     """Reads the samples of all scenes from ``folder``, and makes the scenes that are not there yet.
 
     Each scene is a file, so that an interrupted run continues, and a larger number of scenes adds to the earlier ones.
@@ -85,14 +89,33 @@ def load_edit_samples(folder: Path, make: Callable[[int], dict[str, Any]], scene
         folder: folder of the files.
         make: makes a scene by its number: "samples" (fields of `EditSample`), "latents" [n, 16, H, W] and "images".
         scenes: number of scenes.
+        settings: what all scenes depend on; it is recorded in the folder.
+
+    Raises:
+        TrainingError: the folder has scenes of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _require_settings(folder / "settings.json", settings)
     paths = [folder / f"{number:05}.pt" for number in range(scenes)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     for number in track(missing, "samples") if missing else ():
         with whole_file(paths[number]) as partial:
             torch.save(make(number), partial)
     return _join([torch.load(path, weights_only=True) for path in paths])
+
+
+def _require_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Records the settings of the scenes, or refuses others than the recorded ones."""
+    if not path.exists():
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(settings))
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in settings.items():
+        if recorded.get(name) != value:
+            raise TrainingError(
+                f"the scenes in {path.parent} have {name} {recorded.get(name)}, this run has {value}: give the same "
+                "value, or another --run"
+            )
 
 
 def _join(scenes: list[dict[str, Any]]) -> EditSamples:

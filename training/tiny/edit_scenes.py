@@ -88,8 +88,11 @@ class EditScenes:
 
 def _sizes(photo: Photo) -> list[tuple[int, int]]:
     """The sizes of scenes that the whole photo holds; at least the smallest window."""
-    sizes = [size for size in IMAGE_SIZES if photo.holds(size)]
-    return sizes or [size for size in WINDOW_SIZES[:0:-1] if photo.holds(size)] or [WINDOW_SIZES[0]]
+    smallest, *larger = WINDOW_SIZES
+    for sizes in (IMAGE_SIZES, larger):
+        if held := [size for size in sizes if photo.holds(size)]:
+            return held
+    return [smallest]
 
 
 def _window(scene: Scene, rng: random.Random) -> tuple[slice, slice]:
@@ -108,8 +111,8 @@ def _window(scene: Scene, rng: random.Random) -> tuple[slice, slice]:
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int]:
-    """Row and column of the centre of a mask [H, W]."""
-    rows, columns = np.nonzero(mask > 0.5)
+    """Row and column of the centre of a mask [H, W], which is not empty."""
+    rows, columns = np.nonzero(mask > 0.5 * mask.max())
     return int(rows.mean()), int(columns.mean())
 
 

@@ -192,7 +192,8 @@ class TinyTraining:
 
     @cached_property
     def _samples(self) -> EditSamples:
-        config, autoencoder = self.config, self._autoencoder
+        config, autoencoder, photos = self.config, self._autoencoder, self._photos
         objects = [*load_objects(), *(load_stamps() if config.large_photos else ())]
-        make = EditScenes(self._photos, objects, autoencoder, config.object_share)
-        return load_edit_samples(config.run / "edit_samples", make, config.scenes)
+        make = EditScenes(photos, objects, autoencoder, config.object_share)
+        settings = {"object_share": config.object_share, "photos": len(photos), "objects": len(objects)}
+        return load_edit_samples(config.run / "edit_samples", make, config.scenes, settings)

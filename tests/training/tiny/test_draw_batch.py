@@ -1,10 +1,13 @@
 """Batches of the small Kontext: whole images and windows anywhere in the grid, with the prompts of their kinds."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from styleroute.errors import TrainingError
+from styleroute.flux.noise import shift_sigma
+from styleroute.training.tiny import train_kontext
 from styleroute.training.tiny.config import GRID
 from styleroute.training.tiny.edit_samples import KINDS, EditSamples
 from styleroute.training.tiny.train_kontext import (
@@ -125,6 +128,18 @@ def test_only_object_edits_have_early_noise_levels(samples: EditSamples) -> None
     batch = draw_batch(0, config, samples)
     assert batch.early.tolist() == [prompt == "make it object" for prompt in batch.prompts]
     assert not draw_batch(0, replace(config, early_share=0.0), samples).early.any()
+
+
+def test_early_samples_have_high_noise_levels(samples: EditSamples, tokenizers, monkeypatch) -> None:
+    """Times of the first half are 0.5 or more, and the sampler's shift raises them."""
+    levels = []
+    monkeypatch.setattr(train_kontext, "add_noise", lambda clean, noise, sigma: levels.append(sigma) or clean)
+    model = SimpleNamespace(text=lambda *_: None, velocity=lambda noisy, *_: noisy)
+    batch = draw_batch(0, KontextConfig(batch=64), samples)
+    for early in (True, False):
+        drawn = replace(batch, early=torch.full_like(batch.early, early))
+        train_kontext.training_loss(model, CONFIG, drawn, tokenizers, step=0)
+    assert levels[0].min() >= shift_sigma(torch.tensor(0.5)) > levels[1].min()
 
 
 def test_samples_that_cannot_fill_a_batch_are_refused_before_the_training(samples: EditSamples) -> None:

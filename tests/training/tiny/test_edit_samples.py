@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from styleroute.errors import TrainingError
 from styleroute.training.tiny import edit_samples as module
 from styleroute.training.tiny.edit_samples import EditSample, EditSamples, load_edit_samples, vision_size
 
 SIZES = ((4, 4), (6, 10), (10, 6))
+SETTINGS = {"object_share": 0.5, "photos": 3}
 
 
 class Maker:
@@ -30,7 +32,7 @@ class Maker:
 
 
 def test_the_indices_of_all_scenes_are_joined(tmp_path: Path) -> None:
-    samples = load_edit_samples(tmp_path, Maker(), 3)
+    samples = load_edit_samples(tmp_path, Maker(), 3, SETTINGS)
     assert len(samples.samples) == len(samples.latents) == 9
     for number in range(3):
         keep, edit, style = samples.samples[3 * number : 3 * number + 3]
@@ -46,12 +48,14 @@ def test_the_indices_of_all_scenes_are_joined(tmp_path: Path) -> None:
 
 def test_only_missing_scenes_are_made(tmp_path: Path) -> None:
     first, again, further = Maker(), Maker(), Maker()
-    load_edit_samples(tmp_path / "samples", first, 2)
-    earlier = load_edit_samples(tmp_path / "samples", again, 2)
-    larger = load_edit_samples(tmp_path / "samples", further, 4)
+    load_edit_samples(tmp_path / "samples", first, 2, SETTINGS)
+    earlier = load_edit_samples(tmp_path / "samples", again, 2, SETTINGS)
+    larger = load_edit_samples(tmp_path / "samples", further, 4, SETTINGS)
     assert (first.made, again.made, further.made) == ([0, 1], [], [2, 3])
     assert larger.samples[: len(earlier.samples)] == earlier.samples
-    assert len(load_edit_samples(tmp_path / "samples", again, 1).samples) == 3  # a smaller number reads the first ones
+    assert (
+        len(load_edit_samples(tmp_path / "samples", again, 1, SETTINGS).samples) == 3
+    )  # a smaller number reads the first ones
 
 
 def test_an_interruption_leaves_whole_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,11 +71,18 @@ def test_an_interruption_leaves_whole_scenes(tmp_path: Path, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", stop_in_the_second)
         with pytest.raises(KeyboardInterrupt):
-            load_edit_samples(tmp_path, Maker(), 3)
-    assert [path.name for path in tmp_path.iterdir()] == ["00000.pt"]
+            load_edit_samples(tmp_path, Maker(), 3, SETTINGS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000.pt", "settings.json"]
     resumed = Maker()
-    load_edit_samples(tmp_path, resumed, 3)
+    load_edit_samples(tmp_path, resumed, 3, SETTINGS)
     assert resumed.made == [1, 2]
+
+
+def test_scenes_of_other_settings_are_refused(tmp_path: Path) -> None:
+    load_edit_samples(tmp_path, Maker(), 1, SETTINGS)
+    with pytest.raises(TrainingError, match="have photos 3, this run has 4: give the same value, or another --run"):
+        load_edit_samples(tmp_path, Maker(), 2, {**SETTINGS, "photos": 4})
+    assert not (tmp_path / "00001.pt").exists()
 
 
 def test_choices_are_whole_images_of_a_size_or_images_that_hold_a_window() -> None:
