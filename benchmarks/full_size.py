@@ -41,7 +41,7 @@ def run_full_size(pairs: int, budget: Budget, sizes: ModelSizes = KONTEXT, devic
     """
     with ComfyServer.start(packs=[PACK, BENCHMARK_PACK], cpu=device == "cpu") as server:
         files = write_files(server.models, sizes.blocks)
-        yield from measure_forms(server, sizes, files, pairs, budget.part(COMFY_SHARE * budget.remaining))
+        yield from measure_forms(server, sizes, files, pairs, budget.part(COMFY_SHARE * budget.remaining), FORMS)
     yield from measure_diffusers(pairs, budget, diffusers_sizes(sizes), sizes.cells, device)
     yield from import_rows(1, budget)
 

@@ -1,5 +1,7 @@
 """The full-size benchmark through its own functions, on a small model and without a graphics card."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from rich.console import Console
@@ -113,3 +115,38 @@ def test_all_sizes_are_measured_in_one_comfyui(server, monkeypatch: pytest.Monke
     found = list(all_ratios.measure_models(server, all_ratios.models((128, 256), 4), 1, Budget(600)))
     assert [type(each) for each in found] == [Measurement, CaseResult] * 2
     assert [row.size for row in rows_of(found)[::2]] == ["hidden 128, 2 + 4 blocks", "hidden 256, 2 + 4 blocks"]
+
+
+@pytest.fixture
+def few_parts(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One case, one mixture and one training step, measured in this process instead of in a new ComfyUI."""
+    for module in (all_ratios, full_size):
+        monkeypatch.setattr(module, "CASES", cases_of("branch", kind="step"))
+        monkeypatch.setattr(module, "PEERS", ())
+        monkeypatch.setattr(module.ComfyServer, "start", lambda **_: nullcontext(server))
+        monkeypatch.setattr(module, "import_rows", lambda *_, **__: iter(["import"]))
+    monkeypatch.setattr(full_size, "FORMS", ("bf16",))
+    monkeypatch.setattr(full_size, "GPU_TRAINING", ((1, 4),))
+    monkeypatch.setattr(mixtures, "MIXTURES", dict(list(mixtures.MIXTURES.items())[:1]))
+    monkeypatch.setattr(experts, "peak_of_side", lambda *_: 1)
+    monkeypatch.setattr(all_ratios, "training_rows", lambda pairs, budget: iter(["training"]))
+
+
+def test_a_whole_run_at_full_size(few_parts) -> None:
+    found = list(full_size.run_full_size(1, Budget(600), ModelSizes(128, 1, 1, 4), device="cpu"))
+    rows = rows_of(found)
+    assert [row.what.split(",")[0] for row in rows][-3:] == ["step in diffusers", "training step", "training step"]
+    assert len(rows) == 5 + 3
+    assert found[-1] == "import"
+
+
+def test_a_whole_run_of_all_ratios(few_parts) -> None:
+    found = list(all_ratios.run_benchmark(all_ratios.models((128,), 4), 1, Budget(600)))
+    assert [row.what.split(",")[0] for row in rows_of(found)] == ["bytes read for a style", "step", "step in diffusers"]
+    assert found[-2:] == ["training", "import"]
+
+
+def test_without_time_a_run_ends_after_its_start(few_parts) -> None:
+    found = list(all_ratios.run_benchmark(all_ratios.models((128, 256), 4), 1, Budget(0)))
+    assert all("the time limit is reached" in each for each in found[:-2])
+    assert len(found) == 2 + 2 + 2
