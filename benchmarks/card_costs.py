@@ -130,5 +130,5 @@ def assumptions(sizes: StepSizes = KONTEXT) -> str:
         f"of memory and bus, {LAUNCH_SECONDS * 1e6:.0f} microseconds for a kernel at least, {USABLE_MEMORY:.0%} of "
         f"the memory usable, {ACTIVATION_WIDTHS} activations of tokens x hidden alive. fp8 weights are cast to bf16 "
         "at each use. Weights that do not fit cross the bus at every step, without overlap, and a patch is merged into "
-        "them again. Ratios stand beside the bare step. A change of style does not include the file."
+        "them again. Ratios are relative to the bare step. A change of style does not include the file."
     )

@@ -13,6 +13,7 @@ from .cost import count_cost
 from .experts import RANK, limit
 from .full_size import FORMS, GPU_TRAINING, KONTEXT
 from .mixtures import MIXTURES
+from .nodes import IMPORT_LIMIT_MS
 from .random_files import CONFIG, adapted_layers, bytes_of_experts
 
 BYTES = {"bf16": 2, "fp8": 1}
@@ -40,15 +41,17 @@ def plan_table(sizes: ModelSizes = KONTEXT) -> Table:
         table.add_column(heading)
     table.add_column("at most", justify="right")
     for what, against, most in _rows(sizes):
-        table.add_row(what, against, "" if most is None else f"{most:.2f}")
+        table.add_row(what, against, "" if most is None else f"{most:.3g}")
     return table
 
 
 def _rows(sizes: ModelSizes) -> Iterator[tuple[str, str, float | None]]:
     yield "bytes read for a style; seconds to read it and to move it to the card", "the whole file", None
     for case in (*CASES, *PEERS):
-        yield f"{case.what}, and its peak memory", case.against, case.limit(sizes.hidden)
-    yield "import of the pack (once)", "ComfyUI without it", None
+        measured = f"{case.what}, and its peak memory" if case.kind == "step" else case.what
+        yield measured, case.against, case.limit(sizes.hidden)
+        if case.has_memory:
+            yield f"{case.what}: peak memory", case.against, case.memory_limit(sizes.hidden)
     for what in MIXTURES:
         yield f"step in diffusers, {what} (bf16)", "the bare step", None
     for batch, cells in GPU_TRAINING:
@@ -57,3 +60,4 @@ def _rows(sizes: ModelSizes) -> Iterator[tuple[str, str, float | None]]:
             f"PEFT LoRA, rank {RANK}",
             limit(batch, cells),
         )
+    yield "import of the pack, in milliseconds (once)", "ComfyUI without it", IMPORT_LIMIT_MS
