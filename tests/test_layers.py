@@ -48,7 +48,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "benchmarks": (
         {"training", "dataset", "moe", "attention", "flux", "comfy_client", "storage"},
-        TORCH | TRAINING | {"rich", "psutil"},
+        TORCH | TRAINING | {"rich", "psutil", "matplotlib"},
     ),
     "generation": (
         {"training", "moe", "flux", "storage"},
