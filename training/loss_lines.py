@@ -3,6 +3,9 @@
 import time
 from collections.abc import Mapping
 
+LOG_EVERY = 20
+"""Steps between two printed lines with the losses, by default."""
+
 
 class LossLines:
     """Collects the values of steps, and gives their means as one line."""

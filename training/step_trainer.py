@@ -15,13 +15,10 @@ from ..errors import TrainingError
 from ..interruption import Interruption
 from ..progress import console, track_steps
 from .checkpoint import Checkpoint
-from .loss_lines import LossLines
+from .loss_lines import LOG_EVERY, LossLines
 
 LOSSES = 50
 """Number of losses that a checkpoint keeps, those of the last steps."""
-
-LOG_EVERY = 20
-"""Steps between two printed lines with the losses, by default."""
 
 
 @dataclass(frozen=True)

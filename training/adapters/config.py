@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from ...errors import TrainingError
 from ..curves import Tracker
-from ..step_trainer import LOG_EVERY
+from ..loss_lines import LOG_EVERY
 
 FREE = (
     "run", "data.folder", "data.root", "model.encoder", "model.start", "model.compile", "optimisation.checkpointing"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ...errors import TrainingError
 from ...paths import CACHE, RUNS
 from ..curves import Tracker
-from ..step_trainer import LOG_EVERY
+from ..loss_lines import LOG_EVERY
 from ..tiny.config import ENCODER_QUERIES, ENCODER_TAPS, ENCODER_WIDTH
 
 PRESETS: dict[str, dict[str, Any]] = {

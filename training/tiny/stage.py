@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 
 from ..checkpoint import Checkpoint
 from ..curves import Curves
+from ..loss_lines import LOG_EVERY
 from ..precision import cpu_autocast, has_bf16_kernels
-from ..step_trainer import LOG_EVERY, Limits, StepTrainer
+from ..step_trainer import Limits, StepTrainer
 from .optimizer import set_rate
 
 SAVE_EVERY = 50
