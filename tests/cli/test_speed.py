@@ -23,13 +23,11 @@ def expert_file() -> Path:
     return next(iter(sorted((TINY_MODELS / "style_experts").glob("*.safetensors"))))
 
 
-@pytest.mark.parametrize("lines", [0, 1])
-def test_a_pipe_that_closes_early_gets_no_traceback(expert_file: Path, lines: int) -> None:
+def test_a_pipe_that_closes_early_gets_no_traceback(expert_file: Path) -> None:
     """As with `inspect FILE | head`."""
     command = [sys.executable, "-m", "styleroute.cli", "inspect", str(expert_file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for _ in range(lines):
-            process.stdout.readline()
+        process.stdout.readline()
         process.stdout.close()
         shown = process.stderr.read()
     assert "Traceback" not in shown

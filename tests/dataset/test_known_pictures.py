@@ -9,7 +9,7 @@ from styleroute.dataset.known_pictures import KnownPictures
 
 def _picture(seed: int, side: int = 96) -> np.ndarray:
     """Soft blobs, as a photo has."""
-    noise = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    noise = np.random.default_rng(seed).integers(60, 200, (6, 6, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC))
 
 

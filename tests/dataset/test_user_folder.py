@@ -188,7 +188,7 @@ def test_images_are_upright_in_rgb_and_on_white(folder: Path) -> None:
 
 def test_the_same_picture_under_two_names_is_one_content(folder: Path, tmp_path: Path) -> None:
     """Otherwise the most similar image of the style is the target itself."""
-    Image.open(folder / CONTENTS / "cat.png").save(folder / CONTENTS / "kitten.jpg", quality=90)
+    Image.open(folder / CONTENTS / "cat.png").save(folder / CONTENTS / "kitten.webp", lossless=True)
     for style in STYLES:
         (folder / style / "kitten.jpg").write_bytes((folder / style / "cat.jpg").read_bytes())
     output = tmp_path / "set"
