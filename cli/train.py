@@ -11,12 +11,14 @@ from ..training.regions.config import PRESETS as REGION_PRESETS
 from ..training.regions.config import RegionTrainConfig
 from ..training.regions.variants import SMALL
 from ..training.style_encoder.config import PRESETS, EncoderTrainConfig
-from ..training.tiny.run import TinyConfig, TinyTraining
+from ..training.tiny.options import TinyConfig
 from .presets import PresetCommand
 
 
 def tiny(config: Annotated[TinyConfig, tyro.conf.arg(name="")]) -> None:
     """Train the small Kontext that ships with the pack: autoencoder, vision model and Kontext."""
+    from ..training.tiny.run import TinyTraining
+
     TinyTraining(config).run()
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from ..errors import DataError
 from ..storage.image_reader import read_image
 from ..storage.text_reader import read_text
+from .known_pictures import KnownPictures
 from .triplet_report import TripletReport
 from .triplet_writer import StylisedContent, TripletStyle
 
@@ -27,11 +28,16 @@ SHAPE_TOLERANCE = 0.1
 
 @dataclass(frozen=True)
 class UserFolder:
-    """Paths of the contents by name, and of the stylised images by style and content name; both sorted."""
+    """Paths of the contents by name, and of the stylised images by style and content name; both sorted.
+
+    Attributes:
+        pictures: the content images that were read, to find the same picture under two names.
+    """
 
     path: Path
     contents: dict[str, Path]
     styles: dict[str, dict[str, Path]]
+    pictures: KnownPictures = field(default_factory=KnownPictures, compare=False, repr=False)
 
 
 def list_folder(path: Path, report: TripletReport) -> UserFolder:
@@ -123,10 +129,14 @@ def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[st
 
 
 class FolderContents:
-    """The contents of one split, read from disk one by one. Unreadable images and captions are skipped and reported."""
+    """The contents of one split, read from disk one by one. Unreadable images and captions are skipped and reported.
+
+    A picture under two names is one content: otherwise it would be the style reference of its own target.
+    """
 
     def __init__(self, folder: UserFolder, plan: SplitPlan, size: int, report: TripletReport) -> None:
         self._folder, self._plan, self._size, self._report = folder, plan, size, report
+        self._names = {name for name, _ in plan}
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -141,7 +151,14 @@ class FolderContents:
             elif caption is None:
                 self._leave_out("the caption of its content cannot be read", *paths.values())
             else:
-                yield StylisedContent(name, caption, self._square(content), self._stylised(paths, _aspect(content)))
+                picture = self._square(content)
+                first = self._folder.pictures.first_name(name, picture)
+                if first not in self._names:
+                    self._leave_out("its content is the same picture as a training content", *paths.values())
+                    continue
+                if first != name:
+                    self._report.changed["the same picture as another content, so both have one name"] += 1
+                yield StylisedContent(first, caption, picture, self._stylised(paths, _aspect(content)))
 
     def _stylised(self, paths: dict[TripletStyle, Path], aspect: float) -> Iterator[tuple[TripletStyle, np.ndarray]]:
         for style, path in paths.items():

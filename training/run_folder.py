@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import TrainingError
 from ..storage.whole_file import whole_file
 from .checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from .curves import Curves, Tracker, require_tracker
 
 CONFIG_FILE = "config.json"
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -28,21 +26,25 @@ class RunFolder:
         config: a frozen dataclass with all options of the run; a field may be a dataclass itself.
         free: fields that may change on resume, such as "minutes", "data.folder", or "run" for all fields of `run`.
             They are saved, too.
+        tracker: where the curves go beside TensorBoard's files.
 
     Raises:
-        TrainingError: the folder holds a run with another configuration, or its configuration is damaged.
+        TrainingError: the folder holds a run with another configuration, its configuration is damaged, or the package
+            of the tracker is missing.
     """
 
-    def __init__(self, path: Path, config: Any, free: tuple[str, ...] = ()) -> None:
-        self.path = path
+    def __init__(self, path: Path, config: Any, free: tuple[str, ...] = (), tracker: Tracker = "none") -> None:
+        self.path, self._tracker = path, tracker
         self._config, self._free = _plain(config), free
+        require_tracker(tracker)
         self._require_same(config)
 
     def begin(self) -> None:
-        """Create the folder and write the configuration."""
+        """Create the folder, write the configuration, and start the tracker."""
         self.path.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path / CONFIG_FILE) as path:
             path.write_text(json.dumps(self._config, indent=2))
+        self.curves.open()
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -50,11 +52,9 @@ class RunFolder:
         return Checkpoint(self.path / CHECKPOINT_FILE)
 
     @cached_property
-    def curves(self) -> "SummaryWriter":
-        """The TensorBoard writer of this run."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        return SummaryWriter(str(self.path / "tensorboard"))
+    def curves(self) -> Curves:
+        """The writer of this run's curves."""
+        return Curves(self.path, self._tracker, self._config)
 
     def _require_same(self, config: Any) -> None:
         if not (self.path / CONFIG_FILE).exists():

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 
 from ..errors import TrainingError
 from ..interruption import Interruption
-from ..progress import track_steps
+from ..progress import console, track_steps
 from .checkpoint import Checkpoint
+from .loss_lines import LOG_EVERY, LossLines
 
 LOSSES = 50
 """Number of losses that a checkpoint keeps, those of the last steps."""
@@ -22,11 +23,19 @@ LOSSES = 50
 
 @dataclass(frozen=True)
 class Limits:
-    """Number of all steps, time limit of this start in minutes, and steps between two checkpoints."""
+    """Where a training ends, and how often it saves and prints.
+
+    Attributes:
+        steps: number of all steps.
+        minutes: time limit of this start in minutes.
+        save_every: steps between two checkpoints.
+        log_every: steps between two printed lines with the losses; 0 for none.
+    """
 
     steps: int
     minutes: float
     save_every: int
+    log_every: int = LOG_EVERY
 
 
 @dataclass
@@ -55,7 +64,7 @@ class StepTrainer(ABC):
 
     def __post_init__(self) -> None:
         self._started, self._saved = time.monotonic(), 0
-        self._interruption = Interruption()
+        self._interruption, self._lines = Interruption(), LossLines()
 
     @property
     @abstractmethod
@@ -86,6 +95,9 @@ class StepTrainer(ABC):
 
     def log(self, step: int, losses: Mapping[str, float], norm: float) -> None:  # noqa: B027 - optional
         """Record the values of a step as curves. By default nothing is recorded."""
+
+    def after_update(self, step: int) -> None:  # noqa: B027 - optional
+        """Follow an update of the weights. It belongs to the step, so that a checkpoint contains both or neither."""
 
     def flush(self) -> None:  # noqa: B027 - optional
         """Write the recorded curves to disk."""
@@ -126,6 +138,7 @@ class StepTrainer(ABC):
         with self._interruption:
             for step in track_steps(self, self.title):
                 self.run_step(step)
+                self._print_losses()
                 if self.step % self.limits.save_every == 0:
                     self.save()
                 if on_step is not None:
@@ -149,9 +162,11 @@ class StepTrainer(ABC):
         self.set_rate(step)
         self.whole = False
         self.optimizer.step()
+        self.after_update(step)
         self.step, self.whole = step + 1, True
         self.optimizer.zero_grad()
         self.losses.append(losses["loss"])
+        self._lines.add({**losses, "gradient": norm})
         self.log(step, losses, norm)
 
     def save(self) -> None:
@@ -217,6 +232,13 @@ class StepTrainer(ABC):
         for name, weight in self.weights().items():
             if not weight.detach().to(dtype).isfinite().all():
                 self._refuse(f"the weights of {name} are not finite after step {self.step}")
+
+    def _print_losses(self) -> None:
+        """Print the mean losses at every `log_every` steps and at the last step."""
+        every = self.limits.log_every
+        if every and (self.step % every == 0 or self.step >= self.steps):
+            line = self._lines.take(self.title, self.step, self.steps)
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def _require_same_shapes(self, stored: Mapping[str, Tensor]) -> None:
         for name, weight in self.weights().items():

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from styleroute.cli import main
 from styleroute.dataset.triplet_report import TripletReport
+from styleroute.dataset.triplet_writer import TripletStyle
 from styleroute.dataset.triplets import read_triplets
 from styleroute.dataset.user_folder import CONTENTS, FolderContents, HoldOut, list_folder, split_folder
 from styleroute.errors import DataError
@@ -183,3 +184,31 @@ def test_images_are_upright_in_rgb_and_on_white(folder: Path) -> None:
     assert images["cat"].shape == (16, 16, 3)
     assert images["cat"][0, :, 0].min() > 200
     assert images["cat"][-1].max() < 50
+
+
+def test_the_same_picture_under_two_names_is_one_content(folder: Path, tmp_path: Path) -> None:
+    """Otherwise the most similar image of the style is the target itself."""
+    Image.open(folder / CONTENTS / "cat.png").save(folder / CONTENTS / "kitten.webp", lossless=True)
+    for style in STYLES:
+        (folder / style / "kitten.jpg").write_bytes((folder / style / "cat.jpg").read_bytes())
+    output = tmp_path / "set"
+    assert main(["data", "triplets", str(folder), str(output), "--embedding", "tiny", "--size", "32"]) == 0
+    rows = read_triplets(output, "train")
+    assert sorted(row.content_name for row in rows) == sorted([*CONTENT_NAMES, "cat"] * len(STYLES))
+    twins = [row for row in rows if row.content_name == "cat"]
+    same = {row.stylised for row in twins}
+    assert len(same) == 2 * len(STYLES)
+    assert not any(row.reference in same for row in twins)
+    changed = json.loads((output / "report.json").read_text())["changed"]
+    assert changed["the same picture as another content, so both have one name"] == 1
+
+
+def test_a_test_content_that_is_a_training_picture_is_left_out(folder: Path) -> None:
+    report = TripletReport({})
+    (folder / CONTENTS / "owl.png").write_bytes((folder / CONTENTS / "cat.png").read_bytes())
+    listed = list_folder(folder, report)
+    style = TripletStyle("oil", 0)
+    train = [content.name for content in FolderContents(listed, [("boat", [style]), ("cat", [style])], 32, report)]
+    test = [content.name for content in FolderContents(listed, [("dog", [style]), ("owl", [style])], 32, report)]
+    assert (train, test) == (["boat", "cat"], ["dog"])
+    assert report.left_out == {"its content is the same picture as a training content": ["oil/owl.jpg"]}

@@ -164,6 +164,27 @@ def test_a_run_on_other_inputs_is_refused(make: MakeTrainer) -> None:
         make(identity="those")
 
 
+def test_the_mean_loss_is_printed_every_n_steps_and_at_the_end(
+    make: MakeTrainer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = make(steps=5)
+    trainer._limits = Limits(5, 1.0, save_every=2, log_every=2)
+    trainer.train()
+    lines = capsys.readouterr().out.splitlines()
+    losses = trainer.losses
+    means = [(losses[0] + losses[1]) / 2, (losses[2] + losses[3]) / 2, losses[4]]
+    for line, step, mean in zip(lines, (2, 4, 5), means, strict=True):
+        assert line.startswith(f"numbers: step {step} of 5, loss {mean:.4g}, gradient ")
+        assert line.endswith(" s a step")
+
+
+def test_no_line_is_printed_with_log_every_0(make: MakeTrainer, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = make()
+    trainer._limits = Limits(6, 1.0, save_every=2, log_every=0)
+    trainer.train()
+    assert capsys.readouterr().out == ""
+
+
 def test_no_trainer_has_a_loop_of_its_own() -> None:
     """Only the shared loop updates weights and handles signals, so every trainer stops and saves in the same way."""
     updating = set()

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from tyro.conf import arg
 
 from ...errors import TrainingError
+from ..curves import Tracker
+from ..loss_lines import LOG_EVERY
 
 FREE = (
     "run", "data.folder", "data.root", "model.encoder", "model.start", "model.compile", "optimisation.checkpointing"
@@ -34,6 +36,8 @@ class Optimisation:
         precision: "bf16" or "no" (float32).
         optimizer: "adamw", "adamw-8bit" (bitsandbytes, needs a GPU), or "auto": 8 bit if it is available.
         checkpointing: recompute activations in the backward pass, which takes less memory.
+        ema: decay of the moving average of the weights, such as 0.999; 0 for none. Validation and expert files then
+            have the averaged weights.
 
     Raises:
         TrainingError: a value is impossible.
@@ -49,9 +53,12 @@ class Optimisation:
     precision: Literal["bf16", "no"] = "bf16"
     optimizer: Literal["auto", "adamw", "adamw-8bit"] = "auto"
     checkpointing: bool = True
+    ema: float = 0.0
 
     def __post_init__(self) -> None:
         require_numbers(self, ("batch", "accumulation", "steps"), ("warmup", "seed"), ("rate",))
+        if not 0 <= self.ema < 1:
+            raise TrainingError(f"ema is {self.ema}, expected a decay from 0 to less than 1: give 0.999, or 0 for none")
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,17 @@ class RunOptions:
         output: where the result is written; by default in the run's folder.
         minutes: time limit of this start; the same command resumes the run.
         save_every: steps between two checkpoints.
-        validate_every: steps between two sheets of validation images; 0 for none.
+        validate_every: steps between two validations, with sheets of images and the held-out loss; 0 for none.
+        validate_on: split of the sheet's examples, "test" or "train". Without a test split the sheet shows the
+            training split.
+        samples: file of JSON lines with your own images and prompts for a further sheet, such as
+            `{"image": "cat.jpg", "style": "oil.png", "prompt": "a cat"}`. Region experts need no "style".
+        export_every: steps between two expert files that can be tried while the training goes on; 0 for none.
+        exports: folder of these files, such as ComfyUI's `models/style_experts`; by default `exports` in the run's
+            folder.
+        keep_exports: number of these files that are kept, the newest ones; 0 for all.
+        log_every: steps between two printed lines with the losses; 0 for none.
+        tracker: send the curves also to wandb or trackio, if the package is installed.
 
     Raises:
         TrainingError: a value is impossible.
@@ -76,9 +93,17 @@ class RunOptions:
     minutes: float = math.inf
     save_every: int = 250
     validate_every: int = 500
+    validate_on: Literal["test", "train"] = "test"
+    samples: Path | None = None
+    export_every: int = 0
+    exports: Path | None = None
+    keep_exports: int = 5
+    log_every: int = LOG_EVERY
+    tracker: Tracker = "none"
 
     def __post_init__(self) -> None:
-        require_numbers(self, ("save_every",), ("validate_every",), ("minutes",))
+        least_0 = ("validate_every", "export_every", "keep_exports", "log_every")
+        require_numbers(self, ("save_every",), least_0, ("minutes",))
 
 
 class TrainConfig(Protocol):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ MULTIPLE = 16
 """Divisor of an image's sides in pixels: a latent pixel has 8 x 8 pixels, an image token 2 x 2 latent pixels."""
 PIXELS = 2**20
 """Pixels that the VAE encodes at once, a limit on its memory."""
+
+Texts = Literal["cached", "computed"]
+"""Whether prompts are encoded once into a cache, or at each step."""
 
 Derived = tuple[int, Callable[[Tensor], Tensor]]
 """A width, and a function of latents [B, 16, h, w] that returns [B, width]."""
@@ -48,6 +51,19 @@ class Prompts:
 
 
 @dataclass(frozen=True)
+class ComputedPrompts:
+    """Prompts that the base model encodes at each step. Its text encoders then stay in memory."""
+
+    base: Base
+
+    def of(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """T5 states [B, N, D], rounded to float16 as in a cache, and pooled vectors [B, P] of these prompts."""
+        encoded = {prompt: self.base.encode_prompts([prompt]) for prompt in dict.fromkeys(prompts)}
+        states, pooled = (torch.cat([encoded[prompt][part] for prompt in prompts]) for part in (0, 1))
+        return states.cpu().half().float(), pooled.cpu().float()
+
+
+@dataclass(frozen=True)
 class EncodedExamples:
     """Training examples as the base model encodes them.
 
@@ -57,7 +73,7 @@ class EncodedExamples:
     """
 
     images: ImageRows
-    prompts: Prompts
+    prompts: Prompts | ComputedPrompts
 
     def latents(self, paths: Sequence[Path]) -> Tensor:
         """Latents [B, 16, H, W] of these images."""
@@ -112,8 +128,13 @@ def _encoding(cache: Path, base: Base) -> str:
     return started if started in base.encodings else base.encodings[0]
 
 
-def encode_prompts(prompts: list[str], base: Base, cache: Path) -> Prompts:
-    """T5 states and pooled vectors of each prompt."""
+def encode_prompts(prompts: list[str], base: Base, cache: Path, texts: Texts = "cached") -> Prompts | ComputedPrompts:
+    """T5 states and pooled vectors of each prompt.
+
+    The states of the padding are kept, too: FLUX reads them, and they depend on the prompt.
+    """
+    if texts == "computed":
+        return ComputedPrompts(base)
     tokens, width, pooled = base.text_sizes
     arrays = {
         "states": ((len(prompts), tokens, width), "float16"),

@@ -1,5 +1,6 @@
 """Setup for one or several processes with accelerate, and which process fills the caches."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,8 +15,15 @@ PATIENCE = timedelta(days=7)
 """Time that processes wait for the first process to encode all images; torch's default is 10 to 30 minutes."""
 
 
+ONE_PROCESS = (
+    "`accelerate launch --cpu` always starts one process, whatever --num_processes says. For several processes on the "
+    "CPU, give `accelerate launch --multi_gpu --num_processes N` instead."
+)
+
+
 def start_accelerator(precision: str) -> Accelerator:
     """The accelerator of this process. Under `accelerate launch`, only the first process prints afterwards."""
+    launched_for_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
     accelerator = Accelerator(
         mixed_precision=precision,
         # Without this, each of several processes on a machine without a GPU believes that it is the only one.
@@ -23,6 +31,8 @@ def start_accelerator(precision: str) -> Accelerator:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     console.quiet = not accelerator.is_main_process
+    if launched_for_cpu and accelerator.num_processes == 1:
+        console.print(ONE_PROCESS, soft_wrap=True)
     return accelerator
 
 

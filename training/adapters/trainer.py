@@ -1,7 +1,7 @@
 """Training of an adapter of a frozen transformer, on one or many devices; a resumed run is bit-identical."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from ...storage.disk_space import require_room
 from ..checkpoint import Checkpoint
 from ..run_folder import RunFolder
 from ..step_trainer import Limits, StepTrainer
+from .averaging import WeightAverage
 from .config import TrainConfig
 from .optimizer import build_optimizer, rate_share
 
@@ -43,6 +44,7 @@ class AdapterTrainer(StepTrainer):
         examples: the training examples, as `compute_losses` reads them.
         inputs: digest of examples and base model; a run resumes only with the same.
         trained: the adapter's parameters by name.
+        average: the moving average of the parameters; None without EMA.
     """
 
     part: ClassVar[str] = "adapter"
@@ -62,6 +64,8 @@ class AdapterTrainer(StepTrainer):
         self.trained: dict[str, nn.Parameter] = self.add_adapter()
         if self.config.optimisation.checkpointing:
             self.transformer.enable_gradient_checkpointing()
+        ema = self.config.optimisation.ema
+        self.average = WeightAverage(self.trained, ema) if ema else None
         optimizer = build_optimizer(self.config.optimisation, list(self.trained.values()), self.accelerator.device)
         self.restore(optimizer)
         self._require_room()
@@ -76,6 +80,26 @@ class AdapterTrainer(StepTrainer):
     @abstractmethod
     def compute_losses(self, number: int) -> dict[str, Tensor]:
         """Losses by name of the batch with this number on this process; "loss" is minimised, the rest is logged."""
+
+    @abstractmethod
+    def example_losses(self, examples: Any, index: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses by name of one example, "loss" among them, without gradients. The generator draws noise and level."""
+
+    def held_out_losses(self, examples: Sized) -> dict[str, float]:
+        """Mean losses by name over examples that no step sees.
+
+        Each example has the same noise and the same noise level at every call, so that the values form a curve.
+        """
+        found: list[dict[str, Tensor]] = []
+        # A compiled transformer would compile again for other shapes.
+        with torch.no_grad(), self.accelerator.autocast(), torch.compiler.set_stance("force_eager"):
+            for index in range(len(examples)):
+                found.append(self.example_losses(examples, index, torch.Generator().manual_seed(index)))
+        return {name: sum(losses[name].item() for losses in found) / len(found) for name in found[0]}
+
+    def averaged(self) -> AbstractContextManager:
+        """Within the block the adapter has the averaged weights; nothing changes without EMA."""
+        return nullcontext() if self.average is None else self.average.applied()
 
     def curves(self) -> dict[str, float]:
         """Further logged values by name."""
@@ -94,7 +118,7 @@ class AdapterTrainer(StepTrainer):
     @property
     def limits(self) -> Limits:
         run = self.config.run
-        return Limits(self.config.optimisation.steps, run.minutes, run.save_every)
+        return Limits(self.config.optimisation.steps, run.minutes, run.save_every, run.log_every)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -119,7 +143,19 @@ class AdapterTrainer(StepTrainer):
         self.accelerator.wait_for_everyone()
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "processes": self.accelerator.num_processes}
+        state = {**super().state(), "processes": self.accelerator.num_processes}
+        if self.average is not None:
+            state["average"] = {name: average.cpu() for name, average in self.average.average.items()}
+        return state
+
+    def load(self, state: Mapping[str, Any], optimizer: Optimizer) -> None:
+        super().load(state, optimizer)
+        if self.average is not None:
+            self.average.load(state["average"])
+
+    def after_update(self, step: int) -> None:
+        if self.average is not None:
+            self.average.update(step + 1)
 
     def own_number(self, number: int) -> tuple[int, torch.Generator]:
         """The batch's number in the sequence over all processes, and a noise generator seeded from it."""
@@ -155,8 +191,7 @@ class AdapterTrainer(StepTrainer):
         if step % LOG_EVERY or not self.saves:
             return
         values = {**losses, "rate": self.optimizer.param_groups[0]["lr"], **self.curves()}
-        for name, value in values.items():
-            self.run.curves.add_scalar(name, value, step)
+        self.run.curves.add(values, step)
 
     def flush(self) -> None:
         self.run.curves.flush()
@@ -172,14 +207,16 @@ class AdapterTrainer(StepTrainer):
     def _require_room(self) -> None:
         """Check the disk for two checkpoints, because the old one stays until the new one is whole.
 
-        A checkpoint holds the weights and AdamW's two moments in float32.
+        A checkpoint holds the weights and AdamW's two moments in float32, and the average of the weights.
 
         Raises:
             StorageError: the disk has too little room.
         """
         if not self.accelerator.is_main_process or self.step >= self.steps:
             return
-        checkpoint = 3 * 4 * sum(parameter.numel() for parameter in self.trained.values())
+        checkpoint = (
+            (3 if self.average is None else 4) * 4 * sum(parameter.numel() for parameter in self.trained.values())
+        )
         old = self.checkpoint.path
         taken = old.stat().st_size if old.exists() else 0
         require_room(self.run.path, 2 * checkpoint - min(taken, checkpoint), "checkpoints")

@@ -1,6 +1,8 @@
 """Validation images during a training: the same examples from the same noise, in one sheet."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ from ..bases import Base
 
 IMAGES = 6
 """Examples in a sheet, one row each."""
+
+HELD_OUT = 32
+"""Examples of the test split whose loss is computed during a training."""
+
+OWN = "own"
+"""Name of the sheet with the user's own images."""
 
 
 class ValidationSheet(ABC):
@@ -43,3 +51,26 @@ class ValidationSheet(ABC):
     def image(self, latents: Tensor) -> np.ndarray:
         """[16, H, W] -> [8 H, 8 W, 3]. One image at a time, because a full FLUX decoder needs gigabytes per image."""
         return self.base.decode(latents[None])[0].float().cpu().permute(1, 2, 0).numpy()
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a training shows and measures on its way.
+
+    Attributes:
+        sheets: the sheets by name; the name is the first part of the file name, and may be empty.
+        held_out: examples of the test split for the held-out loss; None without a test split.
+    """
+
+    sheets: Mapping[str, ValidationSheet] = field(default_factory=dict)
+    held_out: Any | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to show or to measure."""
+        return bool(self.sheets) or self.held_out is not None
+
+
+def spread(count: int, limit: int = HELD_OUT) -> list[int]:
+    """At most `limit` of the numbers 0 to count - 1, evenly spread."""
+    return sorted({number * count // min(count, limit) for number in range(min(count, limit))})

@@ -17,7 +17,7 @@ from ...moe import StyleEncoder
 from ...moe.expert import open_encoder
 from ...storage.image_rows import ImageRows, image_rows
 from ..style_encoder.states import stored_layers
-from ..style_encoder.vision import Vision, load_vision, require_layers
+from ..style_encoder.vision import TINY, Vision, load_vision, require_layers
 from .config import POOLED_CELLS, ExpertModel
 
 CHUNK = 32
@@ -98,7 +98,7 @@ def load_condition(model: ExpertModel, device: str) -> StyleCondition | None:
         return None
     if model.condition == "pooled-latents":
         return PooledLatents()
-    encoder = open_encoder(model.encoder)
+    encoder = open_encoder(_require_file(model))
     vision = load_vision(model.vision, device)
     _require_fit(model, encoder, vision)
     return EncodedStyle(encoder, vision)
@@ -107,6 +107,22 @@ def load_condition(model: ExpertModel, device: str) -> StyleCondition | None:
 def pool(latents: Tensor) -> Tensor:
     """Means of 4 x 4 cells: latents [B, 16, H, W] -> [B, 256]."""
     return functional.adaptive_avg_pool2d(latents.float(), POOLED_CELLS).flatten(1)
+
+
+def _require_file(model: ExpertModel) -> Path:
+    """The style encoder's file.
+
+    Raises:
+        TrainingError: it is missing.
+    """
+    path = model.encoder
+    if path is None or not path.exists():
+        preset = " --preset tiny" if model.vision == TINY else ""
+        raise TrainingError(
+            f"there is no style encoder {path}, which the routers read: train one with "
+            f"`styleroute train encoder{preset}`, or give --encoder FILE"
+        )
+    return path
 
 
 def _require_fit(model: ExpertModel, encoder: StyleEncoder, vision: Vision) -> None:

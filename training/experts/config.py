@@ -72,6 +72,8 @@ class ExpertModel:
     Attributes:
         base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
         text_tokens: length of a prompt in T5 tokens; the small Kontext has a fixed length.
+        texts: "cached" encodes all prompts once and keeps them on disk, 1 MB for a prompt of 128 tokens. "computed"
+            encodes them at each step, and keeps the text encoders on the device.
         encoder: file of the style encoder (Stage 1), or an expert file that contains one.
         vision: SigLIP that the encoder reads: a hub name, a folder, or "tiny".
         start: expert file whose weights the training starts from, your own or a published one, of the same sizes and
@@ -92,6 +94,7 @@ class ExpertModel:
     compile: bool = False
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     text_tokens: int = 128
+    texts: Literal["cached", "computed"] = "cached"
 
     def __post_init__(self) -> None:
         require_numbers(self, ("text_tokens",), (), ())

@@ -1,5 +1,6 @@
 """Training examples of the experts: triplets as latents, text and style embeddings, drawn by the batch's number."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from torch import Tensor
 from ...dataset.triplets import Triplet
 from ...errors import TrainingError
 from ...storage.image_rows import ImageRows, report_broken
-from ..adapters.encoded import EncodedExamples, encode_images, encode_prompts, json_digest
+from ..adapters.encoded import EncodedExamples, Texts, encode_images, encode_prompts, json_digest
 from ..bases import Base
 from .conditions import PooledLatents, StyleCondition, pool
 
@@ -34,10 +35,14 @@ class TripletExamples(EncodedExamples):
         """Style embeddings [B, cond_dim] of these reference images."""
         return None if self.styles is None else torch.from_numpy(self.styles.of(references, "styles")).float()
 
+    def __len__(self) -> int:
+        return len(self.triplets)
+
     def identity(self, data: Path) -> str:
         """A digest of the file names inside `data`, the file sizes, and the prompts."""
-        files = [(row.content, row.reference, row.stylised) for row in self.triplets]
-        names = [[(str(path.relative_to(data.resolve())), path.stat().st_size) for path in row] for row in files]
+        root, files = data.resolve(), [(row.content, row.reference, row.stylised) for row in self.triplets]
+        named = {path: (str(path.relative_to(root)), path.stat().st_size) for path in {*itertools.chain(*files)}}
+        names = [[named[path] for path in row] for row in files]
         return json_digest([names, [row.prompt for row in self.triplets]])
 
 
@@ -70,7 +75,11 @@ class TripletBatch:
 
 
 def make_examples(
-    triplets: Sequence[Triplet], base: Base, condition: StyleCondition | None, cache: Path
+    triplets: Sequence[Triplet],
+    base: Base,
+    condition: StyleCondition | None,
+    cache: Path,
+    texts: Texts = "cached",
 ) -> TripletExamples:
     """Encode every image and prompt once. Triplets with a broken image are left out, counted and listed.
 
@@ -90,7 +99,7 @@ def make_examples(
         report_broken(styles, "style images")
     if not triplets:
         raise TrainingError(f"no triplet has three readable images: {REMEDY}")
-    prompts = encode_prompts(sorted({row.prompt for row in triplets}), base, cache / "text")
+    prompts = encode_prompts(sorted({row.prompt for row in triplets}), base, cache / "text", texts)
     return TripletExamples(images, prompts, triplets, styles)
 
 
@@ -122,6 +131,19 @@ def draw(
         style=examples.style([row.reference for row in chosen]),
         corner=places[0],
         reference_corner=places[1],
+    )
+
+
+def whole_batch(examples: TripletExamples, chosen: Sequence[Triplet]) -> TripletBatch:
+    """The batch of these triplets, as whole images."""
+    return TripletBatch(
+        content=examples.latents([row.content for row in chosen]),
+        stylised=examples.latents([row.stylised for row in chosen]),
+        reference=examples.latents([row.reference for row in chosen]),
+        text=examples.prompts.of([row.prompt for row in chosen]),
+        style=examples.style([row.reference for row in chosen]),
+        corner=(0, 0),
+        reference_corner=(0, 0),
     )
 
 

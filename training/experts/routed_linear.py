@@ -1,6 +1,7 @@
 """The MoE-LoRA layer for training: one batched low-rank product of the shared and the chosen experts (StyleExpert)."""
 
 import math
+from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -143,14 +144,27 @@ class RoutedLinear(nn.Module):
 
 
 def add_experts(
-    transformer: nn.Module, style: BatchStyle, config: AdapterConfig, seed: int = 0
+    transformer: nn.Module,
+    style: BatchStyle,
+    config: AdapterConfig,
+    seed: int = 0,
+    layers: Collection[str] | None = None,
 ) -> dict[str, RoutedLinear]:
-    """Freeze the transformer and replace each adapted linear layer with a routed layer; returns them by layer name."""
+    """Freeze the transformer and replace each adapted linear layer with a routed layer; returns them by layer name.
+
+    Args:
+        transformer: the base model.
+        style: the styles of the current batch.
+        config: sizes of the adapter.
+        seed: seed of the initial weights.
+        layers: names of the adapted layers; None: all linear layers of a block that end as in `ADAPTED`.
+    """
     torch.manual_seed(seed)
     transformer.requires_grad_(False)
     routed: dict[str, RoutedLinear] = {}
     for name, module in list(transformer.named_modules()):
-        if "blocks." not in name or not name.endswith(ADAPTED) or not isinstance(module, nn.Linear):
+        adapted = "blocks." in name and name.endswith(ADAPTED) if layers is None else name in layers
+        if not adapted or not isinstance(module, nn.Linear):
             continue
         layer = RoutedLinear(module, style, config).to(module.weight.device)
         parent, _, child = name.rpartition(".")

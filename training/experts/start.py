@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import TrainingError
 from ...moe import StyleExpert
@@ -34,11 +34,12 @@ class StartExperts:
     def load_into(self, routed: Mapping[str, RoutedLinear]) -> None:
         """Copy the file's weights, layer by layer.
 
+        Args:
+            routed: the adapted layers, those of `require_layers`.
+
         Raises:
-            TrainingError: the file has other layers, or layers of other sizes.
             StyleExpertError: the file is no longer readable, or a weight is not finite.
         """
-        self._require_layers(routed)
         with torch.no_grad():
             for name, stored in self.expert.stored_layers():
                 layer = routed[name]
@@ -46,16 +47,24 @@ class StartExperts:
                 for part, weight in _parts(stored, self.expert.scale_of(name), layer.config).items():
                     own[part].copy_(weight)
 
-    def _require_layers(self, routed: Mapping[str, RoutedLinear]) -> None:
-        found = dict(self.expert.layer_shapes)
-        wanted = {name: (layer.base.out_features, layer.base.in_features) for name, layer in routed.items()}
-        if found == wanted:
-            return
-        other = next(name for name in (*wanted, *found) if found.get(name) != wanted.get(name))
-        raise TrainingError(
-            f"{self.expert.path} has {found.get(other, 'nothing')} for the layer {other}, the base model has "
-            f"{wanted.get(other, 'nothing')}. Give --start with experts of this base model"
-        )
+    def require_layers(self, transformer: nn.Module) -> frozenset[str]:
+        """The layers of the file, which the training adapts. Other layers of the base model stay as they are.
+
+        Raises:
+            TrainingError: the base model lacks one of these layers, or has it in another size.
+        """
+        linear = {
+            name: (module.out_features, module.in_features)
+            for name, module in transformer.named_modules()
+            if isinstance(module, nn.Linear)
+        }
+        for name, shape in self.expert.layer_shapes.items():
+            if linear.get(name) != tuple(shape):
+                raise TrainingError(
+                    f"{self.expert.path} has {tuple(shape)} for the layer {name}, the base model has "
+                    f"{linear.get(name, 'nothing')}. Give --start with experts of this base model"
+                )
+        return frozenset(self.expert.layer_shapes)
 
 
 def all_steps(training: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ from ...flux.velocity import Reference, predict_velocity
 from ..adapters.trainer import AdapterTrainer
 from .balance import balance_loss
 from .config import ExpertObjective, ExpertsTrainConfig
-from .examples import TripletBatch, TripletExamples, draw
+from .examples import TripletBatch, TripletExamples, draw, whole_batch
 from .routed_linear import BatchStyle, RoutedLinear, add_experts, trained_state
 from .start import StartExperts
 from .usage import ExpertUsage
@@ -23,7 +23,7 @@ class ExpertsTrainer(AdapterTrainer):
     """Trains a mixture of experts, or one plain LoRA, on triplets.
 
     Attributes:
-        start: experts to start from; None: the experts start untrained.
+        start: experts to start from, which also choose the adapted layers; None: the experts start untrained.
     """
 
     materials: ClassVar[str] = "triplets, another base model, another style encoder or another --start"
@@ -36,7 +36,8 @@ class ExpertsTrainer(AdapterTrainer):
     def add_adapter(self) -> dict[str, nn.Parameter]:
         adapter, seed = self.config.model.adapter, self.config.optimisation.seed
         self.style = BatchStyle()
-        self.routed: dict[str, RoutedLinear] = add_experts(self.transformer, self.style, adapter, seed)
+        layers = None if self.start is None else self.start.require_layers(self.transformer)
+        self.routed: dict[str, RoutedLinear] = add_experts(self.transformer, self.style, adapter, seed, layers)
         if self.start is not None:
             self.start.load_into(self.routed)
         self.usage = ExpertUsage(self.routed) if adapter.experts else None
@@ -50,6 +51,13 @@ class ExpertsTrainer(AdapterTrainer):
             return {"loss": flow}
         balance = balance_loss(self.routed, style)
         return {"flow": flow, "balance": balance, "loss": flow + objective.balance_weight * balance}
+
+    def example_losses(self, examples: TripletExamples, index: int, generator: torch.Generator) -> dict[str, Tensor]:
+        device, objective = self.accelerator.device, self.config.objective
+        batch = whole_batch(examples, [examples.triplets[index]]).to(device)
+        noise = torch.randn(batch.stylised.shape, generator=generator).to(device)
+        sigma = noise_levels(1, objective.detail_share, generator).to(device)
+        return {"loss": flow_matching_loss(self.transformer, batch, noise, sigma, self.style, objective)}
 
     def curves(self) -> dict[str, float]:
         shares = self.usage.shares() if self.usage else ()

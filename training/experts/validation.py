@@ -15,24 +15,28 @@ from .trainer import ExpertsTrainer
 
 
 class TripletSheet(ValidationSheet):
-    """Generates all given triplets.
+    """Generates the given triplets: content image, reference image, result, and target if there is one.
 
     Args:
         objective: guidance and second reference, as in the training.
         base: the base model.
         examples: the triplets, one row each.
         seed: seed of the noise.
+        has_target: whether the triplets have stylised images; the user's own samples have none.
     """
 
-    def __init__(self, objective: ExpertObjective, base: Base, examples: TripletExamples, seed: int) -> None:
+    def __init__(
+        self, objective: ExpertObjective, base: Base, examples: TripletExamples, seed: int, has_target: bool = True
+    ) -> None:
         super().__init__(base, seed)
         self.objective, self.examples = objective, examples
+        self._parts = ("content", "reference", "stylised") if has_target else ("content", "reference")
 
     def rows(self, trainer: ExpertsTrainer) -> tuple[list[list[np.ndarray]], dict[str, float]]:
         accelerator = trainer.accelerator
         with accelerator.autocast():
             generated = self.generate(trainer.transformer, trainer.style, accelerator.device).float().cpu()
-        columns = [self._latents(part) for part in ("content", "reference", "stylised")]
+        columns = [self._latents(part) for part in self._parts]
         columns.insert(2, generated)
         count = len(self.examples.triplets)
         return [[self.image(column[row]) for column in columns] for row in range(count)], {}

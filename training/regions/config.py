@@ -42,6 +42,8 @@ class RegionModel:
     Attributes:
         base: hub name or folder of a FLUX.1 Kontext in diffusers' layout, or "tiny".
         text_tokens: length of a prompt in T5 tokens; the small Kontext has a fixed length.
+        texts: "cached" encodes all prompts once and keeps them on disk, 1 MB for a prompt of 128 tokens. "computed"
+            encodes them at each step, and keeps the text encoders on the device.
         rank: rank of the LoRA; its alpha is the same number.
         adapted: kind of blocks that the LoRA changes (an ablation in the paper).
 
@@ -53,6 +55,7 @@ class RegionModel:
     text_tokens: int = 77
     rank: int = 4
     adapted: Literal["both", "double", "single"] = "both"
+    texts: Literal["cached", "computed"] = "cached"
 
     def __post_init__(self) -> None:
         require_numbers(self, ("rank", "text_tokens"), (), ())
@@ -151,7 +154,17 @@ class RegionRunOptions(RunOptions):
         output: folder of the finished LoRAs; by default the folder of the runs.
         minutes: time limit of this start, all styles together; the same command resumes the runs.
         save_every: steps between two checkpoints.
-        validate_every: steps between two sheets of validation images; 0 for none.
+        validate_every: steps between two validations, with sheets of images and the held-out loss; 0 for none.
+        validate_on: split of the sheet's examples, "test" or "train". A style without test examples shows its training
+            examples.
+        samples: file of JSON lines with your own images and prompts for a further sheet, such as
+            `{"image": "cat.jpg", "prompt": "make the cat in green chalk style"}`.
+        export_every: steps between two LoRAs that can be tried while the training goes on; 0 for none.
+        exports: folder of these files, such as ComfyUI's `models/style_experts`; by default `exports` in the folder of
+            each run.
+        keep_exports: number of these files that are kept for each style, the newest ones; 0 for all.
+        log_every: steps between two printed lines with the losses; 0 for none.
+        tracker: send the curves also to wandb or trackio, if the package is installed.
         half: write the LoRAs in float16; the published LoRAs are float32.
     """
 

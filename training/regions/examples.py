@@ -14,7 +14,7 @@ from ...dataset.region_manifest import RegionExample
 from ...errors import TrainingError
 from ...storage.image_reader import read_mask
 from ...storage.image_rows import ImageRows, image_rows, report_broken
-from ..adapters.encoded import PIXELS, EncodedExamples, encode_images, encode_prompts, json_digest, one_size
+from ..adapters.encoded import PIXELS, EncodedExamples, Texts, encode_images, encode_prompts, json_digest, one_size
 from ..bases import Base
 from .spans import DescribedExample, MaskedSpan
 
@@ -40,6 +40,9 @@ class RegionExamples(EncodedExamples):
     rows: Sequence[RegionExample]
     spans: Sequence[tuple[MaskedSpan, ...]]
     masks: ImageRows
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def mask(self, span: MaskedSpan) -> Tensor:
         """The mask [h, w] in 0..1 of all objects of a span."""
@@ -77,7 +80,9 @@ class RegionBatch:
         return RegionBatch(self.original.to(device), self.styled.to(device), text, self.spans, self.masks.to(device))
 
 
-def make_examples(described: Sequence[DescribedExample], base: Base, cache: Path) -> RegionExamples:
+def make_examples(
+    described: Sequence[DescribedExample], base: Base, cache: Path, texts: Texts = "cached"
+) -> RegionExamples:
     """Encode every image, mask and prompt once. Examples with a broken file are left out, counted and listed.
 
     Raises:
@@ -95,7 +100,7 @@ def make_examples(described: Sequence[DescribedExample], base: Base, cache: Path
     if not whole:
         raise TrainingError(f"no example has readable images and masks: {REMEDY}")
     rows, spans = zip(*whole, strict=True)
-    prompts = encode_prompts(sorted({row.prompt for row in rows}), base, cache / "text")
+    prompts = encode_prompts(sorted({row.prompt for row in rows}), base, cache / "text", texts)
     return RegionExamples(images, prompts, rows, spans, masks)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,17 +17,20 @@ from ...moe import ExpertConfig, save_expert
 from ...progress import console
 from ...storage.disk_space import require_writable
 from ..adapters.config import free_fields, with_options
+from ..adapters.encoded import EncodedExamples, encode_images, encode_prompts
 from ..adapters.optimizer import with_settled_optimizer
+from ..adapters.own_samples import OwnSample, fit_own_samples, read_own_samples
 from ..adapters.running import base_dtype, free_device, one_fills_the_caches, start_accelerator
 from ..adapters.training_run import TrainingRun
+from ..adapters.validation import OWN, Validation, ValidationSheet, spread
 from ..bases import Base, load_base
 from ..run_folder import RunFolder
 from .config import RegionData, RegionTrainConfig
-from .examples import RegionExamples, make_examples
+from .examples import REMEDY, RegionExamples, make_examples
 from .grounding import GROUND, describe_objects
 from .spans import DescribedExample, describe, require_several_tokens
 from .trainer import RegionTrainer
-from .validation import RegionSheet
+from .validation import OwnRegionSheet, RegionSheet
 
 IGNORES_MASK = (
     "With these attention losses, which are those of RegionRoute's release, the mask cancels out of the gradient. The "
@@ -43,13 +46,15 @@ class Materials:
         accelerator: this process and its device.
         base: the base model.
         trained: training examples by style.
-        tested: examples for the validation sheets by style; a style may lack them.
+        tested: examples of the test split by style; a style may lack them.
+        own: the user's own samples for a validation sheet, encoded; None without any.
     """
 
     accelerator: Accelerator
     base: Base
     trained: Mapping[str, RegionExamples]
     tested: Mapping[str, RegionExamples]
+    own: tuple[EncodedExamples, Sequence[OwnSample]] | None
 
 
 def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
@@ -70,7 +75,8 @@ def train_regions(config: RegionTrainConfig) -> tuple[Path, ...]:
     configs = {style: with_settled_optimizer(config.of_style(style)) for style in styles}
     if config.objective.ignores_mask:
         console.print(f"[yellow]{IGNORES_MASK}[/]", soft_wrap=True)
-    runs = {style: RunFolder(one.run.folder, one, free_fields(one)) for style, one in configs.items()}
+    runs = {style: _run_folder(one) for style, one in configs.items()}
+    read_own_samples(config.run.samples, with_style=False)
     materials = _load_materials(config, rows, styles)
     written = []
     for style, one in configs.items():
@@ -108,9 +114,9 @@ class RegionRun(TrainingRun):
     def dtype(self) -> torch.dtype:
         return torch.float16 if self.trainer.config.run.half else torch.float32
 
-    def save_expert(self, weights: dict[str, Tensor], summary: dict[str, Any]) -> None:
+    def save_expert(self, path: Path, weights: dict[str, Tensor], summary: dict[str, Any]) -> None:
         sizes = ExpertConfig.plain_lora(self.trainer.config.model.rank, self.base.name)
-        save_expert(self.expert_file, weights, sizes, None, None, summary)
+        save_expert(path, weights, sizes, None, None, summary)
 
     def summary(self) -> dict[str, Any]:
         """The training summary. `blocks` lists the supervised blocks; it is empty without an attention loss."""
@@ -120,14 +126,37 @@ class RegionRun(TrainingRun):
         return super().summary() | subject | {"examples": examples, "blocks": blocks}
 
 
+def _run_folder(config: RegionTrainConfig) -> RunFolder:
+    return RunFolder(config.run.folder, config, free_fields(config), config.run.tracker)
+
+
 def _train_style(style: str, config: RegionTrainConfig, run: RunFolder, materials: Materials) -> Path:
     accelerator, base = materials.accelerator, materials.base
-    examples, tested = materials.trained[style], materials.tested.get(style)
+    examples = materials.trained[style]
     identity = f"{base.identity} {examples.identity()}"
     trainer = RegionTrainer(config, run, accelerator, base.transformer(), examples, identity)
-    sheet = tested and RegionSheet(config.objective, base, tested, config.optimisation.seed)
-    RegionRun(trainer, base, sheet, style).train()
+    RegionRun(trainer, base, _validation(style, config, materials), style).train()
     return config.expert_file(style)
+
+
+def _validation(style: str, config: RegionTrainConfig, materials: Materials) -> Validation:
+    """The sheets of a style, and its held-out examples if it has test examples. Nothing without `validate_every`."""
+    if not config.run.validate_every:
+        return Validation()
+    trained, tested = materials.trained[style], materials.tested.get(style)
+    shown = trained if tested is None or config.run.validate_on == "train" else tested
+    base, objective, seed = materials.base, config.objective, config.optimisation.seed
+    sheets: dict[str, ValidationSheet] = {"": RegionSheet(objective, base, shown, seed)}
+    if materials.own is not None:
+        sheets[OWN] = OwnRegionSheet(objective, base, *materials.own, seed)
+    return Validation(sheets, tested and _held_out(tested))
+
+
+def _held_out(tested: RegionExamples) -> RegionExamples:
+    chosen = spread(len(tested))
+    return replace(
+        tested, rows=[tested.rows[index] for index in chosen], spans=[tested.spans[index] for index in chosen]
+    )
 
 
 def _chosen_styles(data: RegionData, rows: Sequence[RegionExample]) -> tuple[str, ...]:
@@ -158,9 +187,10 @@ def _load_materials(config: RegionTrainConfig, rows: Sequence[RegionExample], st
     trained = _describe_styles(config, rows, styles, base)
     tested = _describe_tests(config, styles, base)
     with one_fills_the_caches(accelerator):
-        encoded = (_encode(trained, base, config.run.cache, "train"), _encode(tested, base, config.run.cache, "test"))
+        encoded = _encode(trained, base, config, "train"), _encode(tested, base, config, "test")
+        own = _encode_own(config, base, next(iter(encoded[0].values())).size)
     base.free_encoders()
-    return Materials(accelerator, base, *encoded)
+    return Materials(accelerator, base, *encoded, own)
 
 
 def _describe_styles(
@@ -191,7 +221,24 @@ def _describe_tests(config: RegionTrainConfig, styles: Sequence[str], base: Base
 
 
 def _encode(
-    described: Mapping[str, Sequence[DescribedExample]], base: Base, cache: Path, split: str
+    described: Mapping[str, Sequence[DescribedExample]], base: Base, config: RegionTrainConfig, split: str
 ) -> dict[str, RegionExamples]:
     """Encoded examples by style. Each style has a cache of its own, so that other styles do not invalidate it."""
-    return {style: make_examples(rows, base, cache / style_stem(style) / split) for style, rows in described.items()}
+    cache, texts = config.run.cache, config.model.texts
+    return {
+        style: make_examples(rows, base, cache / style_stem(style) / split, texts) for style, rows in described.items()
+    }
+
+
+def _encode_own(
+    config: RegionTrainConfig, base: Base, size: tuple[int, int]
+) -> tuple[EncodedExamples, Sequence[OwnSample]] | None:
+    """The user's own samples, at the size of the training images: `size` is height and width in latent pixels."""
+    samples = read_own_samples(config.run.samples, with_style=False)
+    if not samples or not config.run.validate_every:
+        return None
+    cache = config.run.cache / OWN
+    fitted = fit_own_samples(samples, (size[1] * 8, size[0] * 8), cache / "images")
+    images = encode_images([sample.image for sample in fitted], base, cache / "latents", REMEDY)
+    prompts = encode_prompts(sorted({sample.prompt for sample in fitted}), base, cache / "text")
+    return EncodedExamples(images, prompts), fitted

@@ -1,5 +1,6 @@
 """Training of a region expert (RegionRoute): flow matching, and attention losses on the maps of the style's tokens."""
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from ..adapters.trainer import AdapterTrainer
 from ..changed_cells import weigh_changed
 from .capture import capture_maps
 from .config import RegionObjective, RegionTrainConfig
-from .examples import RegionBatch, RegionExamples, draw
+from .examples import RegionBatch, RegionExamples, draw, make_batch
 from .lora import add_lora
 from .losses import attention_losses, joint_loss, mean_map
 
@@ -45,11 +46,19 @@ class RegionTrainer(AdapterTrainer):
         batch = draw(self.examples, options.batch, options.seed, number).to(device)
         noise = torch.randn(batch.styled.shape, generator=generator).to(device)
         sigma = noise_levels(options.batch, objective.early_share, generator).to(device)
-        if objective.supervised:
-            self.capture.expect(batch.spans, target_rows(batch))
-        flow = flow_matching_loss(self._model, batch, noise, sigma, objective)
-        attention = self._attention_losses(batch) if objective.supervised else {}
-        return {"flow": flow, **attention, "loss": joint_loss(flow, attention, objective)}
+        return self._losses(self._model, batch, noise, sigma)
+
+    def example_losses(self, examples: RegionExamples, index: int, generator: torch.Generator) -> dict[str, Tensor]:
+        batch = make_batch(examples, [index]).to(self.accelerator.device)
+        noise = torch.randn(batch.styled.shape, generator=generator).to(batch.styled)
+        sigma = noise_levels(1, self.config.objective.early_share, generator).to(batch.styled)
+        return self._losses(self.transformer, batch, noise, sigma)
+
+    def held_out_losses(self, examples: Sized) -> dict[str, float]:
+        try:
+            return super().held_out_losses(examples)
+        finally:
+            self.capture.rest()
 
     def curves(self) -> dict[str, float]:
         return self._map_scores
@@ -57,6 +66,14 @@ class RegionTrainer(AdapterTrainer):
     @property
     def title(self) -> str:
         return "grounding LoRA" if self.config.grounds else f"region expert {self.config.data.styles[0]}"
+
+    def _losses(self, model: nn.Module, batch: RegionBatch, noise: Tensor, sigma: Tensor) -> dict[str, Tensor]:
+        objective = self.config.objective
+        if objective.supervised:
+            self.capture.expect(batch.spans, target_rows(batch))
+        flow = flow_matching_loss(model, batch, noise, sigma, objective)
+        attention = self._attention_losses(batch) if objective.supervised else {}
+        return {"flow": flow, **attention, "loss": joint_loss(flow, attention, objective)}
 
     def _attention_losses(self, batch: RegionBatch) -> dict[str, Tensor]:
         maps = self.capture.take()

@@ -1,5 +1,7 @@
 """Validation images of a region expert in training: original, mask, map, result and target in one sheet."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,6 +9,8 @@ from torch import Tensor
 from ...attention import heat_map, resize
 from ...attention.localisation import map_iou, share_inside
 from ...flux.velocity import Reference
+from ..adapters.encoded import EncodedExamples
+from ..adapters.own_samples import OwnSample
 from ..adapters.sampling import sample
 from ..adapters.validation import IMAGES, ValidationSheet
 from ..bases import Base
@@ -71,6 +75,39 @@ class RegionSheet(ValidationSheet):
             grey = (_grey(part[index, 0], shown[0].shape[:2]) for part in (self.batch.masks, heat))
             rows.append([shown[0], *grey, *shown[1:]])
         return rows
+
+
+class OwnRegionSheet(ValidationSheet):
+    """Generates the user's own images: original and result.
+
+    Args:
+        objective: guidance and position of the reference, as in the training.
+        base: the base model.
+        examples: the encoded images and prompts.
+        samples: the samples, one row each.
+        seed: seed of the noise.
+    """
+
+    def __init__(
+        self,
+        objective: RegionObjective,
+        base: Base,
+        examples: EncodedExamples,
+        samples: Sequence[OwnSample],
+        seed: int,
+    ) -> None:
+        super().__init__(base, seed)
+        self.objective, self.examples, self.samples = objective, examples, samples
+
+    def rows(self, trainer: RegionTrainer) -> tuple[list[list[np.ndarray]], dict[str, float]]:
+        device = trainer.accelerator.device
+        original = self.examples.latents([one.image for one in self.samples])
+        states, pooled = self.examples.prompts.of([one.prompt for one in self.samples])
+        reference = Reference(original.to(device), self.objective.reference_index)
+        text, noise = (states.to(device), pooled.to(device)), self.noise(original.shape).to(device)
+        with trainer.accelerator.autocast():
+            results = sample(trainer.transformer, noise, [reference], text, self.objective.guidance).float().cpu()
+        return [[self.image(pair[0]), self.image(pair[1])] for pair in zip(original, results, strict=True)], {}
 
 
 def _grey(values: Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from ...progress import console
 from ...storage.image_rows import ImageRows, report_broken
 from .config import EncoderTrainConfig
 from .images import StyleImage, lone_styles, require_pairs
-from .states import cached_states, stored_layers
+from .states import cached_states, computed_states, stored_layers
 from .vision import Vision
 
 
@@ -25,7 +24,7 @@ class StyleExamples:
 
     Attributes:
         images: N images.
-        cache: the states of the images on disk.
+        cache: the states of the images, on disk or computed.
         identity: digest of the image names, the styles and the vision model.
     """
 
@@ -42,13 +41,14 @@ class StyleExamples:
         return torch.tensor([image.style_id for image in self.images], dtype=torch.long)
 
     def states(self, indices: Tensor) -> Tensor:
-        """Reads the float16 states [B, L, T, D] of the images at `indices` [B] from disk."""
-        return torch.from_numpy(np.asarray(self.cache.arrays["states"][self._rows[indices.numpy()]]))
+        """The float16 states [B, L, T, D] of the images at `indices` [B]."""
+        paths = [self.images[index].path for index in indices.tolist()]
+        return torch.from_numpy(self.cache.of(paths, "states"))
 
     @property
     def pooled(self) -> Tensor:
         """Pooled vectors of the vision model, [N, D]."""
-        return torch.from_numpy(np.asarray(self.cache.arrays["pooled"][self._rows]))
+        return torch.from_numpy(self.cache.of([image.path for image in self.images], "pooled"))
 
     @torch.no_grad()
     def embed(self, encoder: StyleEncoder) -> Tensor:
@@ -56,10 +56,6 @@ class StyleExamples:
         device = next(encoder.parameters()).device
         parts = torch.arange(len(self)).split(64)
         return torch.cat([encoder(self.states(part).to(device).float()).cpu() for part in parts])
-
-    @cached_property
-    def _rows(self) -> np.ndarray:
-        return np.array([self.cache.rows[image.path] for image in self.images], dtype=np.int64)
 
 
 def train_examples(config: EncoderTrainConfig, images: list[StyleImage], vision: Vision) -> StyleExamples:
@@ -88,11 +84,16 @@ def _readable(
     config: EncoderTrainConfig, vision: Vision, split: str, images: list[StyleImage]
 ) -> tuple[list[StyleImage], ImageRows]:
     paths = [image.path for image in images]
-    cache = cached_states(config.cache / split, paths, vision, stored_layers(config.taps))
+    layers = stored_layers(config.taps)
+    if config.states == "computed":
+        cache = computed_states(config.cache / f"{split}_whole", paths, vision, layers)
+    else:
+        cache = cached_states(config.cache / split, paths, vision, layers)
     report_broken(cache, f"{split} images")
     return [image for image in images if image.path in cache.rows], cache
 
 
 def _digest(data: Path, images: list[StyleImage], vision: Vision) -> str:
-    names = [(str(image.path.relative_to(data.resolve())), image.style_id) for image in images]
+    root = data.resolve()
+    names = [(str(image.path.relative_to(root)), image.style_id) for image in images]
     return hashlib.sha256(json.dumps([vision.identity, names]).encode()).hexdigest()

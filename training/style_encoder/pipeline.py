@@ -17,7 +17,7 @@ from .images import train_images, unseen_images
 from .trainer import EncoderTrainer
 from .vision import Vision, load_vision, require_layers
 
-FREE = ("run", "data", "output", "cache", "steps", "minutes", "save_every")
+FREE = ("run", "data", "output", "cache", "steps", "minutes", "save_every", "log_every", "tracker")
 """Options that may change when a run is continued."""
 
 
@@ -48,7 +48,7 @@ def train_style_encoder(config: EncoderTrainConfig, evaluate: Evaluate[Scores] |
         DataError: the dataset cannot be read.
         TrainingError: the dataset, the vision model or the run folder does not fit. Existing files stay.
     """
-    run = RunFolder(config.run, config, FREE)
+    run = RunFolder(config.run, config, FREE, config.tracker)
     require_writable(config.encoder_file)
     images = train_images(config.data)
     unseen = unseen_images(config.data, images)
@@ -59,7 +59,10 @@ def train_style_encoder(config: EncoderTrainConfig, evaluate: Evaluate[Scores] |
     trainer = EncoderTrainer(config, run, new_encoder(config, vision).to(device), examples)
     run.begin()
     test_examples = unseen_examples(config, unseen, vision) if unseen and evaluate else None
-    trainer.train()
+    try:
+        trainer.train()
+    finally:
+        run.curves.close()
     scores = None
     if test_examples and evaluate:
         scores = evaluate(trainer.encoder, vision, test_examples, examples, config.run)

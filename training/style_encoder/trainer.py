@@ -63,7 +63,8 @@ class EncoderTrainer(StepTrainer):
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.config.steps, self.config.minutes, self.config.save_every)
+        config = self.config
+        return Limits(config.steps, config.minutes, config.save_every, config.log_every)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -86,8 +87,7 @@ class EncoderTrainer(StepTrainer):
         """The rate is constant."""
 
     def log(self, step: int, losses: Mapping[str, float], norm: float) -> None:
-        for name, value in {**losses, "gradient norm": norm}.items():
-            self.run.curves.add_scalar(name, value, step)
+        self.run.curves.add({**losses, "gradient norm": norm}, step)
 
     def flush(self) -> None:
         self.run.curves.flush()

@@ -1,7 +1,6 @@
 """The stages of ``styleroute train tiny`` in order. The weight files are written after the last stage is finished."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -13,70 +12,24 @@ from ...dataset.objects import load_objects
 from ...dataset.photos import Photo, load_photos
 from ...dataset.stamps import load_stamps
 from ...errors import TrainingError
-from ...paths import RUNS
 from ...progress import console
 from ...storage.disk_space import require_writable
-from ..adapters.config import require_numbers, require_shares
 from .autoencoder import Autoencoder
 from .config import TEST_SIZES
 from .edit_samples import EditSamples, load_edit_samples
 from .edit_scenes import EditScenes
 from .export import export_autoencoder, export_kontext, export_vision
+from .options import AutoencoderConfig, TinyConfig
 from .preview_factors import fit_preview
 from .prompts import Tokenizers
 from .shipped import load_autoencoder, load_kontext
 from .stage import Stage
-from .train_autoencoder import AutoencoderConfig, autoencoder_images, autoencoder_psnr, train_autoencoder
-from .train_kontext import KontextConfig, train_kontext
-from .train_vision import VisionConfig, train_vision
-
-STAGES = ("autoencoder", "vision", "kontext", "decoder")
+from .train_autoencoder import autoencoder_images, autoencoder_psnr, train_autoencoder
+from .train_kontext import train_kontext
+from .train_vision import train_vision
 
 Export = Callable[[Path], None]
 """Writes the weight files of a finished stage into a folder."""
-
-
-@dataclass(frozen=True)
-class TinyConfig:
-    """The options of ``styleroute train tiny``.
-
-    Attributes:
-        stages: the stages to run, in order.
-        minutes: time limit of each stage in minutes; the same command continues from its checkpoint.
-        scenes: number of scenes. A larger number adds scenes to those of an earlier start.
-        object_share: share of the scenes with object edits only. The others have samples of every kind.
-        large_photos: whether to add large photos and photographed objects, which are packages of Debian or Ubuntu.
-        run: folder for the checkpoints and samples.
-        models: folder for the weight files, which are written when all chosen stages are finished. By default a folder
-            `models` in the run's folder, so that the shipped weights stay.
-
-    Raises:
-        TrainingError: a stage is unknown, or a number is impossible.
-    """
-
-    stages: tuple[str, ...] = STAGES
-    minutes: float = 60.0
-    scenes: int = 800
-    object_share: float = 0.5
-    large_photos: bool = True
-    run: Path = RUNS / "tiny"
-    models: Path | None = None
-    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    decoder: AutoencoderConfig = field(default_factory=lambda: AutoencoderConfig(steps=1000, decoder_only=True))
-    kontext: KontextConfig = field(default_factory=KontextConfig)
-    vision: VisionConfig = field(default_factory=VisionConfig)
-
-    def __post_init__(self) -> None:
-        unknown = [stage for stage in self.stages if stage not in STAGES]
-        if unknown:
-            raise TrainingError(f"there is no stage {unknown[0]!r}: choose from {', '.join(STAGES)}")
-        require_numbers(self, ("scenes",), (), ("minutes",))
-        require_shares(self, ("object_share",))
-
-    @property
-    def weights_folder(self) -> Path:
-        """Folder for the weight files."""
-        return self.run / "models" if self.models is None else self.models
 
 
 class TinyTraining:

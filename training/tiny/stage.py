@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..checkpoint import Checkpoint
+from ..curves import Curves
+from ..loss_lines import LOG_EVERY
 from ..precision import cpu_autocast, has_bf16_kernels
 from ..step_trainer import Limits, StepTrainer
 from .optimizer import set_rate
@@ -42,6 +45,11 @@ class Stage:
     @property
     def checkpoint(self) -> Checkpoint:
         return Checkpoint(self.folder / f"{self.name}.pt")
+
+    @cached_property
+    def curves(self) -> Curves:
+        """The writer of this stage's curves."""
+        return Curves(self.folder / "curves" / self.name)
 
 
 @dataclass
@@ -94,6 +102,13 @@ class StageTrainer(StepTrainer):
 
     def set_rate(self, step: int) -> None:
         set_rate(self.optimizer, rate_share(step, self.steps))
+
+    def log(self, step: int, losses: Mapping[str, float], norm: float) -> None:
+        if step % LOG_EVERY == 0:
+            self.stage.curves.add({**losses, "gradient norm": norm}, step)
+
+    def flush(self) -> None:
+        self.stage.curves.flush()
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "steps": self.steps, "bf16": self.bf16}

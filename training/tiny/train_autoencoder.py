@@ -2,8 +2,6 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,50 +11,11 @@ from torchvision.transforms.functional import to_tensor
 
 from ...dataset.photos import Photo
 from ...dataset.teacher import TRAIN_STYLES, stylise
-from ...errors import TrainingError
 from ...progress import track
-from ..adapters.config import require_numbers, require_shares
 from .autoencoder import Autoencoder
 from .optimizer import build_optimizer
+from .options import AutoencoderConfig
 from .stage import Stage, StageTrainer
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig:
-    """Options of the autoencoder's training.
-
-    Attributes:
-        steps: number of steps of the whole schedule.
-        batch: crops in a batch.
-        crop: side of the square crops in pixels, a multiple of 8.
-        matrix_rate: learning rate of convolutions (Muon).
-        rate: learning rate of all other weights (AdamW).
-        swapped: share of the crops whose colour channels are permuted.
-        edge_weight: weight of the error of the edges, relative to the error of the colours.
-        decoder_only: whether the encoder, and with it every cached latent, stays unchanged.
-        start: folder of the weights of a small Kontext whose autoencoder the training starts from.
-
-    Raises:
-        TrainingError: a number is impossible.
-    """
-
-    steps: int = 2400
-    batch: int = 16
-    crop: int = 64
-    matrix_rate: float = 3e-3
-    rate: float = 1e-3
-    swapped: float = 0.5
-    edge_weight: float = 0.25
-    decoder_only: bool = False
-    start: Path | None = None
-
-    def __post_init__(self) -> None:
-        require_numbers(self, ("steps", "batch"), ("edge_weight",), ("matrix_rate", "rate"))
-        require_shares(self, ("swapped",))
-        if self.crop < 8 or self.crop % 8:
-            raise TrainingError(
-                f"crop is {self.crop} pixels, expected a multiple of 8 (one latent pixel): give another"
-            )
 
 
 def train_autoencoder(

@@ -3,7 +3,6 @@
 import itertools
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -12,11 +11,11 @@ from torch import Tensor, nn
 from ...errors import TrainingError
 from ...flux.noise import add_noise, euler_sigmas, sampler_sigmas
 from ...flux.velocity import Reference, predict_velocity
-from ..adapters.config import require_numbers, require_shares
 from ..changed_cells import weigh_changed
 from .config import GRID, IMAGE_SIZES, TRANSFORMER
 from .edit_samples import KINDS, EditSample, EditSamples
 from .optimizer import build_optimizer
+from .options import KontextConfig
 from .prompts import TextEncoders, Tokenizers
 from .stage import Stage, StageTrainer
 
@@ -34,51 +33,6 @@ WHOLE_SIZES = {(height // 8, width // 8): 1.0 for height, width in IMAGE_SIZES}
 
 CAPTIONED = ("keep", "stylise")
 """Kinds of samples whose caption describes the whole target, so that it can replace the instruction."""
-
-
-@dataclass(frozen=True)
-class KontextConfig:
-    """Options of the training.
-
-    Attributes:
-        steps: number of steps of the whole schedule; 0 keeps the weights of `start`.
-        batch: windows of 256 image tokens in a batch; larger windows and whole images make smaller batches.
-        matrix_rate: learning rate of matrices (Muon).
-        rate: learning rate of all other weights (AdamW).
-        kinds: shares of the kinds of samples, in the order of `KINDS`.
-        whole_every: every this many steps, the batch has whole images. Only these teach far distances.
-        unreferenced_every: every this many steps, the batch has no reference and uses captions as prompts.
-        caption_share: share of the samples of the kinds "keep" and "stylise" whose prompt is the caption. Experts are
-            trained with such prompts.
-        changed_weight: loss weight of the latent pixels that an edit changes.
-        early_share: share of the object samples whose noise level is from the sampler's first half. These steps decide
-            which pixels change, but the velocity loss gives them little weight.
-        compile: whether torch.compile compiles the transformer.
-        start: folder of the weights of a small Kontext to start from; the schedule starts anew.
-
-    Raises:
-        TrainingError: a number is impossible.
-    """
-
-    steps: int = 5000
-    batch: int = 8
-    matrix_rate: float = 3e-3
-    rate: float = 1e-3
-    kinds: tuple[float, float, float, float] = (0.05, 0.13, 0.52, 0.30)
-    whole_every: int = 3
-    unreferenced_every: int = 7
-    caption_share: float = 0.4
-    changed_weight: float = 5.0
-    early_share: float = 0.5
-    compile: bool = True
-    start: Path | None = None
-
-    def __post_init__(self) -> None:
-        counts = ("batch", "whole_every", "unreferenced_every")
-        require_numbers(self, counts, ("steps", "changed_weight"), ("matrix_rate", "rate"))
-        require_shares(self, ("caption_share", "early_share"))
-        if min(self.kinds) < 0 or not sum(self.kinds) > 0:
-            raise TrainingError(f"kinds is {self.kinds}, expected shares of 0 or more, not all 0: give other shares")
 
 
 @dataclass(frozen=True)

@@ -2,32 +2,17 @@
 
 import math
 import random
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
-from ..adapters.config import require_numbers, require_shares
 from .config import SIGLIP
 from .edit_samples import EditSample, EditSamples
+from .options import VisionConfig
 from .prompts import Tokenizers
 from .stage import Stage, StageTrainer
-
-
-@dataclass(frozen=True)
-class VisionConfig:
-    """Options of the vision tower's training; ``painted_share`` is the share of stylised images in a batch."""
-
-    steps: int = 800
-    batch: int = 64
-    peak_rate: float = 1e-3
-    painted_share: float = 0.8
-
-    def __post_init__(self) -> None:
-        require_numbers(self, ("steps", "batch"), (), ("peak_rate",))
-        require_shares(self, ("painted_share",))
 
 
 class CaptionTower(nn.Module):

@@ -44,6 +44,7 @@ def test_only_a_constant_rate_may_change_the_number_of_steps(config: ExpertsTrai
     [
         ({"batch": 0}, "batch is 0, expected 1 or more"),
         ({"warmup": -1}, "warmup is -1, expected 0 or more"),
+        ({"ema": 1.0}, "ema is 1.0, expected a decay from 0 to less than 1"),
         ({"rate": float("inf")}, "rate is inf, expected a finite number"),
     ],
 )

@@ -34,15 +34,20 @@ class Numbers(AdapterTrainer):
 
     Attributes:
         factor: factor of the loss.
+        pull: distance by which the target moves with each batch.
     """
 
-    factor = 1.0
+    factor, pull = 1.0, 0.0
 
     def add_adapter(self) -> dict[str, nn.Parameter]:
         return {"numbers": self.transformer.numbers}
 
     def compute_losses(self, number: int) -> dict[str, Tensor]:
-        return {"loss": self.factor * self.transformer.numbers.square().mean()}
+        return {"loss": self.factor * (self.transformer.numbers - self.pull * number).square().mean()}
+
+    def example_losses(self, examples: list[float], index: int, generator: torch.Generator) -> dict[str, Tensor]:
+        noise = torch.rand((), generator=generator)
+        return {"loss": self.transformer.numbers.mean() * examples[index] + noise, "noise": noise}
 
 
 def _trainer(run: Path, steps: int = 2, **values: Any) -> Numbers:
@@ -51,6 +56,17 @@ def _trainer(run: Path, steps: int = 2, **values: Any) -> Numbers:
     options = Optimisation(1e-3, steps=steps, precision="no", optimizer="adamw", checkpointing=False, **values)
     config = NumbersConfig(options, RunOptions(run, run, minutes=1.0, save_every=1))
     return Numbers(config, RunFolder(run, config), Accelerator(cpu=True), model, None, "nothing")
+
+
+def test_the_held_out_loss_has_the_same_noise_at_every_call(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, steps=1)
+    first, second = (trainer.held_out_losses([1.0, 2.0, 3.0]) for _ in range(2))
+    assert first == second
+    assert first["loss"] == pytest.approx(2 + first["noise"])
+    trainer.train()
+    after = trainer.held_out_losses([1.0, 2.0, 3.0])
+    assert after["noise"] == first["noise"]
+    assert after["loss"] < first["loss"]
 
 
 def _leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
@@ -126,3 +142,55 @@ def test_every_update_has_the_rate_of_its_step(tmp_path: Path, monkeypatch: pyte
     options = trainer.config.optimisation
     assert rates == [pytest.approx(options.rate * rate_share(options, step)) for step in range(6)]
     assert rates[0] == pytest.approx(options.rate / 3)
+
+
+DECAY = 0.6
+
+
+def _pulled(run: Path, steps: int, **values: Any) -> Numbers:
+    trainer = _trainer(run, steps, ema=DECAY, **values)
+    trainer.pull = 0.1
+    return trainer
+
+
+def test_the_average_follows_its_definition(tmp_path: Path) -> None:
+    trainer, expected, step = _pulled(tmp_path, 5), 1.0, 0
+
+    def follow(number: int) -> None:
+        nonlocal expected, step
+        step, kept = number, min(DECAY, (1 + number) / (10 + number))
+        expected = kept * expected + (1 - kept) * trainer.transformer.numbers[0].item()
+
+    trainer.train(on_step=follow)
+    assert step == 5
+    assert trainer.average.average["numbers"][0].item() == pytest.approx(expected, rel=1e-6)
+    trained = trainer.transformer.numbers.detach().clone()
+    with trainer.averaged():
+        assert torch.equal(trainer.transformer.numbers, trainer.average.average["numbers"])
+        assert not torch.equal(trainer.transformer.numbers, trained)
+    assert torch.equal(trainer.transformer.numbers, trained)
+
+
+def test_a_resumed_average_is_bit_identical(tmp_path: Path) -> None:
+    whole, first = _pulled(tmp_path / "whole", 4), _pulled(tmp_path / "pieces", 2)
+    whole.train()
+    first.train()
+    second = _pulled(tmp_path / "pieces", 4)
+    assert torch.equal(second.average.average["numbers"], first.average.average["numbers"])
+    second.train()
+    assert torch.equal(second.transformer.numbers, whole.transformer.numbers)
+    assert torch.equal(second.average.average["numbers"], whole.average.average["numbers"])
+
+
+def test_a_checkpoint_without_an_average_resumes(tmp_path: Path) -> None:
+    """Older versions stored no average, and a run without EMA stores none."""
+    trainer = _trainer(tmp_path, steps=1)
+    trainer.train()
+    assert "average" not in trainer.checkpoint.restore()
+    assert _trainer(tmp_path, steps=2).step == 1
+
+
+def test_the_check_of_the_disk_counts_the_average(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _leave(monkeypatch, 2 * CHECKPOINT)
+    with pytest.raises(StorageError, match=r"checkpoints need 30\.5 MiB"):
+        _trainer(tmp_path / "run", ema=DECAY)

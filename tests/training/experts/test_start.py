@@ -128,15 +128,27 @@ def test_routers_of_another_width_than_pooled_latents_are_refused(trained: Exper
         train_experts(further)
 
 
-def test_experts_of_other_layers_are_refused(trained: ExpertsTrainConfig) -> None:
+def test_the_file_chooses_the_adapted_layers(trained: ExpertsTrainConfig) -> None:
     part = trained.run.folder / "part.safetensors"
     state = load_file(trained.expert_file)
     kept = {name: weight for name, weight in state.items() if not name.startswith("single_transformer_blocks")}
     save_file(kept, part, _metadata(trained.expert_file))
+    train_experts(further := _further(trained, start=part, steps=2))
+    assert load_file(further.expert_file).keys() == kept.keys()
+    assert StyleExpert.open(further.expert_file).layers == StyleExpert.open(part).layers
+
+
+def test_experts_of_layers_that_the_base_lacks_are_refused(trained: ExpertsTrainConfig) -> None:
+    other = trained.run.folder / "other.safetensors"
+    state = load_file(trained.expert_file)
+    moved = {name.replace("single_transformer_blocks.0.", "single_transformer_blocks.7."): weight
+             for name, weight in state.items()}  # fmt: skip
+    save_file(moved, other, _metadata(trained.expert_file))
     with pytest.raises(
-        TrainingError, match=r"has nothing for the layer single_transformer_blocks.0.* the base model has \(\d+"
+        TrainingError,
+        match=r"has \(\d+, \d+\) for the layer single_transformer_blocks\.7\..* has nothing\. Give --start",
     ):
-        train_experts(_further(trained, start=part))
+        train_experts(_further(trained, start=other))
 
 
 def test_experts_of_another_base_are_refused(trained: ExpertsTrainConfig) -> None:

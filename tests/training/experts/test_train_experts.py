@@ -1,10 +1,13 @@
 """The whole command: from triplets to an expert file that the nodes read, and its error messages."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +15,20 @@ import torch
 from diffusers import FluxTransformer2DModel
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from styleroute.dataset.triplets import Triplet, read_triplets
 from styleroute.errors import StorageError, TrainingError
+from styleroute.flux.noise import sampler_sigmas
 from styleroute.flux.velocity import Reference, predict_velocity
+from styleroute.interruption import Stopped
 from styleroute.moe import StyleExpert, StyleExpertError, saving
 from styleroute.moe.expert import open_encoder
 from styleroute.training.adapters.config import with_options
 from styleroute.training.bases import Base, short_digest
+from styleroute.training.experts.conditions import load_condition
 from styleroute.training.experts.config import ExpertsTrainConfig, no_encoder, release_1, single_lora
+from styleroute.training.experts.examples import make_examples
+from styleroute.training.experts.routed_linear import BatchStyle, add_experts, trained_state
 from styleroute.training.experts.train_experts import train_experts
 from styleroute.training.experts.trainer import ExpertsTrainer
 
@@ -132,6 +141,170 @@ def test_validation_changes_nothing_in_the_training(config: ExpertsTrainConfig) 
     assert one == other
 
 
+def _without_test_split(config: ExpertsTrainConfig, own_data: Path) -> ExpertsTrainConfig:
+    shutil.rmtree(own_data / "test")
+    return with_options(config, data=own_data, cache=own_data / "cache")
+
+
+def _scalars(run: Path) -> Any:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return EventAccumulator(str(run / "tensorboard")).Reload()
+
+
+def test_the_held_out_loss_is_that_of_the_test_split(config: ExpertsTrainConfig, base: Base) -> None:
+    train_experts(config := with_options(config, steps=2, validate_every=2))
+    [event] = _scalars(config.run.folder).Scalars("held-out/loss")
+    assert event.step == 2
+    # The same by a plain loop: the weights of the file, one triplet at a time, the noise of its number.
+    condition = load_condition(config.model, "cpu")
+    tested = make_examples(read_triplets(config.data.folder, "test"), base, condition, config.run.folder / "cache")
+    assert len(tested) == 6
+    model, style = base.transformer(), BatchStyle()
+    routed = add_experts(model, style, config.model.adapter)
+    state = torch.load(config.run.folder / "checkpoint.pt", weights_only=True)["adapter"]
+    for name, weight in trained_state(routed).items():
+        weight.data.copy_(state[name])
+    losses = []
+    for index, row in enumerate(_in_order_of_the_sheet(tested.triplets)):
+        generator = torch.Generator().manual_seed(index)
+        target = tested.latents([row.stylised])
+        noise = torch.randn(target.shape, generator=generator)
+        sigma = sampler_sigmas(1, generator)
+        style.set(tested.style([row.reference]))
+        noisy, reference = (1 - sigma) * target + sigma * noise, Reference(tested.latents([row.content]))
+        guidance = torch.tensor([config.objective.guidance])
+        with torch.no_grad():
+            found = predict_velocity(model, noisy, [reference], sigma, tested.prompts.of([row.prompt]), guidance)
+        losses.append((found - (noise - target)).square().mean().item())
+    assert event.value == pytest.approx(sum(losses) / 6, rel=1e-4)
+
+
+def _in_order_of_the_sheet(triplets: Sequence[Triplet]) -> list[Triplet]:
+    """One triplet of each style first, unseen styles before known ones, then the others."""
+    first = [next(row for row in triplets if row.style == style) for style in ("yellow", "red")]
+    return [*first, *(row for row in triplets if row not in first)]
+
+
+def test_without_a_test_split_the_sheet_shows_training_images(
+    config: ExpertsTrainConfig, own_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = _without_test_split(config, own_data)
+    train_experts(with_options(config, steps=1, validate_every=1))
+    pixels = np.array(Image.open(config.run.folder / "validation" / "000001.png"))
+    assert pixels.shape == (3 * 64, 4 * 64, 3)  # red, green and blue
+    assert "held-out/loss" not in _scalars(config.run.folder).Tags()["scalars"]
+    assert "has no test split: validation shows training images" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_sheet_may_show_training_images_beside_the_held_out_loss(config: ExpertsTrainConfig) -> None:
+    train_experts(with_options(config, steps=1, validate_every=1, validate_on="train"))
+    assert np.array(Image.open(config.run.folder / "validation" / "000001.png")).shape == (3 * 64, 4 * 64, 3)
+    assert len(_scalars(config.run.folder).Scalars("held-out/loss")) == 1
+
+
+def test_a_sheet_of_the_users_own_images(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    Image.new("RGB", (90, 60), "navy").save(tmp_path / "cat.png")
+    Image.new("RGB", (30, 50), "orange").save(tmp_path / "oil.png")
+    row = {"image": "cat.png", "style": "oil.png", "prompt": "a photo of a"}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(row))
+    own = with_options(config, steps=1, validate_every=1, samples=tmp_path / "samples.jsonl", cache=tmp_path / "cache")
+    train_experts(own)
+    names = sorted(path.name for path in (config.run.folder / "validation").iterdir())
+    assert names == ["000001.png", "own_000001.png"]
+    assert np.array(Image.open(config.run.folder / "validation" / "own_000001.png")).shape == (64, 3 * 64, 3)
+
+
+def test_own_samples_are_checked_before_any_work(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "samples.jsonl").write_text('{"image": "none.png", "style": "none.png", "prompt": ""}')
+    with pytest.raises(TrainingError, match=r"names the image .*none\.png, which is missing or broken"):
+        train_experts(with_options(config, samples=tmp_path / "samples.jsonl", base="none"))
+    assert not config.run.folder.exists()
+
+
+def test_exports_are_whole_expert_files_of_their_step(config: ExpertsTrainConfig) -> None:
+    train_experts(with_options(config, steps=5, save_every=1, export_every=1, keep_exports=3))
+    files = sorted((config.run.folder / "exports").iterdir())
+    assert [file.name for file in files] == [f"experts_{step:06}.safetensors" for step in (3, 4, 5)]
+    assert [StyleExpert.open(file).training["steps"] for file in files] == [3, 4, 5]
+    last, whole = load_file(files[-1]), load_file(config.expert_file)
+    assert all(torch.equal(last[name], whole[name]) for name in whole)
+    assert not all(torch.equal(load_file(files[0])[name], whole[name]) for name in whole)
+
+
+def test_an_export_on_a_full_disk_does_not_stop_the_training(
+    config: ExpertsTrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = iter([True])
+
+    def save(*arguments: Any, **named: Any) -> None:
+        if next(full, False):
+            raise SafetensorError("No space left on device")
+        save_file(*arguments, **named)
+
+    monkeypatch.setattr(saving, "save_file", save)
+    train_experts(with_options(config, steps=2, export_every=1, keep_exports=1))
+    assert [file.name for file in (config.run.folder / "exports").iterdir()] == ["experts_000002.safetensors"]
+    assert "No export of step 1, and the training goes on" in " ".join(capsys.readouterr().out.split())
+
+
+def test_with_ema_the_files_have_the_averaged_weights_and_a_resumed_run_the_same(config: ExpertsTrainConfig) -> None:
+    whole, pieces = (with_options(config, ema=0.7, steps=4, export_every=2, validate_every=2,
+                                  run=config.run.folder / name) for name in ("whole", "pieces"))  # fmt: skip
+    train_experts(whole)
+    train_experts(with_options(pieces, steps=2))
+    train_experts(pieces)
+    one, other = (torch.load(run.run.folder / "checkpoint.pt", weights_only=True) for run in (whole, pieces))
+    for part in ("adapter", "average"):
+        assert all(torch.equal(one[part][name], other[part][name]) for name in one[part])
+    assert one["losses"] == other["losses"]
+    for file in (whole.expert_file, whole.run.folder / "exports" / "experts_000004.safetensors"):
+        stored = load_file(file)
+        assert all(torch.equal(stored[name], weight.half()) for name, weight in one["average"].items())
+        assert not all(torch.equal(stored[name], weight.half()) for name, weight in one["adapter"].items())
+    assert StyleExpert.open(whole.expert_file).training["ema"] == 0.7
+    with pytest.raises(TrainingError, match=r"ema = 0\.7, this run has 0\.0"):
+        train_experts(with_options(whole, ema=0.0))
+
+
+def test_sigterm_saves_checkpoint_and_expert_file(config: ExpertsTrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = ExpertsTrainer.compute_losses
+
+    def terminated(trainer: ExpertsTrainer, number: int) -> dict:
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return compute(trainer, number)
+
+    config = with_options(config, save_every=100)
+    with monkeypatch.context() as patch:
+        patch.setattr(ExpertsTrainer, "compute_losses", terminated)
+        with pytest.raises(Stopped):
+            train_experts(config)
+    assert torch.load(config.run.folder / "checkpoint.pt", weights_only=True)["step"] == 3
+    assert StyleExpert.open(config.expert_file).training["steps"] == 3
+
+
+def test_prompts_that_are_encoded_at_each_step_train_alike(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    cached, computed = (with_options(config, steps=2, texts=texts, run=tmp_path / texts, cache=tmp_path / "c" / texts)
+                        for texts in ("cached", "computed"))  # fmt: skip
+    train_experts(cached)
+    train_experts(computed)
+    assert not (computed.run.cache / "train" / "text").exists()
+    one, other = (torch.load(run.run.folder / "checkpoint.pt", weights_only=True)["losses"]
+                  for run in (cached, computed))  # fmt: skip
+    assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_a_missing_encoder_names_its_command(config: ExpertsTrainConfig, tmp_path: Path) -> None:
+    lost = with_options(config, encoder=tmp_path / "none.safetensors")
+    with pytest.raises(
+        TrainingError, match=r"no style encoder .*none\.safetensors.*`styleroute train encoder`, or give"
+    ):
+        train_experts(lost)
+    with pytest.raises(TrainingError, match="`styleroute train encoder --preset tiny`"):
+        train_experts(with_options(lost, vision="tiny"))
+
+
 def test_weights_that_diverge_are_not_written(config: ExpertsTrainConfig) -> None:
     with pytest.raises(TrainingError, match="rate is inf, expected a finite number"):
         with_options(config, rate=float("inf"))
@@ -150,6 +323,23 @@ def test_a_moved_run_resumes(config: ExpertsTrainConfig, tmp_path: Path) -> None
                  for path in (config.data.folder, config.run.folder))  # fmt: skip
     train_experts(with_options(config, steps=2, data=Path(data), run=Path(run), cache=tmp_path / "moved" / "cache"))
     assert torch.load(Path(run) / "checkpoint.pt", weights_only=True)["step"] == 2
+
+
+def test_a_run_of_an_older_version_resumes(config: ExpertsTrainConfig) -> None:
+    """Its configuration lacks the options of this version, and its checkpoint has no average."""
+    train_experts(with_options(config, steps=1))
+    path = config.run.folder / "config.json"
+    stored = json.loads(path.read_text())
+    for part, names in {
+        "optimisation": ("ema",),
+        "model": ("texts",),
+        "run": ("validate_on", "samples", "export_every", "exports", "keep_exports", "log_every", "tracker"),
+    }.items():
+        for name in names:
+            del stored[part][name]
+    path.write_text(json.dumps(stored))
+    train_experts(with_options(config, steps=2, export_every=1))
+    assert torch.load(config.run.folder / "checkpoint.pt", weights_only=True)["step"] == 2
 
 
 def test_a_run_with_a_constant_rate_can_be_extended(config: ExpertsTrainConfig) -> None:

@@ -16,10 +16,11 @@ from styleroute.training.regions.config import ABLATIONS, PRESETS, RELEASE, Regi
 from styleroute.training.regions.lora import add_lora
 
 OPTIONS = """
-accumulation adapted base batch blocks cache changed-weight checkpointing data early-share guidance half losses.alpha
+accumulation adapted base batch blocks cache changed-weight checkpointing data early-share ema export-every exports
+guidance half keep-exports log-every losses.alpha
 losses.cover-weight losses.direction losses.epsilon losses.focus-weight losses.over-spans losses.relative losses.slice
-losses.tau minutes no-checkpointing no-half optimizer output precision rank rate reference-index root run save-every
-schedule seed steps styles supervise task text-tokens validate-every warmup without
+losses.tau minutes no-checkpointing no-half optimizer output precision rank rate reference-index root run samples
+save-every schedule seed steps styles supervise task text-tokens texts tracker validate-every validate-on warmup without
 """
 
 

@@ -2,8 +2,10 @@
 
 import gc
 import json
+import os
+import signal
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,15 @@ from styleroute.attention import PRESETS as LOSSES
 from styleroute.attention import AttentionError
 from styleroute.errors import StorageError, TrainingError
 from styleroute.flux.velocity import Reference, predict_velocity
+from styleroute.interruption import Stopped
 from styleroute.moe import StyleExpert
 from styleroute.training.adapters.config import with_options
 from styleroute.training.bases import Base
 from styleroute.training.bases.kontext import KontextBase
 from styleroute.training.regions.config import RELEASE, RegionTrainConfig
+from styleroute.training.regions.examples import RegionExamples
 from styleroute.training.regions.train_regions import train_regions
+from styleroute.training.regions.trainer import RegionTrainer
 
 
 def _velocity(transformer: FluxTransformer2DModel) -> torch.Tensor:
@@ -171,6 +176,54 @@ def test_other_choices_train_and_validate(config: RegionTrainConfig, values: Map
     [file] = train_regions(with_options(config, steps=2, validate_every=2, **values))
     assert StyleExpert.open(file).training["steps"] == 2
     assert (config.run.folder / "woven" / "validation" / "000002.png").is_file()
+
+
+def test_the_held_out_losses_have_the_parts_of_the_loss_and_repeat(
+    config: RegionTrainConfig, make_trainer: Callable[..., RegionTrainer], woven: Callable[..., RegionExamples]
+) -> None:
+    trainer, examples = make_trainer(), woven()
+    first, second = trainer.held_out_losses(examples), trainer.held_out_losses(examples)
+    assert first == second
+    assert first.keys() == {"flow", "focus", "cover", "loss"}
+    objective = config.objective
+    weighted = objective.focus_weight * first["focus"] + objective.cover_weight * first["cover"]
+    assert first["loss"] == pytest.approx(first["flow"] + weighted, rel=1e-5)
+    assert trainer.capture.spans is None
+
+
+def test_exports_held_out_losses_and_the_users_own_images(config: RegionTrainConfig, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Image.new("RGB", (90, 60), "navy").save(tmp_path / "cat.png")
+    (tmp_path / "samples.jsonl").write_text(json.dumps({"image": "cat.png", "prompt": "make the cat woven"}))
+    config = with_options(
+        config, steps=2, validate_every=2, export_every=1, samples=tmp_path / "samples.jsonl", ema=0.5
+    )
+    [file] = train_regions(config)
+    run = config.run.folder / "woven"
+    assert sorted(path.name for path in (run / "validation").iterdir()) == ["000002.png", "own_000002.png"]
+    exported = [run / "exports" / f"woven_{step:06}.safetensors" for step in (1, 2)]
+    assert [StyleExpert.open(path).training["steps"] for path in exported] == [1, 2]
+    average = torch.load(run / "checkpoint.pt", weights_only=True)["average"]
+    for path in (exported[1], file):
+        assert all(torch.equal(load_file(path)[name], weight) for name, weight in average.items())
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert {"held-out/loss", "held-out/flow", "held-out/focus", "held-out/cover"} <= {*events.Tags()["scalars"]}
+
+
+def test_sigterm_saves_checkpoint_and_lora(config: RegionTrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = RegionTrainer.compute_losses
+
+    def terminated(trainer: RegionTrainer, number: int) -> dict:
+        if trainer.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return compute(trainer, number)
+
+    monkeypatch.setattr(RegionTrainer, "compute_losses", terminated)
+    with pytest.raises(Stopped):
+        train_regions(with_options(config, save_every=100))
+    assert torch.load(config.run.folder / "woven" / "checkpoint.pt", weights_only=True)["step"] == 2
+    assert StyleExpert.open(config.expert_file("woven")).training["steps"] == 2
 
 
 def test_the_releases_manifest_trains(config: RegionTrainConfig, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """`styleroute train encoder` from the data set to the file that the experts read, and what it refuses."""
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from styleroute.cli import main
 from styleroute.errors import DataError, StorageError, TrainingError
 from styleroute.evaluation.style_encoder.evaluate import evaluate_encoder
+from styleroute.interruption import Stopped
 from styleroute.moe import ExpertConfig, StyleExpert, save_expert
 from styleroute.moe.inspecting import inspect_file
 from styleroute.training.style_encoder.config import EncoderTrainConfig
 from styleroute.training.style_encoder.pipeline import train_style_encoder
+from styleroute.training.style_encoder.trainer import EncoderTrainer
 from styleroute.training.style_encoder.vision import Vision, load_vision
 
 
@@ -69,6 +74,50 @@ def test_a_stopped_run_goes_on_by_the_same_command_to_the_same_file(config: Enco
     train_style_encoder(pieces)
     whole, resumed = (StyleExpert.open(expert_file(tmp_path, 64), c.encoder_file).encoder for c in (config, pieces))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_states_that_are_computed_at_each_step_train_like_cached_ones(
+    config: EncoderTrainConfig, tmp_path: Path
+) -> None:
+    computed = replace(config, states="computed", run=tmp_path / "computed", cache=tmp_path / "no_cache")
+    cached, other = (train_style_encoder(one, evaluate_encoder) for one in (config, computed))
+    losses = [torch.load(one.run / "checkpoint.pt", weights_only=True)["losses"] for one in (config, computed)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert [row.recall_at_1 for row in other.rows] == [row.recall_at_1 for row in cached.rows]
+    # The cache has one byte per image and no state.
+    assert sorted(path.name for path in (tmp_path / "no_cache").rglob("*.npy")) == ["faults.npy"] * 2
+    with pytest.raises(TrainingError, match="states = 'computed', this run has 'cached'"):
+        train_style_encoder(replace(computed, states="cached"))
+
+
+def test_computed_states_leave_out_broken_images(config: EncoderTrainConfig, capsys: pytest.CaptureFixture) -> None:
+    broken = config.data / "train" / "level" / "2.png"
+    broken.write_bytes(broken.read_bytes()[:80])
+    train_style_encoder(replace(config, states="computed", steps=1))
+    assert "Left out 1 of 15 train images" in capsys.readouterr().out
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(
+    config: EncoderTrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, pieces = (replace(config, run=tmp_path / name, save_every=100) for name in ("whole", "pieces"))
+    train_style_encoder(whole)
+    compute = EncoderTrainer.compute_gradients
+
+    def terminated(trainer: EncoderTrainer, step: int) -> tuple:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return compute(trainer, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EncoderTrainer, "compute_gradients", terminated)
+        with pytest.raises(Stopped):
+            train_style_encoder(pieces)
+    assert torch.load(pieces.run / "checkpoint.pt", weights_only=True)["step"] == 3
+    train_style_encoder(pieces)
+    assert load_file(pieces.encoder_file).keys() == load_file(whole.encoder_file).keys()
+    assert all(torch.equal(load_file(pieces.encoder_file)[name], weight)
+               for name, weight in load_file(whole.encoder_file).items())  # fmt: skip
 
 
 def test_another_configuration_is_refused_and_nothing_is_lost(config: EncoderTrainConfig) -> None:

@@ -1,6 +1,8 @@
 """A stage on disk and in time: whole checkpoints, its steps, its minutes, its rate, and the precision of its start."""
 
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from styleroute.errors import TrainingError
+from styleroute.interruption import Stopped
 from styleroute.training import step_trainer
 from styleroute.training.tiny import stage as module
 from styleroute.training.tiny.stage import Stage, StageTrainer, rate_share
@@ -101,6 +104,24 @@ def test_a_stage_of_an_older_version_goes_on_in_bfloat16(make: MakeTrainer, monk
     trainer.checkpoint.save(state)
     monkeypatch.setattr(module, "has_bf16_kernels", lambda: False)
     assert make().bf16
+
+
+def test_sigterm_saves_the_stage(make: MakeTrainer) -> None:
+    trainer = make()
+    with pytest.raises(Stopped):
+        trainer.train(lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
+    assert make().step == 3
+
+
+def test_a_stage_writes_curves_and_prints_its_loss(
+    make: MakeTrainer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    make(steps=2).train()
+    events = EventAccumulator(str(tmp_path / "curves" / "kontext" / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [0]
+    assert "kontext: step 2 of 2, loss " in capsys.readouterr().out
 
 
 def test_a_checkpoint_of_another_model_is_refused(make: MakeTrainer) -> None:
