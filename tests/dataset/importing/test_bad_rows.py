@@ -173,7 +173,7 @@ def test_an_existing_output_and_a_missing_split_are_refused(tmp_path: Path):
 
 
 def test_the_disk_must_have_room_for_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    usage = type("Usage", (), {"free": 30_000})
+    usage = type("Usage", (), {"free": 20_000})
     monkeypatch.setattr("styleroute.storage.disk_space.shutil.disk_usage", lambda path: usage)
     folder = make_table(tmp_path / "published")
     with pytest.raises(StorageError, match="about 6 triplets need"):
