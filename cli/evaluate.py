@@ -8,8 +8,7 @@ import tyro
 
 from ..evaluation.dials.config import DialEvaluationConfig
 from ..evaluation.objects.config import ObjectEvaluationConfig
-from ..evaluation.protocols.region_route import RegionProtocol
-from ..evaluation.protocols.style_expert import StyleProtocol
+from ..evaluation.protocols.options import STYLE_PRESETS, PaperRegions, PaperStyles
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
 from ..evaluation.steering.config import SteeringConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
@@ -17,9 +16,11 @@ from ..evaluation.styles.loss_comparison import LossComparisonConfig
 from ..evaluation.tiny.config import TinyEvaluationConfig
 from ..paths import METRIC_MODELS, TINY_MODELS
 from ..progress import console
+from .presets import PresetCommand
 
 if TYPE_CHECKING:
     from ..evaluation.claims import ClaimResult
+    from ..evaluation.protocols.running import ProtocolImages
 
 
 def styles(config: Annotated[StyleEvaluationConfig, tyro.conf.arg(name="")]) -> None:
@@ -184,69 +185,62 @@ def metrics(folder: Path = METRIC_MODELS) -> None:
             console.print(model.problem, soft_wrap=True, highlight=False, markup=False)
 
 
-def paper_styles(
-    protocol: Annotated[StyleProtocol, tyro.conf.arg(name="")],
-    results: tuple[str, ...] = (),
-    models: Path = METRIC_MODELS,
-) -> None:
+def paper_styles(config: PaperStyles) -> None:
     """Score images of any systems as StyleExpert's paper does: 50 pairs and 2 seeds for each unseen style.
 
-    The first run writes the list of trials, trials.json. Generate an image for each trial with every system, name it
-    after the trial, and run the same command with --results. With 21 styles there are 2,100 images, as in the paper.
-
-    Args:
-        results: folders of images, as NAME=FOLDER; each is a row of the table.
-        models: folder of the metric models.
+    The command writes the list of trials, trials.json. It generates their images through diffusers or a running
+    ComfyUI (--generate), or reads images of other systems that are named after the trials (--results). The same command
+    continues an interrupted run. On several devices: `accelerate launch -m styleroute.cli evaluate paper-styles ...`.
     """
     from ..evaluation.metric_models import MetricModels
     from ..evaluation.paper_scores import STYLE_EXPERT_COLUMNS
-    from ..evaluation.protocols.style_expert import score_styles, style_trials
+    from ..evaluation.protocols.running import style_images
+    from ..evaluation.protocols.style_expert import score_styles
 
-    trials, loaded = style_trials(protocol), MetricModels(folder=models)
+    loaded = MetricModels(folder=config.models)
     _score_protocol(
-        "StyleExpert's metrics", STYLE_EXPERT_COLUMNS, protocol.output, trials, results,
+        "StyleExpert's metrics", STYLE_EXPERT_COLUMNS, config.protocol.output, style_images(config),
         lambda some, files: score_styles(some, files, loaded),
     )  # fmt: skip
 
 
-def paper_regions(
-    protocol: Annotated[RegionProtocol, tyro.conf.arg(name="")],
-    results: tuple[str, ...] = (),
-    models: Path = METRIC_MODELS,
-) -> None:
+def paper_regions(config: Annotated[PaperRegions, tyro.conf.arg(name="")]) -> None:
     """Score images of any systems as RegionRoute's paper does, on objects of COCO, Pascal VOC or BIG in four styles.
 
-    The first run writes photos, masks and the list of trials, trials.json, with a prompt for each. Generate an image
-    for each trial with every system, name it after the trial, and run the same command with --results.
-
-    Args:
-        results: folders of images, as NAME=FOLDER; each is a row of the table.
-        models: folder of the metric models.
+    The command writes photos, masks and the list of trials, trials.json, with a prompt for each. It generates the
+    images through diffusers or a running ComfyUI (--generate), or reads images of other systems that are named after
+    the trials (--results). The same command continues an interrupted run. On several devices: `accelerate launch -m
+    styleroute.cli evaluate paper-regions ...`.
     """
     from ..evaluation.metric_models import MetricModels
     from ..evaluation.paper_scores import REGION_ROUTE_COLUMNS
-    from ..evaluation.protocols.region_route import region_trials, score_regions
+    from ..evaluation.protocols.region_route import score_regions
+    from ..evaluation.protocols.running import region_images
 
-    trials, loaded = region_trials(protocol), MetricModels(folder=models)
+    loaded, output = MetricModels(folder=config.models), config.protocol.output
     _score_protocol(
-        "RegionRoute's metrics", REGION_ROUTE_COLUMNS, protocol.output, trials, results,
-        lambda some, files: score_regions(protocol.output, some, files, loaded),
+        "RegionRoute's metrics", REGION_ROUTE_COLUMNS, output, region_images(config),
+        lambda some, files: score_regions(output, some, files, loaded),
     )  # fmt: skip
 
 
 def _score_protocol(
-    title: str, columns: Sequence[Any], folder: Path, trials: Sequence[Any], results: Sequence[str], score: Any
+    title: str, columns: Sequence[Any], folder: Path, images: "ProtocolImages | None", score: Any
 ) -> None:
-    """Score the folders of results; without any, say what to generate."""
-    from ..evaluation.protocols.result_folders import result_folders
+    """Score the folders of images; without any, say what to generate."""
     from ..evaluation.protocols.scoring import protocol_table, score_folders, write_protocol_scores
     from ..evaluation.protocols.trial_list import TRIALS_FILE
 
-    if not results:
-        console.print(f"{folder / TRIALS_FILE} lists {len(trials):,} images to generate.", soft_wrap=True)
+    if images is None:
+        return  # the first process scores
+    if not images.folders:
+        console.print(
+            f"{folder / TRIALS_FILE} lists {len(images.trials):,} images. Generate them with --generate diffusers or "
+            "--generate comfyui, or give folders of images with --results.", soft_wrap=True,
+        )  # fmt: skip
         return
-    systems = score_folders(result_folders(results), trials, score)
-    console.print(protocol_table(title, columns, systems, len(trials)))
+    systems = score_folders(images.folders, images.trials, score)
+    console.print(protocol_table(title, columns, systems, len(images.trials)))
     for problem in sorted({text for system in systems for text in system.scores.problems.values()}):
         console.print(problem, soft_wrap=True, highlight=False, markup=False)
     console.print("Wrote", str(write_protocol_scores(folder, systems)), soft_wrap=True)
@@ -272,6 +266,6 @@ SUBCOMMANDS = {
     "contrast": contrast,
     "tiny": tiny,
     "metrics": metrics,
-    "paper-styles": paper_styles,
+    "paper-styles": PresetCommand(paper_styles, STYLE_PRESETS),
     "paper-regions": paper_regions,
 }

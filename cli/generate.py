@@ -9,12 +9,11 @@ import tyro
 from PIL import Image
 
 from ..errors import StyleExpertError
-from ..generation.kontext import TINY, kontext_noise, load_kontext
-from ..generation.pipeline import nearest_size
-from ..generation.vision import load_vision
+from ..generation.kontext import PRECISIONS, TINY, load_kontext, stylise_with_seed
+from ..generation.style_change import fitting_layers, set_style
+from ..generation.vision import SIGLIP, load_vision
 from ..moe import StyleExpert
 from ..moe.baking import reads_style_image
-from ..moe.lora import lora_state
 from ..moe.style import require_style
 from ..progress import console
 from ..storage.image_reader import read_image
@@ -22,8 +21,6 @@ from ..storage.whole_file import whole_file
 from .style_files import is_image, read_style
 
 KONTEXT = "black-forest-labs/FLUX.1-Kontext-dev"
-SIGLIP = "google/siglip-so400m-patch14-384"
-PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -81,23 +78,18 @@ def run(
         pipeline = load_kontext(base, device or _default_device(), PRECISIONS[precision])
         _apply(pipeline, expert, embedding, strength)
     options = {"prompt": prompt, "num_inference_steps": steps, "guidance_scale": guidance}
-    result = _generate(pipeline, photo, images, seed, style_rows=expert.style_rows or 0, **options)
+    result = stylise_with_seed(pipeline, photo, images, seed, style_rows=expert.style_rows or 0, **options)
     with whole_file(output) as partial:
         result.save(partial, format=Image.registered_extensions()[output.suffix.lower()])
     console.print(f"Wrote {output.resolve()}", soft_wrap=True)
 
 
-def _generate(pipeline: Any, photo: Image.Image, images: list[Image.Image], seed: int, **options: Any) -> Image.Image:
-    """Stylises the photo at the trained size nearest to its proportions, with ComfyUI's noise of this seed."""
-    noise = kontext_noise(seed, *nearest_size(photo, pipeline.sizes))
-    return pipeline.stylise(photo, style_images=images, latents=noise, **options).images[0]
-
-
 def _apply(pipeline: Any, expert: StyleExpert, embedding: torch.Tensor | None, strength: float) -> None:
     """Merges the style into the transformer's weights, so that a step costs no more than before."""
-    transformer = pipeline.transformer
-    transformer.load_lora_adapter(lora_state(expert.collapse(embedding, strength), transformer.dtype))
-    transformer.fuse_lora()
+    layers = fitting_layers(pipeline, expert)
+    pairs = expert.collapse(embedding, strength)
+    set_style(pipeline, {layer: pairs[layer] for layer in layers})
+    pipeline.transformer.fuse_lora()
 
 
 def _references(

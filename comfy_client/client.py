@@ -60,14 +60,20 @@ class ComfyClient:
         finally:
             socket.close()
 
-    def upload_image(self, path: str | Path) -> str:
-        """Uploads an image to the server's input folder; returns its name for the node Load Image."""
+    def upload_image(self, path: str | Path, subfolder: str = "") -> str:
+        """Uploads an image to the server's input folder; returns its name for the node Load Image.
+
+        Args:
+            path: the image file. Another image with its name on the server stays; the new one gets a number.
+            subfolder: folder inside the server's input folder.
+        """
         path, boundary = Path(path), uuid.uuid4().hex
+        folder = f'--{boundary}\r\nContent-Disposition: form-data; name="subfolder"\r\n\r\n{subfolder}\r\n'
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         )
-        body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        body = (folder + head).encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
         kept = json.loads(self._send("/upload/image", body, f"multipart/form-data; boundary={boundary}"))
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else kept["name"]
 

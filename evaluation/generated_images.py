@@ -43,6 +43,7 @@ def generate_missing(
     open_generator: Callable[[], AbstractContextManager[Callable[[AnyJob], Any]]],
     save: Callable[[Any, Path], None] = save_image,
     pixels: int = IMAGE_SIDE**2,
+    share: Callable[[Sequence[AnyJob]], Sequence[AnyJob]] = lambda missing: missing,
 ) -> dict[AnyJob, Path]:
     """Generate the images that do not exist yet. An interruption loses at most one image.
 
@@ -52,6 +53,7 @@ def generate_missing(
         open_generator: opens the function that generates an image; not called if no image is missing.
         save: writes a generated image and its further files. It must write the image last.
         pixels: number of pixels of the largest image.
+        share: chooses the missing images that this process generates, if several processes share the work.
 
     Returns:
         The image file of each job.
@@ -61,7 +63,7 @@ def generate_missing(
         ComfyError: an image could not be generated.
     """
     paths = {job: folder / job.relative_path for job in jobs}
-    missing = [job for job, path in paths.items() if not path.exists()]
+    missing = share([job for job, path in paths.items() if not path.exists()])
     if not missing:
         return paths
     require_room(folder, len(missing) * pixels * 3, f"{len(missing)} images")

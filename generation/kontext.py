@@ -1,9 +1,12 @@
 """Loads a FLUX.1 Kontext as a pipeline of diffusers, or builds one from the small weights of the repository."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler
+from PIL import Image
 from torch import Tensor
 
 from ..flux.latents import pack
@@ -15,9 +18,11 @@ from ..training.tiny.config import T5_TOKENS
 from ..training.tiny.prompts import Tokenizers
 from ..training.tiny.shipped import IMAGE_SIDE, load_autoencoder
 from ..training.tiny.shipped import load_kontext as load_tiny_kontext
-from .pipeline import StyleKontextPipeline
+from .pipeline import StyleKontextPipeline, nearest_size
 
 TINY = "tiny"
+PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+"""Number formats of a pipeline's weights, by name."""
 
 
 def load_kontext(base: str, device: str = "cpu", dtype: torch.dtype = torch.bfloat16) -> StyleKontextPipeline:
@@ -37,7 +42,9 @@ def load_kontext(base: str, device: str = "cpu", dtype: torch.dtype = torch.bflo
         KontextBase(base)  # refuses other models before their weights are read
         pipeline = StyleKontextPipeline.from_pretrained(base, torch_dtype=dtype)
     if device == "offload":
-        pipeline.enable_model_cpu_offload()
+        # Under `accelerate launch` each process has a device of its own.
+        own = torch.accelerator.current_device_index() if torch.accelerator.is_available() else None
+        pipeline.enable_model_cpu_offload(gpu_id=own)
         return pipeline
     return pipeline.to(device)
 
@@ -81,3 +88,19 @@ def kontext_noise(seed: int, width: int, height: int) -> Tensor:
     """The noise that ComfyUI draws for a seed, packed to tokens [1, N, 64], for an image of this size in pixels."""
     generator = torch.Generator().manual_seed(seed)
     return pack(torch.randn(1, 16, height // 8, width // 8, generator=generator))
+
+
+def stylise_with_seed(
+    pipeline: StyleKontextPipeline, photo: Image.Image, style_images: Sequence[Image.Image], seed: int, **options: Any
+) -> Image.Image:
+    """The photo, stylised at the trained size nearest to its proportions, with ComfyUI's noise of this seed.
+
+    Args:
+        pipeline: the pipeline with its style.
+        photo: the content image.
+        style_images: style images that the model sees as further references.
+        seed: seed of the noise.
+        options: further arguments of `StyleKontextPipeline.stylise`.
+    """
+    noise = kontext_noise(seed, *nearest_size(photo, pipeline.sizes))
+    return pipeline.stylise(photo, style_images=style_images, latents=noise, **options).images[0]

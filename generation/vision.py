@@ -9,6 +9,8 @@ from ..moe.siglip import CONFIG_FILE, WEIGHTS_FILE, SiglipVision, load_siglip
 from ..paths import TINY_MODELS
 
 TINY = "tiny"
+SIGLIP = "google/siglip-so400m-patch14-384"
+"""The vision model of StyleExpert's published style encoder."""
 
 
 def load_vision(source: str | Path) -> SiglipVision:

@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         TORCH | TRAINING | {"rich", "tyro"},
     ),
     "evaluation": (
-        {"training", "dataset", "moe", "attention", "flux", "comfy_client", "storage"},
+        {"generation", "training", "dataset", "moe", "attention", "flux", "comfy_client", "storage"},
         TORCH | MEASURES | {"transformers", "rich", "tyro"},
     ),
     "benchmarks": (

@@ -33,7 +33,8 @@ class RegionProtocol:
         split: part of the dataset; None for the usual one: val2017 of COCO, val of VOC, test of BIG.
         photos: number of photos, which are drawn at random.
         styles: styles of each object.
-        least_share, most_share: limits for the object's share of the photo.
+        least_share: lower limit for the object's share of the photo.
+        most_share: upper limit for the object's share of the photo.
         side: side of photos and results in pixels.
         draw: seed of the random choices.
     """
@@ -67,6 +68,11 @@ class RegionTrial:
     object: str
     style: str
     prompt: str
+
+    @property
+    def relative_path(self) -> Path:
+        """The result's file in the folder of a system that generates its images here."""
+        return Path(f"{self.name}.png")
 
 
 def region_trials(protocol: RegionProtocol) -> list[RegionTrial]:

@@ -65,7 +65,15 @@ def result_folders(texts: Sequence[str]) -> list[ResultFolder]:
         DataError: a folder does not exist, or two have one name.
     """
     folders = [ResultFolder.from_text(text) for text in texts]
-    names = [folder.name for folder in folders]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"Two folders of results have the name {twice!r}, expected different names: give NAME=FOLDER.")
+    require_different_names([folder.name for folder in folders])
     return folders
+
+
+def require_different_names(names: Sequence[str]) -> None:
+    """Check that no two systems have one name.
+
+    Raises:
+        DataError: two systems have one name.
+    """
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"Two systems have the name {twice!r}, expected different names: give NAME=FOLDER or --name.")

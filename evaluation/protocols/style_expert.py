@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...storage.image_reader import image_size, read_image
+from ...storage.text_reader import read_text
 from ..metric_models import MetricModels
 from ..paper_scores import PaperScores, StyledImages, style_expert_scores
 from .result_folders import ENDINGS
@@ -27,6 +28,8 @@ class StyleProtocol:
         pairs: pairs of content and style image for each style.
         seeds: images for each pair, with the seeds 0, 1, ...
         draw: seed of the random choices.
+        prompt: description of the content images. A text file beside a content image, such as dog.txt beside dog.png,
+            goes before it.
 
     Raises:
         DataError: a number is impossible.
@@ -39,6 +42,7 @@ class StyleProtocol:
     pairs: int = 50
     seeds: int = 2
     draw: int = 0
+    prompt: str = "an image"
 
     def __post_init__(self) -> None:
         for name in ("style_count", "pairs", "seeds"):
@@ -55,6 +59,7 @@ class StyleTrial:
         style: name of the style.
         content, reference: paths of content and style image.
         seed: seed of the noise.
+        prompt: description of the content image.
     """
 
     name: str
@@ -62,6 +67,12 @@ class StyleTrial:
     content: str
     reference: str
     seed: int
+    prompt: str = StyleProtocol.prompt
+
+    @property
+    def relative_path(self) -> Path:
+        """The result's file in the folder of a system that generates its images here."""
+        return Path(f"{self.name}.png")
 
 
 def style_trials(protocol: StyleProtocol) -> list[StyleTrial]:
@@ -95,6 +106,7 @@ def score_styles(trials: Sequence[StyleTrial], results: Sequence[Path], models: 
 
 def _drawn(protocol: StyleProtocol) -> list[StyleTrial]:
     contents = _images(protocol.contents)
+    prompts = {content: _prompt(content, protocol.prompt) for content in contents}
     styles = _styles(protocol)
     trials = []
     for style in styles:
@@ -105,8 +117,15 @@ def _drawn(protocol: StyleProtocol) -> list[StyleTrial]:
         for number, (content, reference) in enumerate(chosen):
             for seed in range(protocol.seeds):
                 name = f"{style.name}_{number:03}_{seed}"
-                trials.append(StyleTrial(name, style.name, str(content), str(reference), seed))
+                paths = str(content), str(reference)
+                trials.append(StyleTrial(name, style.name, *paths, seed, prompts[content]))
     return trials
+
+
+def _prompt(content: Path, usual: str) -> str:
+    """The text beside a content image, or the usual prompt."""
+    path = content.with_suffix(".txt")
+    return (read_text(path).strip() if path.is_file() else "") or usual
 
 
 def _pairs(rng: random.Random, contents: list[Path], images: list[Path], count: int) -> list[tuple[Path, Path]]:

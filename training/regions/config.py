@@ -213,6 +213,18 @@ RELEASE: dict[str, Any] = {
 }
 """Options of the release that differ from the paper, without rate, steps and guidance."""
 
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "without-focus": {"without": "focus"},
+    "without-cover": {"without": "cover"},
+    "only-double": {"adapted": "double"},
+    "only-single": {"adapted": "single"},
+    "rank-8": {"rank": 8},
+    "rank-16": {"rank": 16},
+}
+"""The ablations of RegionRoute's paper as presets: the one option of each that differs from the full method.
+
+The paper calls `only-double` "w/o Single" and `only-single` "w/o Double": the LoRA changes the other kind of blocks."""
+
 SMALL: dict[str, Any] = {
     "base": "tiny",
     "rank": 16,
@@ -245,8 +257,13 @@ def _presets() -> dict[str, RegionTrainConfig]:
     release = with_options(paper, **RELEASE, rate=1e-5, steps=10_000, guidance=1.0, run=RUNS / "regions_release")
     small = with_options(paper, **SMALL, losses=SMALL_LOSSES, run=RUNS / "regions_small")
     small_release = with_options(paper, **(SMALL | RELEASE), run=RUNS / "regions_small_release")
-    return {"paper": paper, "release": release, "small": small, "small-release": small_release}
+    presets = {"paper": paper, "release": release, "small": small, "small-release": small_release}
+    ablations = {
+        name: with_options(paper, **changes, run=RUNS / f"regions_{name.replace('-', '_')}")
+        for name, changes in ABLATIONS.items()
+    }
+    return presets | ablations
 
 
 PRESETS: dict[str, RegionTrainConfig] = _presets()
-"""The paper's values, the release's, and both for the small Kontext."""
+"""The paper's values, the release's, both for the small Kontext, and the paper's ablations."""

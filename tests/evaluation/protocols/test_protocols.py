@@ -16,21 +16,7 @@ from styleroute.evaluation.protocols.result_folders import ResultFolder, result_
 from styleroute.evaluation.protocols.scoring import protocol_table, score_folders, write_protocol_scores
 from styleroute.evaluation.protocols.style_expert import StyleProtocol, score_styles, style_trials
 
-
-def _save(path: Path, seed: int = 0, side: int = 32) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
-
-
-@pytest.fixture
-def protocol(tmp_path: Path) -> StyleProtocol:
-    """Three styles with two images each, and four contents."""
-    for number in range(4):
-        _save(tmp_path / "contents" / f"{number}.png", number)
-    for style in ("ink", "mosaic", "wool"):
-        for number in range(2):
-            _save(tmp_path / "styles" / style / f"{number}.png", 9 + number)
-    return StyleProtocol(tmp_path / "contents", tmp_path / "styles", tmp_path / "out", pairs=5, seeds=2)
+from .conftest import save_noise
 
 
 @pytest.fixture
@@ -52,6 +38,14 @@ def test_each_style_has_different_pairs_with_all_seeds(protocol: StyleProtocol) 
     assert len({(trial.content, trial.reference) for trial in trials if trial.style == "ink"}) == 5
     assert {trial.seed for trial in trials} == {0, 1}
     assert all(Path(trial.reference).parent.name == trial.style for trial in trials)
+
+
+def test_a_text_beside_a_content_image_is_its_prompt(protocol: StyleProtocol) -> None:
+    (protocol.contents / "2.txt").write_text(" a dog \n", encoding="utf-8")
+    (protocol.contents / "3.txt").write_text("", encoding="utf-8")
+    prompts = {Path(trial.content).stem: trial.prompt for trial in style_trials(protocol)}
+    assert prompts.pop("2") == "a dog"
+    assert set(prompts.values()) == {"an image"}
 
 
 def test_the_list_is_read_again_and_keeps_its_settings(protocol: StyleProtocol) -> None:
@@ -82,8 +76,8 @@ def test_too_few_images_or_styles_are_refused(protocol: StyleProtocol) -> None:
 def test_folders_of_two_systems_are_scored_by_name(protocol: StyleProtocol, tmp_path: Path) -> None:
     trials = style_trials(protocol)
     for number, trial in enumerate(trials):
-        _save(tmp_path / "a" / f"{trial.name}.png", number)
-    _save(tmp_path / "b" / f"{trials[3].name}.jpg")
+        save_noise(tmp_path / "a" / f"{trial.name}.png", number)
+    save_noise(tmp_path / "b" / f"{trials[3].name}.jpg")
     folders = result_folders([f"ours={tmp_path / 'a'}", str(tmp_path / "b")])
 
     def score(some, files) -> PaperScores:
@@ -118,16 +112,6 @@ def test_missing_models_leave_their_columns_out(protocol: StyleProtocol, no_mode
     scores = score_styles(trials, [Path(trial.content) for trial in trials], no_models)
     assert scores.values == {}
     assert scores.problems.keys() == {column.key for column in STYLE_EXPERT_COLUMNS} - {"semantic"} | {"vlm"}
-
-
-@pytest.fixture
-def regions(tmp_path: Path) -> RegionProtocol:
-    """BIG's layout with one dog, which fills a quarter of the photo."""
-    _save(tmp_path / "big" / "test" / "dog_1_im.jpg", side=64)
-    mask = np.zeros((64, 64), np.uint8)
-    mask[:32, :32] = 255
-    Image.fromarray(mask).save(tmp_path / "big" / "test" / "dog_1_gt.png")
-    return RegionProtocol("big", tmp_path / "big", tmp_path / "out", photos=1, side=64)
 
 
 def test_every_object_gets_the_papers_four_styles_and_prompts(regions: RegionProtocol) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import tyro
+from diffusers import FluxTransformer2DModel
 from styleroute.attention import PRESETS as LOSSES
 from styleroute.cli import train
 from styleroute.errors import TrainingError
-from styleroute.training.adapters.config import with_options
-from styleroute.training.regions.config import PRESETS, RELEASE, RegionObjective, RegionTrainConfig
+from styleroute.training.adapters.config import option_values, with_options
+from styleroute.training.regions.config import ABLATIONS, PRESETS, RELEASE, RegionObjective, RegionTrainConfig
+from styleroute.training.regions.lora import add_lora
 
 OPTIONS = """
 accumulation adapted base batch blocks cache changed-weight checkpointing data early-share guidance half losses.alpha
@@ -47,6 +49,32 @@ def test_the_small_release_has_its_choices_alone() -> None:
     small, other = PRESETS["small"], PRESETS["small-release"]
     assert with_options(small, **RELEASE, run=other.run.folder) == other
     assert len({preset.run.folder for preset in PRESETS.values()}) == len(PRESETS)
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_differs_from_the_paper_in_one_option(name: str) -> None:
+    (option,) = ABLATIONS[name]
+    full = with_options(PRESETS[name], run=PRESETS["paper"].run.folder)
+    assert full != PRESETS["paper"]
+    assert with_options(full, **option_values(PRESETS["paper"], [option])) == PRESETS["paper"]
+
+
+def test_the_ablations_are_those_of_the_papers_table() -> None:
+    without = {name: PRESETS[name].objective for name in ("without-focus", "without-cover")}
+    assert (without["without-focus"].focus_weight, without["without-focus"].cover_weight) == (0, 0.2)
+    assert (without["without-cover"].focus_weight, without["without-cover"].cover_weight) == (0.1, 0)
+    kinds = {name: _adapted_kinds(PRESETS[name].model.adapted) for name in ("paper", "only-double", "only-single")}
+    assert kinds == {"paper": {"double", "single"}, "only-double": {"double"}, "only-single": {"single"}}
+    assert [PRESETS[name].model.rank for name in ("paper", "rank-8", "rank-16")] == [4, 8, 16]
+
+
+def _adapted_kinds(adapted: str) -> set[str]:
+    """The kinds of blocks in which a LoRA of this option has layers."""
+    transformer = FluxTransformer2DModel(
+        num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=1, joint_attention_dim=8,
+        pooled_projection_dim=8, axes_dims_rope=(4, 6, 6),
+    )  # fmt: skip
+    return {"single" if "single_transformer" in key else "double" for key in add_lora(transformer, 2, adapted)}
 
 
 @pytest.mark.parametrize(
