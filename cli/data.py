@@ -22,6 +22,7 @@ from ..dataset.user_folder import FolderContents, HoldOut, list_folder, split_fo
 from ..errors import DataError
 from ..evaluation.image_embedding import TINY, load_embedding
 from ..progress import console
+from .data_grounded import grounded
 from .data_import import import_dataset
 
 CLIP = "openai/clip-vit-large-patch14"
@@ -190,5 +191,6 @@ SUBCOMMANDS = {
     "triplets": triplets,
     "import": import_dataset,
     "regions": regions,
+    "grounded": grounded,
     "objects": objects,
 }

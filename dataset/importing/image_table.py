@@ -75,7 +75,7 @@ def _entries(table: Path) -> list[Any]:
     text = read_text(table)
     suffix = table.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return _table_rows(text, "\t" if suffix == ".tsv" else ",")
+        return _table_rows(table, text, "\t" if suffix == ".tsv" else ",")
     if suffix == ".json":
         return _json_rows(table, text)
     if suffix not in TABLES:
@@ -83,9 +83,12 @@ def _entries(table: Path) -> list[Any]:
     return [_parsed(line) for line in text.splitlines() if line.strip()]
 
 
-def _table_rows(text: str, delimiter: str) -> list[Any]:
+def _table_rows(table: Path, text: str, delimiter: str) -> list[Any]:
     rows = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
-    return [{key: value for key, value in row.items() if key and isinstance(value, str) and value} for row in rows]
+    try:
+        return [{key: value for key, value in row.items() if key and isinstance(value, str) and value} for row in rows]
+    except csv.Error as error:
+        raise DataError(f"{table} is no table ({error}), expected CSV or TSV: give another --metadata.") from error
 
 
 def _json_rows(table: Path, text: str) -> list[Any]:

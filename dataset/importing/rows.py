@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from ...errors import DataError
 
+DEEPEST = 8
+"""Levels of nested JSON that get names of their own."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -72,7 +74,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and prefix.count(".") < DEEPEST:
             found |= flat(value, f"{name}.")
         elif isinstance(value, list) and value and isinstance(value[0], str):
             found[name] = value[0]

@@ -10,7 +10,7 @@ from styleroute.cli import main
 from styleroute.dataset.importing.columns import Columns
 from styleroute.dataset.importing.import_triplets import ImportOptions, import_triplets
 from styleroute.dataset.importing.open_source import open_source
-from styleroute.dataset.importing.rows import SourceRow
+from styleroute.dataset.importing.rows import SourceRow, flat
 from styleroute.dataset.triplet_report import TripletReport
 from styleroute.dataset.triplets import read_triplets
 from styleroute.errors import DataError, StorageError
@@ -200,3 +200,53 @@ def test_an_interruption_leaves_nothing(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         import_triplets(Stopping(), Columns(), tmp_path / "made" / "set", ImportOptions(32), TripletReport({}), None)
     assert list((tmp_path / "made").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("set.csv", "a,b\n" + "x" * 200_000, "set.csv is no table"),
+        ("set.json", "[1", "set.json holds no list of rows"),
+        ("set.json", '{"a": 1}', "set.json holds no list of rows"),
+        ("set.jsonl", "1\n2", "None of the first rows of the table set.jsonl can be read"),
+    ],
+)
+def test_a_table_that_is_none_is_one_sentence(tmp_path: Path, name: str, text: str, sentence: str):
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / name).write_text(text)
+    with pytest.raises(DataError, match=sentence):
+        imported(tmp_path / "published", tmp_path / "set")
+
+
+def test_tables_of_other_kinds_hold_the_same_rows(tmp_path: Path):
+    """CSV, a list of JSON, an object by name, and a list inside an object."""
+    folder = make_table(tmp_path / "published")
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    (folder / "metadata.jsonl").unlink()
+    header = list(rows[0])
+    texts = {
+        "a.csv": "\n".join([",".join(header), *(",".join(row[name] for name in header) for row in rows)]),
+        "b.json": json.dumps(rows),
+        "c.json": json.dumps({str(number): row for number, row in enumerate(rows)}),
+        "d.json": json.dumps({"version": 1, "data": rows}),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        assert imported(folder, tmp_path / name[0]) == {}
+        assert len(read_triplets(tmp_path / name[0], "train")) == 6
+        (folder / name).unlink()
+    for name in ("one.json", "two.json"):
+        (folder / name).write_text("[]")
+    with pytest.raises(
+        DataError, match=r"several tables .one.json, two.json., expected one: choose it with --metadata"
+    ):
+        imported(folder, tmp_path / "none")
+
+
+def test_deeply_nested_json_is_cut_and_not_a_crash(tmp_path: Path):
+    nested: dict = {"style": "ink"}
+    for _ in range(60):
+        nested = {"in": nested}
+    values = flat(nested)
+    assert len(values) == 1
+    assert flat({"a": {"b": 1, "c": None}, "d": ["x", "y"]}) == {"a.b": "1", "d": "x"}
