@@ -53,7 +53,9 @@ def paintings(
     sides = {split: scenes.side(split) for split in ("train", "test")}
     photos = _photos(sides, limit, scenes.seed, large_photos, least=2)
     cutouts = load_objects()
-    splits = {split: StylisedScenes(split, scenes, photos[split], cutouts) for split in photos}
+    # Most large test photos are sepia prints, so colours for tests come from the small photos.
+    colours = {"train": photos["train"], "test": load_photos("test")}
+    splits = {split: StylisedScenes(split, scenes, photos[split], cutouts, colours[split]) for split in photos}
     require_target(output, sum(split.images for split in splits.values()), max(sides.values()))
     _write(output, splits, TINY, TripletReport({**asdict(scenes), "limit": limit, "embedding": TINY}))
 

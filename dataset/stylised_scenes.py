@@ -75,12 +75,27 @@ class ScenesConfig:
 
 
 class StylisedScenes:
-    """The contents of a split, stylised one by one. Each depends only on the seed, its photo and its number."""
+    """The contents of a split, stylised one by one. Each depends only on the seed, its photo and its number.
 
-    def __init__(self, split: str, config: ScenesConfig, photos: list[Photo], objects: list[Cutout]) -> None:
+    Args:
+        split: "train" or "test".
+        config: settings of the images.
+        photos: the photos that the contents show.
+        objects: the objects to paste.
+        colours: photos of the same split that give drawn styles their colours; None: `photos`.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        config: ScenesConfig,
+        photos: list[Photo],
+        objects: list[Cutout],
+        colours: list[Photo] | None = None,
+    ) -> None:
         self.split, self.config, self._photos, self._objects = split, config, photos, objects
         self._side = config.side(split)
-        self._drawn = DrawnStyles(photos, self._side, split == "test")
+        self._drawn = DrawnStyles(photos if colours is None else colours, self._side, split == "test")
         seen = self._rng("seen styles").sample(TRAIN_STYLES, config.seen_styles)
         self._test_styles = [
             *(named_style(index) for index in (*TEST_STYLES, *seen)),

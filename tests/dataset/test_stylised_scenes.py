@@ -141,6 +141,18 @@ def test_blends_and_recoloured_styles_are_drawn_for_training_alone(photo, object
     assert drawn["test"] <= set(range(26))
 
 
+def test_drawn_styles_take_their_colours_from_other_photos(photo, monkeypatch) -> None:
+    monkeypatch.setattr(scene_styles, "stylise", lambda image, style: image)
+    monkeypatch.setattr(scene_styles, "style_vector", lambda image: image)
+    monkeypatch.setattr(scene_styles, "stylise_like", lambda image, vector: vector)
+    red = Photo("red", np.broadcast_to(np.uint8([200, 30, 30]), (64, 64, 3)))
+    config = ScenesConfig(contents_per_photo=1, seen_styles=0, drawn_test=1, size=32)
+    [scene] = StylisedScenes("test", config, [photo], [], [red])
+    means = {style.id: image.reshape(-1, 3).mean(0) for style, image in scene.stylised}
+    red_mean, green_mean, _ = means[scene_styles.DRAWN_IDS[True]]
+    assert red_mean > green_mean + 30
+
+
 def test_drawn_styles_are_styles_of_images_and_differ_between_the_splits(sources, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(scene_styles, "style_vector", lambda image: image.mean((0, 1)))
     monkeypatch.setattr(scene_styles, "stylise_like", lambda image, vector: image // 2 + vector.astype(np.uint8) // 2)
