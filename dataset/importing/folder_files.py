@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import DataError
 from ...files import open_regular
-from .rows import IMAGE_SUFFIXES, ImageFile, require_inside
+from ..relative_path import require_inside
+from .rows import IMAGE_SUFFIXES, ImageFile
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip")
 
@@ -30,7 +31,8 @@ class FolderFiles:
         Raises:
             DataError: the path leads out of the dataset, or no folder and no archive has it.
         """
-        inside = require_inside(path.removeprefix(self._strip).lstrip("/") if self._strip else path)
+        stripped = path.removeprefix(self._strip).lstrip("/") if self._strip else path
+        inside = require_inside(stripped, "give the start of such paths with --strip")
         for root in self._roots:
             if (root / inside).is_file():
                 return ImageFile(str(inside), partial(_read_file, root / inside))

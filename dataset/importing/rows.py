@@ -3,10 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Protocol
-
-from ...errors import DataError
 
 DEEPEST = 8
 """Levels of nested JSON that get names of their own."""
@@ -81,18 +78,3 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         elif value is not None:
             found[name] = value if isinstance(value, str) else json.dumps(value, default=str)
     return found
-
-
-def require_inside(path: str) -> PurePosixPath:
-    """The path in a dataset, with forward slashes.
-
-    Raises:
-        DataError: it is absolute, or leads out of the dataset.
-    """
-    plain = PurePosixPath(path.replace("\\", "/"))
-    if plain.is_absolute() or ".." in plain.parts or not plain.parts or "\0" in path:
-        raise DataError(
-            f"The path {path!r} leads out of the dataset, expected one relative to its folder: give the start of such "
-            "paths with --strip."
-        )
-    return plain

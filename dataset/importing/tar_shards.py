@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from ...errors import DataError
-from .rows import IMAGE_SUFFIXES, BadRow, ImageFile, SourceRow, Value, flat, require_inside
+from ..relative_path import require_inside
+from .rows import IMAGE_SUFFIXES, BadRow, ImageFile, SourceRow, Value, flat
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
 MOST_BYTES = 2**28

@@ -8,13 +8,14 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
 from ...storage.text_reader import read_text
+from ..relative_path import require_inside
 from .coco_masks import decode_mask
 from .objects import SegmentedObject, SegmentedPhoto, require_files
 
@@ -87,18 +88,9 @@ def _photos(content: dict[str, Any], folder: Path) -> list[SegmentedPhoto]:
     photos = []
     for image in content["images"]:
         if image["id"] in found:
-            path, size = folder / _inside(image["file_name"]), (image["height"], image["width"])
+            path, size = folder / require_inside(image["file_name"]), (image["height"], image["width"])
             photos.append(SegmentedPhoto(path.stem, path, partial(_objects, found[image["id"]], size)))
     return sorted(photos, key=lambda photo: photo.name)
-
-
-def _inside(name: str) -> str:
-    """A photo's path in the folder; an absolute one, or one that leads out, is refused."""
-    if PurePath(name).is_absolute() or ".." in PurePath(name).parts or "\0" in name:
-        raise DataError(
-            f"The photo's path {name!r} leads out of the folder, expected a path inside it: correct the annotations."
-        )
-    return name
 
 
 def _objects(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> list[SegmentedObject]:

@@ -18,6 +18,7 @@ import numpy as np
 from ...errors import DataError
 from ...storage.image_reader import read_mask
 from ...storage.text_reader import read_text
+from ..relative_path import require_inside
 from .objects import SegmentedObject, SegmentedPhoto, require_files
 
 SPLIT = "train"
@@ -59,8 +60,12 @@ def read_token_compose(folder: Path, split: str = SPLIT) -> list[SegmentedPhoto]
 def _photo(metadata: Path, number: int, line: str, masks: Path) -> SegmentedPhoto:
     try:
         row: dict[str, Any] = json.loads(line)
-        name = _inside(row["file_name"])
-        pairs = [(str(noun), _inside(path)) for noun, path in row["attn_list"] if path is not None]
+        name = require_inside(row["file_name"])
+        pairs = [
+            (str(noun), require_inside(path.removeprefix("seg/")))
+            for noun, path in row["attn_list"]
+            if path is not None
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{metadata}, line {number}, is no photo ({error!r}), expected file_name and attn_list with paths inside "
@@ -68,18 +73,6 @@ def _photo(metadata: Path, number: int, line: str, masks: Path) -> SegmentedPhot
         ) from error
     path = metadata.parent / name
     return SegmentedPhoto(path.stem, path, partial(_objects, pairs, masks))
-
-
-def _inside(path: str) -> PurePosixPath:
-    """A path of the metadata, without the folder `seg` that stands for the folder of masks.
-
-    Raises:
-        ValueError: the path leads out of the dataset.
-    """
-    inside = PurePosixPath(path.removeprefix("seg/"))
-    if inside.is_absolute() or ".." in inside.parts or "\0" in path:
-        raise ValueError(f"the path {path!r} leads out of the dataset")
-    return inside
 
 
 def _objects(pairs: list[tuple[str, PurePosixPath]], masks: Path) -> list[SegmentedObject]:

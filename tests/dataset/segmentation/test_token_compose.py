@@ -59,5 +59,5 @@ def test_a_coco_photo_outside_its_folder_is_refused(tmp_path: Path):
     content = json.loads(annotations.read_text())
     content["images"][1]["file_name"] = "/etc/passwd"
     annotations.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="'/etc/passwd' leads out of the folder"):
+    with pytest.raises(DataError, match="'/etc/passwd' leads out of the dataset"):
         read_coco_annotations(annotations, folder / "val2017")
