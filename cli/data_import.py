@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from rich.markup import escape
 from rich.table import Table
 
 from ..dataset.importing.collect import FIRST_ROWS
@@ -18,6 +19,7 @@ from ..dataset.triplet_report import REPORT_FILE, TripletReport
 from ..dataset.user_folder import HoldOut
 from ..errors import DataError
 from ..evaluation.image_embedding import load_embedding
+from ..plain_text import plain
 from ..progress import console
 
 
@@ -108,5 +110,6 @@ def _column_table(source: Source, rows: Sequence[SourceRow], roles: dict[str, st
     for name, value in first.items():
         is_image = isinstance(value, ImageFile)
         option = f"--{roles[name]}" if name in roles else ""
-        table.add_row(name, "image" if is_image else "text", option, str(value.name if is_image else value)[:80])
+        shown = plain(str(value.name if is_image else value), 80)
+        table.add_row(escape(plain(name, 80)), "image" if is_image else "text", option, escape(shown))
     return table

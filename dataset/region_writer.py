@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..errors import DataError
+from ..plain_text import plain
 from ..progress import track
 from .new_folder import whole_or_nothing
 from .region_manifest import Region, RegionExample, mask_name, region_prompt, write_manifest
@@ -84,7 +85,9 @@ class RegionReport:
         if self.left_out:
             counted = {reason: {"count": len(names), "names": names} for reason, names in self.left_out.items()}
             content["left_out"] = counted
-        (folder / REPORT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        # A name from a foreign file may hold half a surrogate pair; its escape is valid JSON.
+        (folder / REPORT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def table(self) -> Table:
         """Returns a table for the terminal with one row per split."""
@@ -102,7 +105,7 @@ class RegionReport:
         table = Table("left out, because", "number", "which", title="Left out")
         for reason, names in self.left_out.items():
             more = ["..."] if len(names) > NAMES_SHOWN else []
-            table.add_row(escape(reason), f"{len(names):,}", escape(", ".join(names[:NAMES_SHOWN] + more)))
+            table.add_row(escape(reason), f"{len(names):,}", escape(plain(", ".join(names[:NAMES_SHOWN] + more))))
         return table
 
 

@@ -88,8 +88,8 @@ def check_first_rows(
 def _require_room(sizes: list[dict[bytes, int]], count: int | None, limit: int | None, folder: Path) -> None:
     """The space of all triplets, by the distinct images of the first ones. Shared contents make it an upper limit."""
     distinct = {part: size for row in sizes for part, size in row.items()}
-    count = min(one for one in (count, limit, 10**9) if one is not None) if count is not None or limit else 0
-    require_room(folder, count * sum(distinct.values()) // len(sizes), f"about {count:,} triplets")
+    rows = min((number for number in (count, limit) if number is not None), default=0)
+    require_room(folder, rows * sum(distinct.values()) // len(sizes), f"about {rows:,} triplets")
 
 
 def collect(

@@ -70,11 +70,16 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """The texts and numbers of nested JSON by dotted names. Of a list, the first text counts; null is left out."""
     found: dict[str, str] = {}
     for key, value in values.items():
-        name = f"{prefix}{key}"
+        name = f"{prefix}{whole_text(str(key))}"
         if isinstance(value, Mapping) and prefix.count(".") < DEEPEST:
             found |= flat(value, f"{name}.")
         elif isinstance(value, list) and value and isinstance(value[0], str):
-            found[name] = value[0]
+            found[name] = whole_text(value[0])
         elif value is not None:
-            found[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+            found[name] = whole_text(value) if isinstance(value, str) else json.dumps(value, default=str)
     return found
+
+
+def whole_text(text: str) -> str:
+    """The text with a question mark for each character that no file can hold, such as half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode("utf-8")

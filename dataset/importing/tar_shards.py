@@ -16,7 +16,7 @@ from typing import IO
 
 from ...errors import DataError
 from ..relative_path import require_inside
-from .rows import IMAGE_SUFFIXES, BadRow, ImageFile, SourceRow, Value, flat
+from .rows import IMAGE_SUFFIXES, BadRow, ImageFile, SourceRow, Value, flat, whole_text
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
 MOST_BYTES = 2**28
@@ -36,9 +36,9 @@ class TarShards:
 
     def __iter__(self) -> Iterator[SourceRow | BadRow]:
         for shard in self.shards:
-            name = shard.relative_to(self._folder).as_posix()
+            name = whole_text(shard.relative_to(self._folder).as_posix())
             try:
-                with tarfile.open(shard, "r|*") as tar:
+                with tarfile.open(shard, "r|*", errors="replace") as tar:
                     yield from _rows(tar, name)
             except _BROKEN as error:
                 yield BadRow(name, f"an archive that ends early or is damaged ({error})")

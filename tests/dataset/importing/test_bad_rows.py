@@ -250,3 +250,24 @@ def test_deeply_nested_json_is_cut_and_not_a_crash(tmp_path: Path):
     values = flat(nested)
     assert len(values) == 1
     assert flat({"a": {"b": 1, "c": None}, "d": ["x", "y"]}) == {"a.b": "1", "d": "x"}
+
+
+def test_texts_that_no_file_can_hold_do_not_stop_the_import(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Half a surrogate pair in a style, bytes that are no text in a name, markup and terminal codes in another."""
+    folder, output = tmp_path / "published", tmp_path / "set"
+    files = [(name, data.replace(b'"ink"', b'"in\\ud800k"')) for name, data in shard_files()]
+    files += [("b\udcffd.content.png", b"x"), ("[/red]\x1b[31m.content.png", b"x")]
+    write_tar(folder / "a.tar", files)
+    assert main(["data", "import", str(folder), str(output), "--size", "32"]) == 0
+    assert {row.style for row in read_triplets(output, "train")} == {"in?k", "oil"}
+    assert "\x1b[31m" not in capsys.readouterr().out
+    assert len(json.loads((output / "report.json").read_text(encoding="utf-8"))["left_out"]) == 1
+    assert main(["data", "import", str(folder), str(output), "--look"]) == 0
+
+
+def test_a_report_holds_any_name(tmp_path: Path):
+    report = TripletReport({})
+    report.leave_out("broken", "a\ud800")
+    report.write(tmp_path)
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["left_out"]["broken"]["names"] == ["a\ud800"]
