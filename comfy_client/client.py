@@ -134,7 +134,8 @@ class ComfyClient:
             raise self._no_answer(error) from error
 
     def _no_answer(self, error: Exception) -> ComfyError:
-        return ComfyError(f"ComfyUI at {self.url} does not answer ({error}). {self.log_tail()}")
+        remedy = self.log_tail() or "Start ComfyUI, or give the address of a running one."
+        return ComfyError(f"ComfyUI at {self.url} does not answer ({error}). {remedy}")
 
 
 def _refusal(path: str, code: int, body: bytes) -> ComfyError:

@@ -140,19 +140,31 @@ def read_prompt(path: Path) -> Prompt:
     Raises:
         ComfyError: the file is no such workflow.
     """
-    remedy = "choose `Export (API)` in the menu of ComfyUI's page"
     try:
         content = json.loads(path.read_bytes())
-        if not isinstance(content, dict) or not content:
-            raise ValueError("it holds no nodes")
-        if isinstance(content.get("nodes"), list):
-            raise ValueError("the page saved it with its layout, not in API form")
-        for number, node in content.items():
-            if not isinstance(node, dict) or not isinstance(node.get("inputs"), dict) or not node.get("class_type"):
-                raise ValueError(f"the entry {number!r} is no node with class_type and inputs")
     except (OSError, ValueError, RecursionError) as error:
-        raise ComfyError(f"{path} cannot be used as a workflow ({error}): {remedy}.") from error
+        raise _unusable(path, str(error)) from error
+    if (problem := _problem(content)) is not None:
+        raise _unusable(path, problem)
     return content
+
+
+def _problem(content: Any) -> str | None:
+    """Why a file's content is no workflow in API form; None if it is one."""
+    if not isinstance(content, dict) or not content:
+        return "it holds no nodes"
+    if isinstance(content.get("nodes"), list):
+        return "the page saved it with its layout, not in API form"
+    for number, node in content.items():
+        if not isinstance(node, dict) or not isinstance(node.get("inputs"), dict) or not node.get("class_type"):
+            return f"the entry {number!r} is no node with class_type and inputs"
+    return None
+
+
+def _unusable(path: Path, problem: str) -> ComfyError:
+    return ComfyError(
+        f"{path} cannot be used as a workflow ({problem}): choose `Export (API)` in the menu of ComfyUI's page."
+    )
 
 
 def _title(node: Mapping[str, Any]) -> str:

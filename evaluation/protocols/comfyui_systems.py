@@ -16,7 +16,7 @@ from ...storage.image_reader import read_image
 from ...training.adapters.sharing import SharedWork
 from .generating import GeneratingSystem
 from .options import ComfyOptions, PaperRegions, PaperStyles
-from .region_route import RegionTrial
+from .region_route import SEED, RegionTrial
 from .style_expert import StyleTrial
 
 TEXT = ("text", "prompt", "value", "string")
@@ -33,8 +33,6 @@ NEEDED_FOR_STYLES, NEEDED_FOR_REGIONS = ("content", "style", "seed"), ("content"
 """Tags that a workflow must have: otherwise trials would not differ."""
 UPLOADS = "styleroute"
 """Folder of the uploaded images inside the server's input folder."""
-SEED = 0
-"""Seed of RegionRoute's trials, which have one image each."""
 
 TrialValues = Callable[[Any, Callable[[Path], str]], Mapping[str, Any]]
 """The values of a trial's tags; the second argument uploads an image and returns its name on the server."""

@@ -17,14 +17,12 @@ from ...training.regions.config import ABLATIONS, PRESETS, RegionModel
 from .diffusers_pipeline import BASE_ALONE, LoadedPipeline
 from .generating import GeneratingSystem
 from .options import PaperRegions
-from .region_route import RegionTrial
+from .region_route import SEED, RegionTrial
 
 NO_EXPERTS = "none"
 """Word for the base model alone in `--experts`."""
 FULL = "full"
 """Name of the full method among its ablations."""
-SEED = 0
-"""Seed of the noise: each trial has one image."""
 
 
 def region_systems(config: PaperRegions, loaded: LoadedPipeline) -> list[GeneratingSystem]:

@@ -20,6 +20,8 @@ from .trial_list import read_trials, write_trials
 
 STYLES = ("pixel art", "cyberpunk", "expressionism", "line art")
 """The paper's four styles."""
+SEED = 0
+"""Seed of the noise of all images: each trial has one image, and all systems start from the same noise."""
 
 
 @dataclass(frozen=True)

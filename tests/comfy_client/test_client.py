@@ -44,7 +44,7 @@ def test_an_answer_that_is_no_json_is_shown(url: str):
 
 
 def test_a_server_that_is_not_there_is_named():
-    with pytest.raises(ComfyError, match=r"ComfyUI at http://127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(ComfyError, match=r"ComfyUI at http://127\.0\.0\.1:9 does not answer .* Start ComfyUI, or give"):
         ComfyClient("http://127.0.0.1:9").object_info()
 
 
