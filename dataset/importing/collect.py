@@ -15,7 +15,7 @@ from .columns import IMAGES, Columns, FoundColumns, Role, find_columns
 from .image_store import ImageStore, StoredImage, fit_image
 from .rows import BadRow, Source, SourceRow
 
-FIRST_ROWS = 16
+FIRST_ROWS = 8
 """Rows that are read before the work: they tell the columns, and how much space the images need."""
 ROWS_AHEAD = 8
 """Rows whose images may wait to be fitted. It bounds the memory."""
