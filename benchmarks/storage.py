@@ -15,7 +15,7 @@ from ..comfy_client import ComfyServer
 from ..errors import ComfyNotFound
 from ..flux.layer_names import layer_shape
 from ..paths import PACK
-from .nodes import BENCHMARK_PACK, run_node
+from .comfy_ratios import BENCHMARK_PACK, run_node
 from .random_files import LORA_RANK, Blocks, adapted_layers
 
 FORMS = (

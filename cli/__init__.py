@@ -25,7 +25,7 @@ COMMANDS = {
     "data": "make a dataset: `data paintings`, `data triplets` of your own images, `data import`, ...",
     "evaluate": "score trained experts or the small Kontext on unseen images: `evaluate styles`, ...",
     "calibrate": "measure which blocks of a base model find the objects that a prompt names",
-    "benchmark": "time the pack against ComfyUI without it",
+    "benchmark": "measure speed and memory against ComfyUI and other methods",
     "generate": "stylise an image with diffusers, without ComfyUI",
     "bake": "write a style, or a mix of styles, as a plain LoRA",
     "convert": "convert released files to one expert file, or a .pt file to .safetensors",

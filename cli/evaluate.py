@@ -10,6 +10,7 @@ from ..evaluation.dials.config import DialEvaluationConfig
 from ..evaluation.objects.config import ObjectEvaluationConfig
 from ..evaluation.protocols.options import STYLE_PRESETS, PaperRegions, PaperStyles
 from ..evaluation.regions.config import ContrastConfig, RegionEvaluationConfig
+from ..evaluation.report.config import ReportConfig
 from ..evaluation.steering.config import SteeringConfig
 from ..evaluation.styles.config import StyleEvaluationConfig
 from ..evaluation.styles.loss_comparison import LossComparisonConfig
@@ -224,6 +225,18 @@ def paper_regions(config: Annotated[PaperRegions, tyro.conf.arg(name="")]) -> No
     )  # fmt: skip
 
 
+def report(config: Annotated[ReportConfig, tyro.conf.arg(name="")]) -> None:
+    """Make one page and one table from the scores of other evaluations, beside the papers' own figures.
+
+    The page, report.html, needs no other file and no network: tables with bootstrap intervals, paired comparisons,
+    plots, and the best and worst images. The table, rows.parquet, has one line for each value.
+    """
+    from ..evaluation.report.make import make_report
+
+    made = make_report(config)
+    console.print(f"Wrote {made.page}, {made.rows} ({made.values:,} values)", soft_wrap=True, markup=False)
+
+
 def _score_protocol(
     title: str, columns: Sequence[Any], folder: Path, images: "ProtocolImages | None", score: Any
 ) -> None:
@@ -268,4 +281,5 @@ SUBCOMMANDS = {
     "metrics": metrics,
     "paper-styles": PresetCommand(paper_styles, STYLE_PRESETS),
     "paper-regions": paper_regions,
+    "report": report,
 }

@@ -42,8 +42,15 @@ class ComfyServer(ComfyClient):
         packs: Iterable[str | Path] = (PACK,),
         extra_args: Sequence[str] = (),
         comfyui: Path | None = None,
+        cpu: bool = True,
     ) -> "ComfyServer":
-        """Starts ComfyUI on the CPU with only `packs` as custom nodes, and waits until it answers.
+        """Starts ComfyUI with only `packs` as custom nodes, and waits until it answers.
+
+        Args:
+            packs: folders of node packs.
+            extra_args: further arguments of ComfyUI.
+            comfyui: ComfyUI's folder; None: the one that `find_comfyui` finds.
+            cpu: compute on the CPU; otherwise ComfyUI chooses the device.
 
         Raises:
             ComfyNotFound: no ComfyUI was found.
@@ -52,7 +59,7 @@ class ComfyServer(ComfyClient):
         comfyui = comfyui or find_comfyui()
         folder = _base_folder([Path(pack).absolute() for pack in packs])
         port = _free_port()
-        command = [sys.executable, "main.py", *_arguments(port, folder), *extra_args]
+        command = [sys.executable, "main.py", *(["--cpu"] if cpu else []), *_arguments(port, folder), *extra_args]
         with open(folder / "server.log", "wb") as log:
             process = subprocess.Popen(
                 command,
@@ -113,7 +120,7 @@ class ComfyServer(ComfyClient):
 def _arguments(port: int, folder: Path) -> list[str]:
     # The database is in memory: its default file is in ComfyUI's own folder, not in the base folder.
     # No API nodes: they connect to the internet.
-    arguments = f"--cpu --port {port} --disable-auto-launch --disable-api-nodes --database-url sqlite:///:memory:"
+    arguments = f"--port {port} --disable-auto-launch --disable-api-nodes --database-url sqlite:///:memory:"
     return [*arguments.split(), "--base-directory", str(folder)]
 
 

@@ -8,6 +8,7 @@ steering/         `styleroute evaluate steering`
 regions/          `styleroute evaluate regions`
 style_encoder/    the report of `styleroute train encoder`
 tiny/             `styleroute evaluate tiny`
+report/           `styleroute evaluate report`
 statistics.py     means with two-way clustered standard errors
 claims.py, goals.py    test whether one method is better than another, and whether a number is reached
 kept_numbers.py   keeps numbers that take long to compute

@@ -17,6 +17,8 @@ from ..storage.whole_file import whole_file
 
 BASE_MODEL = "tiny-kontext"
 """The base model that generates all images."""
+IMAGES_FOLDER = "images"
+"""The folder of the images inside the folder of an evaluation."""
 CODE_FOLDERS = ("moe", "attention", "nodes")
 """Folders of the pack whose code changes the images."""
 
@@ -71,6 +73,11 @@ def generate_missing(
         for job in track(missing, "images"):
             save(generate(job), paths[job])
     return paths
+
+
+def recorded_files(jobs: Iterable[ImageJob]) -> list[str]:
+    """The image files of jobs as `scores.json` names them: relative to the folder of the evaluation."""
+    return [Path(IMAGES_FOLDER, job.relative_path).as_posix() for job in jobs]
 
 
 def images_folder(name: str, settings: str, files: Iterable[Path]) -> str:

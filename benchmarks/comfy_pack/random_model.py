@@ -1,20 +1,22 @@
-"""A Flux of ComfyUI's own class with random weights, and inputs for it."""
+"""A Flux of ComfyUI's own class with random weights, on ComfyUI's device, and inputs for it."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import comfy.model_management
 import comfy.supported_models
 import torch
 from comfy.ldm.flux.model import FluxParams
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-TEXT_TOKENS = 32
 HEAD = 128
 """Width of an attention head of FLUX.1."""
 WEIGHT_SCALE = 0.02
 """Standard deviation of the random weights, near that of an initial weight of hidden size 3072."""
+FORMS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp8": torch.float8_e4m3fn}
+"""Dtypes of the stored weights. ComfyUI chooses the dtype in which a device computes with them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,8 @@ class ModelSize:
         cells: side of the latents.
         context: width of a text token before the model.
         vector: width of the pooled text.
+        text: number of text tokens.
+        form: a key of `FORMS`.
     """
 
     hidden: int = 1024
@@ -36,6 +40,8 @@ class ModelSize:
     cells: int = 64
     context: int = 128
     vector: int = 64
+    text: int = 32
+    form: str = "float32"
 
     @property
     def latent(self) -> tuple[int, int, int, int]:
@@ -66,22 +72,25 @@ class ModelSize:
 
 
 def random_flux(size: ModelSize) -> ModelPatcher:
-    """A Flux with random weights, in float32 on the CPU."""
+    """A Flux with random weights. As ComfyUI's loader does, it stays on the CPU until a sampler needs it."""
+    management, dtype = comfy.model_management, FORMS[size.form]
+    device, stored = management.get_torch_device(), management.unet_offload_device()
     config = comfy.supported_models.Flux(size.config())
-    config.set_inference_dtype(torch.float32, None)
-    model = config.get_model({}, "")
-    generator = torch.Generator().manual_seed(0)
+    config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device))
+    model = config.get_model({}, "", device=stored)
+    generator = torch.Generator(device).manual_seed(0)  # a graphics card makes 12 billion numbers in seconds
     for weight in model.diffusion_model.parameters():
-        weight.data = torch.randn(weight.shape, generator=generator) * (WEIGHT_SCALE if weight.ndim > 1 else 1.0)
+        values = torch.randn(weight.shape, generator=generator, device=device)
+        weight.data = values.mul_(WEIGHT_SCALE if weight.ndim > 1 else 1.0).to(stored, dtype)
     model.diffusion_model.eval()
-    return ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
+    return ModelPatcher(model, load_device=device, offload_device=stored)
 
 
 def random_conditioning(size: ModelSize, references: int = 1, options: Mapping[str, Any] | None = None) -> list:
     """Random text with reference latents, and further options of the conditioning."""
     generator = torch.Generator().manual_seed(1)
     latents = [torch.randn(size.latent, generator=generator) for _ in range(references)]
-    text = torch.randn(1, TEXT_TOKENS, size.context, generator=generator)
+    text = torch.randn(1, size.text, size.context, generator=generator)
     known = {"pooled_output": torch.zeros(1, size.vector), "guidance": 3.5, "reference_latents": latents}
     return [[text, known | dict(options or {})]]
 

@@ -14,9 +14,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
+from .loaded_pack import LoadedPack, loaded_pack
 from .random_model import ModelSize, random_conditioning, random_flux, random_noise
 from .stored_models import FORMS, State, stored
-from .style_timing import LoadedPack, loaded_pack
 
 SIZE = ModelSize(hidden=3072, double=1, single=1, cells=8, context=4096, vector=768)
 """True widths of FLUX.1, so that ComfyUI's loader recognises the file; one block of each kind."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...storage.contact_sheet import require_sheet_format, write_sheet
-from ..generated_images import generate_missing
+from ..generated_images import IMAGES_FOLDER, generate_missing, recorded_files
 from ..images import open_image
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
@@ -50,7 +50,7 @@ def evaluate_dials(
     trials = choose_trials(config.output / "inputs", config.photos, config.styles)
     settings = dial_settings(config.steps)
     jobs = [DialJob(setting, trial, config.seed) for trial in trials for setting in settings]
-    images = generate_missing(jobs, config.output / "images", open_generator)
+    images = generate_missing(jobs, config.output / IMAGES_FOLDER, open_generator)
     results = [_scored(setting, trials, images, config, network) for setting in settings]
     return DialEvaluation(results, trials, _write_sheet(sheet, trials, settings, images, config.seed))
 
@@ -62,9 +62,11 @@ def _scored(
     config: DialEvaluationConfig,
     network: StyleVectorNetwork,
 ) -> SettingScores:
-    found = (open_image(images[DialJob(setting, trial, config.seed)]) for trial in trials)
+    jobs = [DialJob(setting, trial, config.seed) for trial in trials]
+    found = (open_image(images[job]) for job in jobs)
     scored = ((number, score(image, trials[number], network)) for number, image in enumerate(found))
-    return SettingScores(setting, MethodScores.from_pairs(setting.name, scored, config.photos))
+    scores = MethodScores.from_pairs(setting.name, scored, config.photos, recorded_files(jobs))
+    return SettingScores(setting, scores)
 
 
 def _write_sheet(

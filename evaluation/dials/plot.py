@@ -16,13 +16,19 @@ MARKERS = {"no guidance": "s", "KSampler, negative prompt": "^", "Style Guider":
 
 
 def plot_dials(path: Path, results: Sequence[SettingScores]) -> Path:
-    """Write a PNG with one plot for each measure of the style. Lines join settings with the same style dial."""
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    for axes, column in zip(figure.subplots(1, 2), (COLOUR_DISTANCE, STYLE_SIMILARITY), strict=True):
-        _plot(axes, results, column)
+    """Write a PNG of the figure."""
+    figure = dial_figure(results)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=80, format="png")
     return path
+
+
+def dial_figure(results: Sequence[SettingScores]) -> Figure:
+    """One plot for each measure of the style. Lines join settings with the same style dial."""
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    for axes, column in zip(figure.subplots(1, 2), (COLOUR_DISTANCE, STYLE_SIMILARITY), strict=True):
+        _plot(axes, results, column)
+    return figure
 
 
 def _plot(axes: Axes, results: Sequence[SettingScores], style: MetricColumn) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ..json_report import scores_json, write_scores
+from ..json_report import inputs_json, scores_json, write_scores
 from .evaluate import DialEvaluation
 from .scores import DIAL_COLUMNS
 
@@ -39,4 +39,12 @@ def write_report(folder: Path, evaluation: DialEvaluation) -> Path:
         }
         for result in evaluation.results
     ]
-    return write_scores(folder, {"trials": [trial.name for trial in evaluation.trials], "rows": rows})
+    trials = [
+        {
+            "style": trial.style.stem,
+            "photo": trial.photo.stem,
+            "inputs": inputs_json({"photo": trial.photo, "style image": trial.style}),
+        }
+        for trial in evaluation.trials
+    ]
+    return write_scores(folder, {"trials": trials, "rows": rows})

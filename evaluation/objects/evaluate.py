@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ...storage.contact_sheet import require_sheet_format, write_sheet
-from ..generated_images import generate_missing
+from ..generated_images import IMAGES_FOLDER, generate_missing, recorded_files
 from ..images import open_image
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
 from ..vae_round_trip import small_vae_round_trip
@@ -35,11 +35,13 @@ class ObjectRow:
         name: the method.
         scores: the scores of each scene, by the scene's number.
         passes: samplings for a scene with two objects; 0 for an image that no sampler made.
+        files: the image file of each scene, as `scores.json` names it; empty if the images are not kept.
     """
 
     name: str
     scores: Mapping[int, ObjectScore]
     passes: int = 0
+    files: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def evaluate_objects(
     require_sheet_format(config.sheet_file)
     trials, methods = make_trials(config), choose_methods(config)
     jobs = [ObjectJob(method, trial) for method in methods for trial in trials]
-    files = generate_missing(jobs, config.output / "images", lambda: open_generator(config), save_objects)
+    files = generate_missing(jobs, config.output / IMAGES_FOLDER, lambda: open_generator(config), save_objects)
     scorers = {trial.number: TrialScorer(trial, network) for trial in trials}
     rows = [*_baselines(trials, scorers), *(_row(method, trials, scorers, files) for method in methods)]
     sheet = _write_sheet(config.sheet_file, methods, trials, scorers, files)
@@ -96,7 +98,9 @@ def _row(
     for trial in trials:
         file = files[ObjectJob(method, trial)]
         scores[trial.number] = scorers[trial.number].score(open_image(file), read_maps(file))
-    return ObjectRow(method.name, scores, method.passes(2))
+    recorded = recorded_files(ObjectJob(method, trial) for trial in trials)
+    names = {trial.number: file for trial, file in zip(trials, recorded, strict=True)}
+    return ObjectRow(method.name, scores, method.passes(2), names)
 
 
 def _write_sheet(

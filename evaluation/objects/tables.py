@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from ..json_report import write_scores
+from ..json_report import inputs_json, write_scores
 from .evaluate import ObjectEvaluation, ObjectRow
 from .scores import OBJECT_COLUMNS
 
@@ -47,11 +47,16 @@ def write_report(folder: Path, evaluation: ObjectEvaluation) -> Path:
             "scene": trial.number,
             "prompt": trial.prompt,
             "styles": {styled.name: styled.style_name for styled in trial.objects},
+            "inputs": inputs_json({"photo": trial.photo, **{each.name: each.style_image for each in trial.objects}}),
         }
         for trial in evaluation.trials
     ]
     rows: list[dict[str, Any]] = [
-        {"method": row.name, "scores": {number: vars(score) for number, score in row.scores.items()}}
+        {
+            "method": row.name,
+            "scores": {number: vars(score) for number, score in row.scores.items()},
+            "files": dict(row.files),
+        }
         for row in evaluation.rows
     ]
     return write_scores(folder, {"definitions": DEFINITIONS, "trials": trials, "rows": rows})

@@ -29,11 +29,13 @@ class SystemScores:
         name: name of the system.
         trials: names of the trials that have an image.
         scores: the metrics of these trials, and why some are missing.
+        files: the image of each of these trials.
     """
 
     name: str
     trials: list[str]
     scores: PaperScores
+    files: Sequence[Path] = ()
 
 
 def score_folders(folders: Sequence[ResultFolder], trials: Sequence[Any], score: ScoreResults) -> list[SystemScores]:
@@ -59,7 +61,7 @@ def _score(name: str, files: Mapping[str, Path], trials: Mapping[str, Any], scor
             status.update(f"Scoring {name}: image {start + 1} of {len(names)}")
             some = names[start : start + IMAGES_AT_ONCE]
             parts.append(score([trials[one] for one in some], [files[one] for one in some]))
-    return SystemScores(name, names, _joined(parts))
+    return SystemScores(name, names, _joined(parts), list(files.values()))
 
 
 def _joined(parts: Sequence[PaperScores]) -> PaperScores:
@@ -96,6 +98,7 @@ def write_protocol_scores(folder: Path, systems: Sequence[SystemScores]) -> Path
                 trial: {key: float(values[place]) for key, values in system.scores.values.items()}
                 for place, trial in enumerate(system.trials)
             },
+            "files": {trial: str(file.absolute()) for trial, file in zip(system.trials, system.files, strict=False)},
             "problems": system.scores.problems,
         }
         for system in systems

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...dataset.region_manifest import read_manifest
 from ...storage.contact_sheet import require_sheet_format
 from ..claims import ClaimResult
-from ..generated_images import generate_missing
+from ..generated_images import IMAGES_FOLDER, generate_missing, recorded_files
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
 from .baselines import NumberedImages, baselines
@@ -60,10 +60,14 @@ def evaluate_regions(
     jobs = {method.name: region_jobs(method, trials.examples, config.seeds, config.blocks) for method in methods}
     shown = sheet_jobs(methods, trials.teacher, trials, config.blocks)
     every = [job for of_method in jobs.values() for job in of_method] + shown
-    images = generate_missing(every, config.output / "images", open_generator, save_region)
+    images = generate_missing(every, config.output / IMAGES_FOLDER, open_generator, save_region)
     scores = [scorer.score_baseline(name, found) for name, found in baseline_images(trials).items()]
     scores += [
-        scorer.score_method(name, [(number // config.seeds, images[job]) for number, job in enumerate(of_method)])
+        scorer.score_method(
+            name,
+            [(number // config.seeds, images[job]) for number, job in enumerate(of_method)],
+            recorded_files(of_method),
+        )
         for name, of_method in jobs.items()
     ]
     files = [

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...moe import StyleExpert
-from ..json_report import claims_json, scores_json, write_scores
+from ..json_report import claims_json, inputs_json, scores_json, write_scores
 from .evaluate import RegionEvaluation
 from .methods import RegionMethod
 from .scores import REGION_COLUMNS
@@ -20,7 +20,12 @@ def write_report(folder: Path, evaluation: RegionEvaluation) -> Path:
 def as_json(evaluation: RegionEvaluation) -> dict[str, Any]:
     """The results as plain values."""
     trials = [
-        {"style": region_of(row).style, "object": region_of(row).object, "scene": row.original.stem}
+        {
+            "style": region_of(row).style,
+            "object": region_of(row).object,
+            "scene": row.original.stem,
+            "inputs": inputs_json({"photo": row.original, "teacher": row.styled}),
+        }
         for row in evaluation.trials.examples
     ]
     keys = [column.key for column in REGION_COLUMNS]

@@ -1,7 +1,7 @@
 """Scores of region images and their attention maps against the photo, the mask and the teacher's image."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,15 +90,19 @@ class RegionScorer:
         """The scores of a method without maps, from trial numbers and images [256, 256, 3] uint8."""
         return self._scores(name, ((trial, image, NO_MAP) for trial, image in images))
 
-    def score_method(self, name: str, files: Iterable[tuple[int, Path]]) -> MethodScores:
-        """The scores of a method from trial numbers and image files, whose maps lie beside them."""
-        return self._scores(
-            name, ((trial, open_image(file), self._map_scores(trial, read_map(file))) for trial, file in files)
-        )
+    def score_method(self, name: str, files: Iterable[tuple[int, Path]], recorded: Sequence[str] = ()) -> MethodScores:
+        """The scores of a method from trial numbers and image files, whose maps lie beside them.
 
-    def _scores(self, name: str, images: Iterable[tuple[int, np.ndarray, MapScores]]) -> MethodScores:
+        `recorded` holds the files as `scores.json` names them.
+        """
+        images = ((trial, open_image(file), self._map_scores(trial, read_map(file))) for trial, file in files)
+        return self._scores(name, images, recorded)
+
+    def _scores(
+        self, name: str, images: Iterable[tuple[int, np.ndarray, MapScores]], files: Sequence[str] = ()
+    ) -> MethodScores:
         scored = ((trial, self._score(trial, image, map_scores)) for trial, image, map_scores in images)
-        return MethodScores.from_pairs(name, scored, len(self.trials.objects))
+        return MethodScores.from_pairs(name, scored, len(self.trials.objects), files)
 
     def _map_scores(self, trial: int, attention: np.ndarray) -> MapScores:
         mask = open_mask(region_of(self.trials.examples[trial]).mask)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...dataset.triplets import read_triplets
 from ...storage.contact_sheet import require_sheet_format
 from ..claims import ClaimResult
-from ..generated_images import generate_missing
+from ..generated_images import IMAGES_FOLDER, generate_missing, recorded_files
 from ..images import open_image, readable
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
@@ -58,7 +58,7 @@ def evaluate_steering(
     textures = TeacherTextures(trials, statistics, round_trip, textures_folder(config.output))
     scorer = StyleScorer(trials, network, textures)
     every = list(dict.fromkeys(job for of_row in jobs.values() for job in of_row))
-    images = generate_missing(every, config.output / "images", open_generator, pixels=trials.side**2)
+    images = generate_missing(every, config.output / IMAGES_FOLDER, open_generator, pixels=trials.side**2)
     rows = [_scored(name, of_row, images, scorer, config.seeds) for name, of_row in jobs.items()]
     teacher = ceilings(trials, round_trip)
     return SteeringEvaluation(
@@ -75,4 +75,4 @@ def _scored(
 ) -> MethodScores:
     side = scorer.trials.side
     found = ((number // seeds, open_image(images[job], side)) for number, job in enumerate(jobs))
-    return scorer.score_method(name, found)
+    return scorer.score_method(name, found, recorded_files(jobs))

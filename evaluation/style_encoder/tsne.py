@@ -32,7 +32,7 @@ def plot_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: di
     colours = colormaps["tab10" if len(names) <= 10 else "tab20"]
     figure = Figure(figsize=(6 * len(panels), 6.5), layout="constrained")
     for axes, (title, vectors) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        points = _project(vectors)
+        points = project_styles(vectors)
         for number, (label, name) in enumerate(names.items()):
             of_style = (labels == label).numpy()
             axes.scatter(*points[of_style].T, s=14, color=colours(number % colours.N), label=name)
@@ -44,7 +44,7 @@ def plot_styles(path: Path, panels: dict[str, Tensor], labels: Tensor, names: di
     return True
 
 
-def _project(vectors: Tensor) -> np.ndarray:
+def project_styles(vectors: Tensor) -> np.ndarray:
     """Points [N, 2] by t-SNE of the vectors [N, C], scaled to length 1."""
     unit = functional.normalize(vectors.float(), dim=-1).numpy()
     perplexity = min(30.0, (len(unit) - 1) / 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...dataset.triplets import Triplet, read_triplets
 from ...storage.contact_sheet import require_sheet_format
 from ..claims import ClaimResult
-from ..generated_images import generate_missing
+from ..generated_images import IMAGES_FOLDER, generate_missing, recorded_files
 from ..images import open_image, readable
 from ..method_scores import MethodScores
 from ..metrics.style_vector import StyleVectorNetwork, predict_style_vector
@@ -20,6 +20,7 @@ from .config import StyleEvaluationConfig
 from .expert_overlap import ExpertOverlap, measure_overlap
 from .jobs import OpenStyleGenerator, StyleJob, style_jobs
 from .methods import FULL, GUIDED, WIDE, StyleMethod, all_methods, available_methods
+from .routed_styles import RoutedStyles, RoutingSummary, route_styles, summarise_routing
 from .scores import StyleScorer
 from .sheets import sheet_jobs, sheet_trials, write_method_sheet, write_style_sheet
 from .teacher_textures import TeacherTextures, textures_folder
@@ -47,7 +48,9 @@ class StyleEvaluation:
     left_out: list[str]
     groups: list[StyleGroup]
     losses: list[MethodScores]
+    loss_trials: StyleTrials | None
     overlaps: list[ExpertOverlap]
+    routing: RoutingSummary | None
     claims: list[ClaimResult]
     files: list[Path]
 
@@ -81,14 +84,17 @@ def evaluate_styles(
         kind: StyleScorer(of_kind, network, TeacherTextures(of_kind, statistics, round_trip, folder))
         for kind, of_kind in trials.items()
     }
-    overlaps = _overlaps(methods, triplets)
+    routed = _routed_styles(methods, triplets)
+    overlaps = measure_overlap(routed) if routed else []
+    routing = summarise_routing(routed) if routed else None
     on_sheet = sheet_trials(triplets, config.sheet_size)
     shown = sheet_jobs(on_sheet, _first_named(methods, GUIDED, WIDE, FULL))
     jobs = {kind: _jobs(methods, of_kind, config.seeds) for kind, of_kind in trials.items()}
     every = [job for by_method in jobs.values() for of_method in by_method.values() for job in of_method]
     side = trials["unseen"].side
-    images = generate_missing([*every, *shown.values()], config.output / "images", open_generator, pixels=side**2)
-    losses = _losses(methods, triplets, config)
+    images = generate_missing([*every, *shown.values()], config.output / IMAGES_FOLDER, open_generator, pixels=side**2)
+    loss_trials = _loss_trials(triplets, config)
+    losses = _losses(methods, loss_trials, config)
     groups = [_group(kind, scorers[kind], jobs[kind], images, config.seeds, round_trip) for kind in kinds]
     files = [
         write_style_sheet(config.sheet_file, on_sheet, shown, images),
@@ -98,20 +104,28 @@ def evaluate_styles(
     left_out = [method.name for method in known if method not in methods]
     training = {method.name: method.compared_settings for method in methods}
     claims = claim_results(groups[0].scores, losses, overlaps, training)
-    return StyleEvaluation(methods, left_out, groups, losses, overlaps, claims, [file for file in files if file])
+    return StyleEvaluation(
+        methods, left_out, groups, losses, loss_trials, overlaps, routing, claims, [file for file in files if file]
+    )
 
 
-def _losses(methods: list[StyleMethod], triplets: list[Triplet], config: StyleEvaluationConfig) -> list[MethodScores]:
-    """The losses without guidance, which changes no loss; none for 0 photos."""
-    if not config.loss_photos:
+def _loss_trials(triplets: list[Triplet], config: StyleEvaluationConfig) -> StyleTrials | None:
+    """The trials of the losses; None for 0 photos."""
+    return choose_trials(triplets, False, config.loss_photos, config.styles) if config.loss_photos else None
+
+
+def _losses(
+    methods: list[StyleMethod], trials: StyleTrials | None, config: StyleEvaluationConfig
+) -> list[MethodScores]:
+    """The losses without guidance, which changes no loss."""
+    if trials is None:
         return []
-    trials = choose_trials(triplets, False, config.loss_photos, config.styles)
     return unseen_losses([method for method in methods if method.name != GUIDED], trials, config.output)
 
 
-def _overlaps(methods: list[StyleMethod], triplets: list[Triplet]) -> list[ExpertOverlap]:
+def _routed_styles(methods: list[StyleMethod], triplets: list[Triplet]) -> RoutedStyles | None:
     routed = _first_named(methods, FULL, WIDE)
-    return measure_overlap(routed.file, triplets) if routed else []
+    return route_styles(routed.file, triplets) if routed else None
 
 
 def _first_named(methods: list[StyleMethod], *names: str) -> StyleMethod | None:
@@ -137,7 +151,9 @@ def _group(
         for name, of_method in jobs.items()
     }
     rows = {**lower_baselines(scorer.trials, round_trip), **generated, **ceilings(scorer.trials, round_trip)}
-    return StyleGroup(kind, scorer.trials, [scorer.score_method(name, found) for name, found in rows.items()])
+    files = {name: recorded_files(of_method) for name, of_method in jobs.items()}
+    scores = [scorer.score_method(name, found, files.get(name, ())) for name, found in rows.items()]
+    return StyleGroup(kind, scorer.trials, scores)
 
 
 def _run_folders(config: StyleEvaluationConfig, methods: list[StyleMethod]) -> dict[str, Path]:

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...dataset.triplets import Triplet
 from ...moe import Router, StyleExpert
-from ...training.style_encoder.vision import load_vision
 from ..metrics import chance_overlap, expert_overlap
-from .style_embedding import embed_styles
+from .routed_styles import RoutedStyles
 
 SAME, SIMILAR, DISSIMILAR, CHANCE = "same style", "similar styles", "dissimilar styles", "chance"
 CLOSEST, FARTHEST = 0.1, 0.5
@@ -47,21 +44,10 @@ class ExpertOverlap:
     untrained_iou: float | None = None
 
 
-def measure_overlap(file: Path, triplets: Sequence[Triplet]) -> list[ExpertOverlap]:
-    """Route the stylised image of every triplet, and compare the chosen experts.
-
-    Args:
-        file: experts with a style encoder that reads the demo pack's SigLIP.
-        triplets: any styles and contents.
-
-    Raises:
-        TrainingError: the encoder does not fit the SigLIP.
-    """
-    expert, vision = StyleExpert.open(file), load_vision("tiny")
-    images = {row.stylised: row for row in triplets}
-    styles = embed_styles(expert, vision, list(images))
-    names = [row.style for row in images.values()], [str(row.content) for row in images.values()]
-    chosen = {layer: routing.indices for layer, routing in expert.route(styles).items()}
+def measure_overlap(routed: RoutedStyles) -> list[ExpertOverlap]:
+    """Compare the experts that all pairs of style images choose."""
+    expert, styles, chosen = routed.expert, routed.embeddings, routed.chosen
+    names = [row.style for row in routed.triplets], [str(row.content) for row in routed.triplets]
     trained, untrained = (
         compare_pairs(expert_overlap(indices, expert.config.num_experts), styles, *names)
         for indices in (chosen, untrained_choices(expert, styles))

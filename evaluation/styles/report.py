@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...moe import StyleExpert
-from ..json_report import claims_json, scores_json, write_scores
+from ..json_report import claims_json, inputs_json, scores_json, write_scores
 from .evaluate import StyleEvaluation, StyleGroup
 from .expert_overlap import DEFINITION
 from .methods import StyleMethod
@@ -25,7 +25,9 @@ def as_json(evaluation: StyleEvaluation) -> dict[str, Any]:
         "methods": [method_json(method) for method in evaluation.methods],
         "left_out": evaluation.left_out,
         "losses": [scores_json(losses, ("loss",)) for losses in evaluation.losses],
+        "loss_trials": trials_json(evaluation.loss_trials) if evaluation.loss_trials else [],
         "overlap": {"definition": DEFINITION, "rows": [asdict(overlap) for overlap in evaluation.overlaps]},
+        "routing": asdict(evaluation.routing) if evaluation.routing else None,
         "groups": [_group_json(group) for group in evaluation.groups],
     }
 
@@ -42,7 +44,15 @@ def method_json(method: StyleMethod) -> dict[str, Any]:
 
 def trials_json(trials: StyleTrials) -> list[dict[str, Any]]:
     """What each trial shows."""
-    return [{"style": row.style, "photo": row.content_name, "prompt": row.prompt} for row in trials.triplets]
+    return [
+        {
+            "style": row.style,
+            "photo": row.content_name,
+            "prompt": row.prompt,
+            "inputs": inputs_json({"photo": row.content, "style image": row.reference}),
+        }
+        for row in trials.triplets
+    ]
 
 
 def _group_json(group: StyleGroup) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Scores of stylised images against the photo, the style image and the teacher's image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +76,12 @@ class StyleScorer:
             LabelledStyleVector(row.style, row.content_name, self._vector(path)) for path, row in textures.rows.items()
         ]
 
-    def score_method(self, name: str, images: Iterable[tuple[int, np.ndarray]]) -> MethodScores:
-        """The scores of a method from trial numbers and images [H, W, 3] uint8."""
+    def score_method(
+        self, name: str, images: Iterable[tuple[int, np.ndarray]], files: Sequence[str] = ()
+    ) -> MethodScores:
+        """The scores of a method from trial numbers and images [H, W, 3] uint8, and the files of kept images."""
         scored = ((trial, self.score(image, self.trials.triplets[trial])) for trial, image in images)
-        return MethodScores.from_pairs(name, scored, len(self.trials.photos))
+        return MethodScores.from_pairs(name, scored, len(self.trials.photos), files)
 
     def score(self, image: np.ndarray, triplet: Triplet) -> StyleScore:
         """The scores of one image [H, W, 3] uint8."""

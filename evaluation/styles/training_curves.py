@@ -60,9 +60,17 @@ def smooth(values: np.ndarray, decay: float = DECAY) -> np.ndarray:
 
 
 def plot_curves(path: Path, curves: Mapping[str, LossCurve]) -> Path | None:
-    """Write a PNG with the smoothed curves over the pale raw ones; None without curves."""
+    """Write a PNG of the figure; None without curves."""
     if not curves:
         return None
+    figure = curves_figure(curves)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120, format="png")
+    return path
+
+
+def curves_figure(curves: Mapping[str, LossCurve]) -> Figure:
+    """The smoothed curves over the pale raw ones, for one curve or more."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for number, (name, (steps, losses)) in enumerate(curves.items()):
@@ -74,6 +82,4 @@ def plot_curves(path: Path, curves: Mapping[str, LossCurve]) -> Path | None:
     axes.set(xlabel="step", ylabel="flow-matching loss", ylim=(late.min() - margin, late.max() + margin))
     axes.legend()
     axes.grid(alpha=0.3)
-    with whole_file(path) as partial:
-        figure.savefig(partial, dpi=120, format="png")
-    return path
+    return figure

@@ -15,6 +15,7 @@ from styleroute.evaluation.dials.plot import plot_dials
 from styleroute.evaluation.dials.report import dial_table, write_report
 from styleroute.evaluation.dials.settings import dial_settings
 from styleroute.evaluation.dials.trials import choose_trials
+from styleroute.evaluation.report.runs import read_runs
 
 SETTINGS = dial_settings(8)
 
@@ -91,6 +92,9 @@ def test_the_files(evaluation, tmp_path) -> None:
     report = json.loads(write_report(tmp_path, evaluation).read_text())
     assert [row["evaluations"] for row in report["rows"]] == [setting.evaluations for setting in SETTINGS]
     assert len(report["trials"]) == len(report["rows"][0]["images"]) == 4
+    [run] = read_runs([str(tmp_path)])
+    assert [result.scores.scores for result in run.dials] == [result.scores.scores for result in evaluation.results]
+    assert all(image.file.is_file() and image.inputs["photo"].is_file() for image in run.images)
 
 
 def test_too_many_photos_or_styles_are_refused(tmp_path) -> None:

@@ -13,6 +13,7 @@ from styleroute.evaluation.objects.evaluate import evaluate_objects
 from styleroute.evaluation.objects.jobs import GeneratedObjects
 from styleroute.evaluation.objects.methods import choose_methods
 from styleroute.evaluation.objects.tables import object_table, write_report
+from styleroute.evaluation.report.runs import read_runs
 
 
 @contextmanager
@@ -57,6 +58,10 @@ def test_a_second_run_generates_nothing(evaluation, config, network):
 
     again = evaluate_objects(config, refuse, network)
     assert write_report(config.output, again).is_file()
+    [run] = read_runs([str(config.output)])
+    kept = [image for image in run.images if image.file is not None]
+    assert {image.method for image in kept} >= {"phrases", "true masks"}
+    assert all(image.file.is_file() and all(path.is_file() for path in image.inputs.values()) for image in kept)
 
 
 def test_other_settings_have_other_images(config, tmp_path):

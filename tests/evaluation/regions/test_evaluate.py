@@ -20,6 +20,7 @@ from styleroute.evaluation.regions.evaluate import evaluate_regions
 from styleroute.evaluation.regions.jobs import GeneratedRegion, RegionJob, overlay_file, read_map, save_region
 from styleroute.evaluation.regions.methods import BASE, LOCKED
 from styleroute.evaluation.regions.trials import choose_trials, open_mask, region_of
+from styleroute.evaluation.report.runs import read_runs
 from styleroute.training.regions.variants import FULL, NO_COVER
 
 
@@ -68,6 +69,10 @@ def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
     rows = {row["method"]: row for row in report["rows"]}
     assert list(rows) == [PHOTO, BLEND, BASE, NO_COVER, FULL, LOCKED]
     assert len(rows[FULL]["images"]) == 4
+    [run] = read_runs([str(config.output)])
+    kept = [image for image in run.images if image.file is not None]
+    assert {image.method for image in kept} == {BASE, NO_COVER, FULL, LOCKED}
+    assert all(image.file.is_file() and image.inputs["teacher"].is_file() for image in kept)
     means = {name: {column: value["mean"] for column, value in row["means"].items()} for name, row in rows.items()}
     assert [means[FULL][column] for column in ("iou", "pointing", "inside", "own_style", "background_mse")] == [
         1,

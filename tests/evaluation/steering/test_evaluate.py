@@ -11,6 +11,7 @@ from styleroute.cli.evaluate import steering
 from styleroute.errors import StorageError, TrainingError
 from styleroute.evaluation.claims import FAILS, HOLDS
 from styleroute.evaluation.json_report import SCORES_FILE
+from styleroute.evaluation.report.runs import read_runs
 from styleroute.evaluation.steering import evaluate
 from styleroute.evaluation.steering.config import SteeringConfig
 from styleroute.evaluation.steering.evaluate import evaluate_steering
@@ -65,6 +66,9 @@ def test_it_prints_the_rows_and_the_goals_and_a_second_run_generates_nothing(
     assert (rows[ALL]["own_texture"], rows[OTHER_EMBEDDING]["own_texture"]) == (1, 0)
     assert rows[ALL]["l1"] < rows[SHARED]["l1"] == rows[NEITHER]["l1"]
     assert [goal["outcome"] for goal in report["claims"]] == [HOLDS] * 3
+    [run] = read_runs([str(config.output)])
+    assert {image.method for image in run.images if image.file is not None} == set(rows) - {TEACHER_VAE, TEACHER}
+    assert all(image.file is None or image.file.is_file() for image in run.images)
     assert Image.open(config.output / "sheet.jpg").height > 500
     again = evaluate_steering(config, no_generator, network, statistics)
     assert [goal.outcome for goal in again.goals] == [HOLDS] * 3

@@ -11,6 +11,7 @@ from styleroute.cli.evaluate import styles
 from styleroute.errors import StorageError
 from styleroute.evaluation.json_report import SCORES_FILE
 from styleroute.evaluation.method_scores import MethodScores
+from styleroute.evaluation.report.runs import read_runs
 from styleroute.evaluation.styles import evaluate
 from styleroute.evaluation.styles.baselines import PHOTO
 from styleroute.evaluation.styles.config import StyleEvaluationConfig
@@ -74,6 +75,14 @@ def test_it_writes_tables_images_and_json_and_a_second_run_generates_nothing(
     assert all(row["untrained_iou"] is not None for row in report["overlap"]["rows"] if row["name"] != CHANCE)
     losses = {row["method"]: row["means"]["loss"]["mean"] for row in report["losses"]}
     assert set(losses) == {NO_EXPERTS, SINGLE_LORA, NO_ENCODER, WIDE}
+    [run] = read_runs([str(config.output)])
+    kept = [image for image in run.images if image.file is not None]
+    assert {image.method for image in kept} == {SINGLE_LORA, NO_ENCODER, WIDE, GUIDED}
+    assert all(image.file.is_file() and image.inputs["style image"].is_file() for image in kept)
+    assert {image.method for image in run.images if image.protocol == "styles, losses"} == set(losses)
+    assert run.routing is not None
+    assert [round(sum(shares)) for shares in run.routing.usage] == [2] * len(run.routing.layers)
+    assert len(run.routing.points) == 12
     rows = {row["method"]: row for row in report["groups"][0]["rows"]}
     assert [len(rows[name]["images"]) for name in (SINGLE_LORA, NO_ENCODER, WIDE, GUIDED)] == [4] * 4
     assert rows[WIDE]["means"]["style_similarity"]["mean"] > rows[PHOTO]["means"]["style_similarity"]["mean"]

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from styleroute.dataset.edits import EDITS
 from styleroute.errors import DataError
+from styleroute.evaluation.report.runs import read_runs
 from styleroute.evaluation.tiny import evaluate as module
 from styleroute.evaluation.tiny.config import TinyEvaluationConfig
 from styleroute.evaluation.tiny.evaluate import evaluate_tiny
@@ -116,6 +117,12 @@ def test_the_report_prints_every_line_of_the_bar_and_the_worst_instruction(
     assert len(written["claims"]) == 6
     assert written["sizes"][0]["edits"][0]["name"] == "keep"
     assert written["settings"] == {"per_edit": 2, "steps": 20, "seed": 0}
+    [run] = read_runs([str(config.output)])
+    kept = [
+        image.values["image"] for image in run.images if (image.protocol, image.method) == ("tiny, 96 x 160", "keep")
+    ]
+    assert len(kept) == 2
+    assert np.mean(kept) == pytest.approx(found[0].edits[0].image)
 
 
 @pytest.mark.parametrize(

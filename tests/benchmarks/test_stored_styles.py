@@ -1,11 +1,11 @@
-"""The measurements of styles at run time, in this process on models small enough for a test."""
+"""Styles in stored weights, in this process on a model small enough for a test."""
 
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from styleroute.benchmarks import random_files, storage
+from styleroute.benchmarks import storage
 from styleroute.benchmarks.random_files import Blocks
 
 BLOCKS = Blocks(hidden=128, double=1, single=2)
@@ -41,18 +41,6 @@ def cast(model, dtype: torch.dtype):
 @pytest.mark.parametrize(("dtype", "at_least"), [(torch.bfloat16, 0.01), (torch.float8_e4m3fn, 0.5)])
 def test_a_patch_loses_the_style_to_rounding_and_the_branch_does_not(comfy_pack, small, lora, dtype, at_least) -> None:
     model = cast(comfy_pack.random_model.random_flux(small), dtype)
-    found = comfy_pack.storage_error.errors_of(model, comfy_pack.style_timing.loaded_pack(lora))
+    found = comfy_pack.storage_error.errors_of(model, comfy_pack.storage_error.loaded_pack(lora))
     assert all(found["patch"][kind] > at_least for kind in ("layer", "model"))
     assert all(found["branch"][kind] < 1e-4 for kind in ("layer", "model"))
-
-
-def test_the_branch_is_timed_on_every_side(comfy_pack, small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import folder_paths
-
-    branch_timing = comfy_pack.branch_timing
-    experts, loras = random_files.write_files(tmp_path, BLOCKS)
-    monkeypatch.setitem(folder_paths.folder_names_and_paths, "loras", ([str(tmp_path / "loras")], {".safetensors"}))
-    measured = branch_timing.measure_branch(str(experts), loras, small, pairs=1)
-    assert set(measured["seconds"]) == {"bare", "whole image", "two masks", "two objects"}
-    assert all(seconds > 0 for side in measured["seconds"].values() for seconds in side)
-    assert len(measured["change"]) == branch_timing.CHANGES
