@@ -22,7 +22,7 @@ from .missing import missing_module
 COMMANDS = {
     "demo": "stylise a photo, or one object in it, through a real ComfyUI",
     "train": "train a model: `train tiny`, `train encoder`, `train experts`, `train region`, ...",
-    "data": "make a dataset: `data paintings`, `data regions`, or `data triplets` of your own images",
+    "data": "make a dataset: `data paintings`, `data triplets` of your own images, `data import`, ...",
     "evaluate": "score trained experts or the small Kontext on unseen images: `evaluate styles`, ...",
     "calibrate": "measure which blocks of a base model find the objects that a prompt names",
     "benchmark": "measure speed and memory against ComfyUI and other methods",

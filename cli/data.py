@@ -22,6 +22,8 @@ from ..dataset.user_folder import FolderContents, HoldOut, list_folder, split_fo
 from ..errors import DataError
 from ..evaluation.image_embedding import TINY, load_embedding
 from ..progress import console
+from .data_grounded import grounded
+from .data_import import import_dataset
 
 CLIP = "openai/clip-vit-large-patch14"
 
@@ -186,4 +188,11 @@ def _write(output: Path, splits: dict[str, StylisedContents], embedding: str, re
     console.print(f"Wrote {output.resolve()}; all names are in {REPORT_FILE}", soft_wrap=True)
 
 
-SUBCOMMANDS = {"paintings": paintings, "triplets": triplets, "regions": regions, "objects": objects}
+SUBCOMMANDS = {
+    "paintings": paintings,
+    "triplets": triplets,
+    "import": import_dataset,
+    "regions": regions,
+    "grounded": grounded,
+    "objects": objects,
+}

@@ -4,6 +4,7 @@ from .client import ComfyClient
 from .finding import find_comfyui
 from .server import ComfyServer
 from .template import FilledInput, WorkflowTemplate
+from .template_run import run_template
 from .workflow import Prompt, api_form, find_node, inputs_of, load_workflow, node_of_class
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "inputs_of",
     "load_workflow",
     "node_of_class",
+    "run_template",
 ]

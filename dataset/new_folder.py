@@ -21,11 +21,20 @@ def require_target(folder: Path, images: int, size: int) -> None:
         DataError: the size is not a multiple of 16, or the folder exists.
         StorageError: the disk has less free space.
     """
+    require_free_target(folder, size)
+    require_room(folder, images * size * size * 3, f"up to {images:,} images of {size} x {size}")
+
+
+def require_free_target(folder: Path, size: int) -> None:
+    """Checks the size of the images, and that the folder is free.
+
+    Raises:
+        DataError: the size is not a multiple of 16, or the folder exists.
+    """
     if size < 16 or size % 16:
         raise DataError(f"the size is {size} pixels, expected a multiple of 16 (one image token): give another size")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder} exists already: remove it, or give another folder")
-    require_room(folder, images * size * size * 3, f"up to {images:,} images of {size} x {size}")
 
 
 @contextmanager

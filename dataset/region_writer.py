@@ -2,22 +2,41 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
+from rich.markup import escape
 from rich.table import Table
 
+from ..errors import DataError
+from ..plain_text import plain
 from ..progress import track
 from .new_folder import whole_or_nothing
 from .region_manifest import Region, RegionExample, mask_name, region_prompt, write_manifest
-from .region_scenes import ObjectScenesConfig, RegionScene, RegionScenes
+from .region_scenes import RegionScene
 from .scenes import listed
 
 REPORT_FILE = "report.json"
+NAMES_SHOWN = 5
+
+
+class Scenes(Protocol):
+    """The scenes of a split, made one by one, in these styles; without styles they ground the objects' words.
+
+    Attributes:
+        styles: names of the styles.
+    """
+
+    @property
+    def styles(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[RegionScene]: ...
 
 
 @dataclass
@@ -46,16 +65,29 @@ class SplitReport:
 
 @dataclass
 class RegionReport:
-    """The configuration of a dataset and the counts of its splits."""
+    """The configuration of a dataset and the counts of its splits.
 
-    config: ObjectScenesConfig
+    Attributes:
+        config: a dataclass with the options of the command.
+        more: further options, such as the source and the stylist.
+        left_out: names of the photos or images that are left out, by reason.
+    """
+
+    config: Any
     splits: dict[str, SplitReport] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Writes report.json into the folder."""
-        content = {"made_with": asdict(self.config)}
+        content: dict[str, Any] = {"made_with": asdict(self.config) | self.more}
         content["splits"] = {split: report.as_json() for split, report in self.splits.items()}
-        (folder / REPORT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+        if self.left_out:
+            counted = {reason: {"count": len(names), "names": names} for reason, names in self.left_out.items()}
+            content["left_out"] = counted
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        # A name from a foreign file may hold half a surrogate pair; its escape is valid JSON.
+        (folder / REPORT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def table(self) -> Table:
         """Returns a table for the terminal with one row per split."""
@@ -68,14 +100,25 @@ class RegionReport:
             table.add_row(split, *map(str, shown))
         return table
 
+    def left_out_table(self) -> Table:
+        """Returns a table for the terminal with one row per reason for leaving something out."""
+        table = Table("left out, because", "number", "which", title="Left out")
+        for reason, names in self.left_out.items():
+            more = ["..."] if len(names) > NAMES_SHOWN else []
+            table.add_row(escape(reason), f"{len(names):,}", escape(plain(", ".join(names[:NAMES_SHOWN] + more))))
+        return table
 
-def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: RegionReport) -> None:
+
+def write_regions(folder: Path, splits: Mapping[str, Scenes], report: RegionReport) -> None:
     """Writes all splits and the report. An interruption leaves nothing.
 
     Args:
         folder: the folder to create; it must not exist (`new_folder.require_target`).
         splits: scenes by split.
         report: filled with the counts of the splits.
+
+    Raises:
+        DataError: a split has no example.
     """
     with whole_or_nothing(folder) as unfinished:
         for split, scenes in splits.items():
@@ -86,8 +129,14 @@ def write_regions(folder: Path, splits: Mapping[str, RegionScenes], report: Regi
                 examples += _write_scene(
                     unfinished / split, f"{number:04}", scene, report.splits[split], bool(scenes.styles)
                 )
+            if not examples:
+                raise DataError(f"The split {split} has no example ({_reasons(report)}): give other options.")
             write_manifest(unfinished / split, examples)
         report.write(unfinished)
+
+
+def _reasons(report: RegionReport) -> str:
+    return "; ".join(f"{len(names)} x {reason}" for reason, names in report.left_out.items()) or "no scene"
 
 
 def _write_scene(
@@ -109,6 +158,9 @@ def _write_scene(
         examples.append(RegionExample(region_prompt(thing, style), original, image, (region,)))
         report.styles[style] += 1
     report.examples += len(examples)
+    if not examples:
+        for path in (original, *masks.values()):
+            path.unlink()
     return examples
 
 

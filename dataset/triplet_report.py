@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
+
+from ..plain_text import plain
 
 REPORT_FILE = "report.json"
 NAMES_SHOWN = 5
+NAME_LENGTH = 200
+"""Upper limit for the characters of a name in the terminal. Names of foreign files may hold control characters."""
 
 
 @dataclass
@@ -48,7 +53,8 @@ class TripletReport:
         """Writes report.json into the folder."""
         counted = {reason: {"count": len(names), "names": names} for reason, names in self.left_out.items()}
         text = json.dumps({**vars(self), "left_out": counted}, indent=2, ensure_ascii=False)
-        (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+        # A name from a foreign file may hold half a surrogate pair; its escape is valid JSON.
+        (folder / REPORT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def tables(self) -> Group:
         """Returns the tables for the terminal; the second one only if something was left out or changed."""
@@ -73,7 +79,8 @@ class TripletReport:
         table.add_column("which", overflow="fold")
         for reason, names in self.left_out.items():
             more = ["..."] if len(names) > NAMES_SHOWN else []
-            table.add_row(reason, f"{len(names):,}", ", ".join(names[:NAMES_SHOWN] + more))
+            shown = ", ".join(plain(name, NAME_LENGTH) for name in names[:NAMES_SHOWN] + more)
+            table.add_row(escape(reason), f"{len(names):,}", escape(shown))
         for change, count in self.changed.items():
             table.add_row(f"{change} (kept)", f"{count:,}", "")
         return table

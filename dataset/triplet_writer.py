@@ -171,7 +171,7 @@ class _SplitWriter:
 
     def _slug(self, style: TripletStyle) -> str:
         if style.name not in self._slugs:
-            self._slugs[style.name] = _free_slug(style.name, {CONTENT_FOLDER, *self._slugs.values()})
+            self._slugs[style.name] = free_slug(style.name, {CONTENT_FOLDER, *self._slugs.values()})
         return self._slugs[style.name]
 
     def _embed_pending(self) -> None:
@@ -180,7 +180,7 @@ class _SplitWriter:
             self._pending.clear()
 
 
-def _free_slug(name: str, taken: set[str]) -> str:
+def free_slug(name: str, taken: set[str]) -> str:
     """Returns a free folder name for a style: lower case, words joined by underscores, without `SPLIT_WORDS`."""
     words = re.split(r"[\W_]+", name.lower())
     slug = "_".join(word for word in words if word)[:80] or "style"

@@ -95,6 +95,19 @@ class HoldOut:
     contents: int | None = None
     seed: int = 0
 
+    def draw(self, contents: list[str], styles: list[str]) -> tuple[set[str], set[str]]:
+        """The held-out contents and styles among these names.
+
+        Raises:
+            DataError: the numbers leave no content or no style for training.
+        """
+        rng = random.Random(self.seed)
+        default = max(2, len(contents) // 10) if self.styles else 0
+        count = default if self.contents is None else self.contents
+        if count == 0 and self.styles > 0:
+            raise DataError("held-out styles need held-out contents: give --test-contents 2 or more, or omit it")
+        return _draw(rng, contents, count, "contents"), _draw(rng, styles, self.styles, "styles")
+
 
 def split_folder(folder: UserFolder, hold: HoldOut, report: TripletReport) -> dict[str, SplitPlan]:
     """Plans the splits: contents with their styles. No content is in both splits; test contents have all their styles.
@@ -102,13 +115,7 @@ def split_folder(folder: UserFolder, hold: HoldOut, report: TripletReport) -> di
     Raises:
         DataError: the numbers leave no content or no style for training.
     """
-    rng = random.Random(hold.seed)
-    default = max(2, len(folder.contents) // 10) if hold.styles else 0
-    contents = default if hold.contents is None else hold.contents
-    if contents == 0 and hold.styles > 0:
-        raise DataError("held-out styles need held-out contents: give --test-contents 2 or more, or omit it")
-    test_contents = _draw(rng, list(folder.contents), contents, "contents")
-    test_styles = _draw(rng, list(folder.styles), hold.styles, "styles")
+    test_contents, test_styles = hold.draw(list(folder.contents), list(folder.styles))
     known = [TripletStyle(name, number) for number, name in enumerate(folder.styles)]
     splits: dict[str, SplitPlan] = {"train": [], **({"test": []} if test_contents else {})}
     for name in folder.contents:

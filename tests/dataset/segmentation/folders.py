@@ -1,4 +1,4 @@
-"""Tiny datasets in exactly the layouts of COCO, Pascal VOC and BIG. Every photo has 64 x 48 pixels."""
+"""Tiny datasets in exactly the layouts of COCO, Pascal VOC, BIG and Grounded COCO. Every photo has 64 x 48 pixels."""
 
 import json
 from pathlib import Path
@@ -89,4 +89,28 @@ def make_big(folder: Path) -> Path:
     for name, box in (("dog_3", DOG), ("tv_1", CHAIR)):
         photo(3).save(folder / "test" / f"{name}_im.jpg")
         Image.fromarray(mask_of(box)).convert("L").save(folder / "test" / f"{name}_gt.png")
+    return folder
+
+
+def make_grounded_coco(folder: Path) -> Path:
+    """Photo 142: a dog, a wooden chair, and the noun "top". Photo 370: a dog, and a noun without a mask.
+
+    Masks are RGBA as matplotlib writes them.
+    """
+    photos, masks = folder / "coco_gsam_img" / "train", folder / "coco_gsam_seg"
+    photos.mkdir(parents=True)
+    lines = []
+    for number, nouns in ((142, ("Dog", "wooden chair", "top")), (370, ("dog",))):
+        name = f"{number:012}"
+        photo(number).save(photos / f"{name}.jpg")
+        pairs: list[list[str | None]] = []
+        for noun in nouns:
+            file = f"{name}/mask_{name}_{noun.replace(' ', '_')}.png"
+            (masks / name).mkdir(parents=True, exist_ok=True)
+            mask = mask_of(CHAIR if noun == "wooden chair" else DOG)
+            Image.fromarray(mask).convert("RGBA").save(masks / file)
+            pairs.append([noun, f"seg/{file}"])
+        row = {"file_name": f"{name}.jpg", "text": "A dog.", "attn_list": [*pairs, ["lap", None]]}
+        lines.append(json.dumps(row) + "\n")
+    (photos / "metadata.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder
