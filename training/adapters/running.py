@@ -10,6 +10,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import release_memory
 
 from ...progress import console
+from ..precision import has_bf16_kernels
 
 PATIENCE = timedelta(days=7)
 """Time that processes wait for the first process to encode all images; torch's default is 10 to 30 minutes."""
@@ -18,6 +19,12 @@ PATIENCE = timedelta(days=7)
 ONE_PROCESS = (
     "`accelerate launch --cpu` always starts one process, whatever --num_processes says. For several processes on the "
     "CPU, give `accelerate launch --multi_gpu --num_processes N` instead."
+)
+
+
+EMULATED = (
+    "This CPU has no instructions for bfloat16, so --precision bf16 is many times slower than float32. "
+    "Give --precision no, and a new --run."
 )
 
 
@@ -33,6 +40,8 @@ def start_accelerator(precision: str) -> Accelerator:
     console.quiet = not accelerator.is_main_process
     if launched_for_cpu and accelerator.num_processes == 1:
         console.print(ONE_PROCESS, soft_wrap=True)
+    if precision == "bf16" and accelerator.device.type == "cpu" and not has_bf16_kernels():
+        console.print(EMULATED, soft_wrap=True)
     return accelerator
 
 
