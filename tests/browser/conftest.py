@@ -16,7 +16,8 @@ def broken_file() -> str:
     return BROKEN
 
 
-@pytest.fixture(scope="session")
+# For this folder alone: an open page takes most of a core, because ComfyUI draws all the time.
+@pytest.fixture(scope="package")
 def page(tmp_path_factory: pytest.TempPathFactory):
     from selenium.webdriver.support.ui import WebDriverWait
 
