@@ -21,6 +21,8 @@ def tensor_bytes() -> int:
 def test_memory_stays_flat(flux, add_style, prompt, sample, halves, untouched, prompts):
     import comfy.model_management
 
+    comfy.model_management.unload_all_models()  # those of other tests
+
     styles = (
         {"seed": 0, "method": "patch"},
         {"seed": 1, "method": "branch"},
