@@ -43,12 +43,6 @@ def pytest_configure() -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the tests that start a browser or a server: the longest files must not wait for the end."""
-    places = {"browser": 0, "comfy": 1}
-    items.sort(key=lambda item: min((places[name] for name in places if item.get_closest_marker(name)), default=2))
-
-
 @pytest.fixture
 def photo() -> Photo:
     return Photo("noise", np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8))
