@@ -18,7 +18,6 @@ from ..benchmarks.results import Result, rows_of
 from ..errors import StyleRouteError
 from ..progress import console
 
-"""What is measured."""
 MINUTES, FULL_SIZE_MINUTES = 20.0, 10.0
 """Time limits of all ratios on small models, and on the full model."""
 

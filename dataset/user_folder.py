@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from ..errors import DataError
 from ..storage.image_reader import read_image
 from ..storage.text_reader import read_text
-from .known_pictures import KnownPictures
+from .known_images import KnownImages
 from .triplet_report import TripletReport
 from .triplet_writer import StylisedContent, TripletStyle
 
@@ -31,13 +31,13 @@ class UserFolder:
     """Paths of the contents by name, and of the stylised images by style and content name; both sorted.
 
     Attributes:
-        pictures: the content images that were read, to find the same picture under two names.
+        images_seen: the content images that were read, to find the same image under two names.
     """
 
     path: Path
     contents: dict[str, Path]
     styles: dict[str, dict[str, Path]]
-    pictures: KnownPictures = field(default_factory=KnownPictures, compare=False, repr=False)
+    images_seen: KnownImages = field(default_factory=KnownImages, compare=False, repr=False)
 
 
 def list_folder(path: Path, report: TripletReport) -> UserFolder:
@@ -138,7 +138,7 @@ def _draw(rng: random.Random, names: list[str], count: int, what: str) -> set[st
 class FolderContents:
     """The contents of one split, read from disk one by one. Unreadable images and captions are skipped and reported.
 
-    A picture under two names is one content: otherwise it would be the style reference of its own target.
+    An image under two names is one content: otherwise it would be the style reference of its own target.
     """
 
     def __init__(self, folder: UserFolder, plan: SplitPlan, size: int, report: TripletReport) -> None:
@@ -158,14 +158,14 @@ class FolderContents:
             elif caption is None:
                 self._leave_out("the caption of its content cannot be read", *paths.values())
             else:
-                picture = self._square(content)
-                first = self._folder.pictures.first_name(name, picture)
+                square = self._square(content)
+                first = self._folder.images_seen.first_name(name, square)
                 if first not in self._names:
-                    self._leave_out("its content is the same picture as a training content", *paths.values())
+                    self._leave_out("its content is the same image as a training content", *paths.values())
                     continue
                 if first != name:
-                    self._report.changed["the same picture as another content, so both have one name"] += 1
-                yield StylisedContent(first, caption, picture, self._stylised(paths, _aspect(content)))
+                    self._report.changed["the same image as another content, so both have one name"] += 1
+                yield StylisedContent(first, caption, square, self._stylised(paths, _aspect(content)))
 
     def _stylised(self, paths: dict[TripletStyle, Path], aspect: float) -> Iterator[tuple[TripletStyle, np.ndarray]]:
         for style, path in paths.items():

@@ -17,7 +17,7 @@ class GroundedStyle:
 
     Attributes:
         name: the style's words in the prompt, such as "pixel-art".
-        prompt: what a stylist is told to do with the whole image.
+        prompt: the instruction to a stylist for the whole image.
         image: a style image, for stylists that take one.
         lora: a LoRA of the style: a file for diffusers, or its name on a ComfyUI server.
     """

@@ -66,7 +66,7 @@ def _png(image: Image.Image, size: int) -> bytes:
 
 
 class ImageStore:
-    """A folder of fitted images. Equal files are one image, whatever their names.
+    """A folder of fitted images. Equal files with different names are one image.
 
     Args:
         folder: the folder to fill; it exists.

@@ -14,7 +14,7 @@ from .tables import claims_table, comparison_table, runs_table, score_table
 
 STYLE_SHEET = Path(__file__).with_name("page.css")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""Forbids the browser to load anything, whatever a run holds."""
+"""Forbids the browser to load anything that the values of a run name."""
 
 HOW_TO_READ = (
     f"A cell shows the mean, and below it the {CONFIDENCE:.0%} interval of a bootstrap that draws whole styles and "

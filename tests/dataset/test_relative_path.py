@@ -1,4 +1,4 @@
-"""Paths that a dataset names stay inside its folder, whatever system wrote them."""
+"""Paths that a dataset names stay inside its folder, on every system."""
 
 import pytest
 from styleroute.dataset.relative_path import require_inside

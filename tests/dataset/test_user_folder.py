@@ -186,7 +186,7 @@ def test_images_are_upright_in_rgb_and_on_white(folder: Path) -> None:
     assert images["cat"][-1].max() < 50
 
 
-def test_the_same_picture_under_two_names_is_one_content(folder: Path, tmp_path: Path) -> None:
+def test_the_same_image_under_two_names_is_one_content(folder: Path, tmp_path: Path) -> None:
     """Otherwise the most similar image of the style is the target itself."""
     Image.open(folder / CONTENTS / "cat.png").save(folder / CONTENTS / "kitten.webp", lossless=True)
     for style in STYLES:
@@ -200,10 +200,10 @@ def test_the_same_picture_under_two_names_is_one_content(folder: Path, tmp_path:
     assert len(same) == 2 * len(STYLES)
     assert not any(row.reference in same for row in twins)
     changed = json.loads((output / "report.json").read_text())["changed"]
-    assert changed["the same picture as another content, so both have one name"] == 1
+    assert changed["the same image as another content, so both have one name"] == 1
 
 
-def test_a_test_content_that_is_a_training_picture_is_left_out(folder: Path) -> None:
+def test_a_test_content_that_is_a_training_image_is_left_out(folder: Path) -> None:
     report = TripletReport({})
     (folder / CONTENTS / "owl.png").write_bytes((folder / CONTENTS / "cat.png").read_bytes())
     listed = list_folder(folder, report)
@@ -211,4 +211,4 @@ def test_a_test_content_that_is_a_training_picture_is_left_out(folder: Path) -> 
     train = [content.name for content in FolderContents(listed, [("boat", [style]), ("cat", [style])], 32, report)]
     test = [content.name for content in FolderContents(listed, [("dog", [style]), ("owl", [style])], 32, report)]
     assert (train, test) == (["boat", "cat"], ["dog"])
-    assert report.left_out == {"its content is the same picture as a training content": ["oil/owl.jpg"]}
+    assert report.left_out == {"its content is the same image as a training content": ["oil/owl.jpg"]}

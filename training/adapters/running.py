@@ -17,7 +17,7 @@ PATIENCE = timedelta(days=7)
 
 
 ONE_PROCESS = (
-    "`accelerate launch --cpu` always starts one process, whatever --num_processes says. For several processes on the "
+    "`accelerate launch --cpu` always starts one process for any --num_processes. For several processes on the "
     "CPU, give `accelerate launch --multi_gpu --num_processes N` instead."
 )
 

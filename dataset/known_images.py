@@ -1,4 +1,4 @@
-"""Finds images that show the same picture under several names, also after resizing or another JPEG compression."""
+"""Finds the same image under several names, also after resizing or another JPEG compression."""
 
 import numpy as np
 from PIL import Image
@@ -7,23 +7,23 @@ SIDE = 16
 """Side in pixels of the small copies that are compared."""
 
 TOLERANCE = 3.0
-"""Largest root mean square difference of two small copies of one picture, in levels of 255.
+"""Largest root mean square difference of two small copies of one image, in levels of 255.
 
 Measured on 67 photos: JPEG of quality 30 gives at most 1.5, half the size 0.4, and two different photos at least 10."""
 
 
-class KnownPictures:
-    """The pictures that were seen so far, in memory as small copies of 3 KB each."""
+class KnownImages:
+    """The images that were seen so far, in memory as small copies of 3 KB each."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
         self._copies = np.empty((0, 3 * SIDE**2), np.float32)
 
     def first_name(self, name: str, image: np.ndarray) -> str:
-        """The name of the first picture that looks like this one; its own name if it is new.
+        """The name of the first image that looks like this one; its own name if it is new.
 
         Args:
-            name: the picture's name.
+            name: the image's name.
             image: uint8 [H, W, 3].
         """
         copy = np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX), np.float32).ravel()
